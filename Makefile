@@ -1,0 +1,43 @@
+# make demo    set up what is missing and show the main job against a simulated Telegram; ARGS="--json --out DIR …"
+# make test    set up what is missing and run all tests; ARGS="-k name …"
+# make lint    ruff and mypy
+# make fmt     format the code
+# make lock    resolve the dependencies anew into requirements/*.lock
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ARGS ?=
+export PYTHON MAKECMDGOALS
+
+.PHONY: help demo test lint fmt lock setup setup-runtime
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: setup-runtime
+	@$(BIN)/teltubby demo $(ARGS)
+
+test: setup
+	@scripts/install-rabbitmq.sh
+	@scripts/install-swift.sh
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+fmt: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: setup
+	@scripts/lock.sh $(ARGS)
+
+setup:
+	@scripts/setup.sh dev
+
+setup-runtime:
+	@scripts/setup.sh runtime

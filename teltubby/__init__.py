@@ -1,0 +1,21 @@
+"""teltubby archives what curators forward to a Telegram bot, whole and exactly once, in an object store.
+
+Who may import whom; a layer imports only layers below it (tests/test_architecture.py keeps it so)::
+
+    cli  demo                      what people start
+    runtime                        the only anyio.run(): backend, signals, exit codes
+    trees                          the architecture: one declarative screen per process
+    actors                         who does it: one supervised actor per duty
+    transfer                       the MTProto download engine and its spool
+    adapters                       with what: one third-party client per file, behind the Protocols of base.py
+    archive                        pure policy: slugs, keys, routing, artifact, dedup, quota
+    config  logs                   settings from the environment; structured logging
+    flavour                        the only module that names trio_asyncio
+    messages                       what is said: frozen dataclasses and their wire codec
+    errors                         one small tree of errors
+    supervision                    mailboxes, actors, supervisors; knows nothing of Telegram
+
+``simulator`` stands beside the house: a local Telegram for demo and tests. Nothing but ``demo`` imports it.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,67 @@
+"""What all tests share: both backends in real time, and guards against the network and against blocking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from teltubby import flavour
+from tests.guards import LoopbackGuard, no_blocking
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_guard = LoopbackGuard()
+
+
+def pytest_configure() -> None:
+    """Guard the whole session, collection and fixtures of any scope included."""
+    _guard.install()
+
+
+def pytest_unconfigure() -> None:
+    """Leave sockets as they were."""
+    _guard.remove()
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Async tests run on both backends, in real time; a folder with another need overrides this fixture."""
+    return request.param, flavour.backend_options(request.param)
+
+
+@pytest.fixture
+async def hosted_loop() -> AsyncIterator[None]:
+    """The loop of asyncio-flavoured code; async tests in real time have it anyway."""
+    async with flavour.hosted():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _hosted(request: pytest.FixtureRequest) -> None:
+    if "anyio_backend" in request.fixturenames:
+        backend = request.getfixturevalue("anyio_backend")
+        name, options = (backend, {}) if isinstance(backend, str) else backend
+        if name == "trio" and "clock" not in options:  # a mock clock cannot jump while asyncio code waits for sockets
+            request.getfixturevalue("hosted_loop")
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking(request: pytest.FixtureRequest) -> Iterator[None]:
+    with no_blocking() if "anyio_backend" in request.fixturenames else nullcontext():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def loopback_guard() -> Iterator[LoopbackGuard]:
+    """Fails the test that tried to leave this machine, even if it caught the error."""
+    _guard.attempts.clear()
+    yield _guard
+    if _guard.attempts:
+        pytest.fail(f"the test tried to {', '.join(_guard.attempts)}")
