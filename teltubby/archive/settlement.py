@@ -1,0 +1,116 @@
+"""How a file that was queued ends, and the artifact after it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from pydantic import JsonValue
+
+from teltubby.archive.artifact import totals
+from teltubby.archive.plain_json import plain
+from teltubby.messages.media import DedupReason, ItemStatus, JsonObject, Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredItem:
+    """The file is in the store under `s3_key`; size and SHA-256 (hex) are those of the stored bytes."""
+
+    s3_key: str
+    size_bytes: int
+    sha256: str
+    route: Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateItem:
+    """The archive had the same bytes already, under `duplicate_of`."""
+
+    duplicate_of: str
+    size_bytes: int
+    sha256: str
+    route: Route
+    dedup_reason: DedupReason = DedupReason.SHA256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedItem:
+    """The job is over without a file, for `reason`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedItem:
+    """The job is in the queue again, for `s3_key`."""
+
+    s3_key: str
+
+
+Settlement = StoredItem | DuplicateItem | FailedItem | QueuedItem
+
+
+def settle(artifact: JsonObject, job_id: str, settlement: Settlement) -> dict[str, JsonValue]:
+    """The artifact with the item of `job_id` settled and everything that follows from the items recomputed.
+
+    Idempotent, and any settlement may follow any other: which one does is the ledger's to say (a stored file can
+    turn out to be a duplicate later). What Telegram announced stays where nothing truer is known. Raises ValueError
+    when no item belongs to the job, or when this is no artifact.
+    """
+    settled = plain(artifact)
+    telegram = settled.get("telegram") if isinstance(settled, dict) else None
+    items = telegram.get("items") if isinstance(telegram, dict) else None
+    if not isinstance(settled, dict) or not isinstance(items, list):
+        raise ValueError("not an artifact: it has no items")
+    objects = [item for item in items if isinstance(item, dict)]
+    found = [item for item in objects if item.get("job_id") == job_id]
+    if not found:
+        raise ValueError(f"no item of this artifact belongs to job {job_id}")
+    for item in found:
+        item.update(_fields(settlement))
+    settled.update(totals(objects))
+    return settled
+
+
+def _fields(settlement: Settlement) -> dict[str, JsonValue]:
+    match settlement:
+        case StoredItem():
+            return {
+                "size_bytes": settlement.size_bytes,
+                "sha256": settlement.sha256,
+                "s3_key": settlement.s3_key,
+                "status": ItemStatus.STORED.value,
+                "reason": None,
+                "duplicate_of": None,
+                "dedup_reason": None,
+                "route": settlement.route.value,
+            }
+        case DuplicateItem():
+            return {
+                "size_bytes": settlement.size_bytes,
+                "sha256": settlement.sha256,
+                "s3_key": settlement.duplicate_of,
+                "status": ItemStatus.DUPLICATE.value,
+                "reason": None,
+                "duplicate_of": settlement.duplicate_of,
+                "dedup_reason": settlement.dedup_reason.value,
+                "route": settlement.route.value,
+            }
+        case FailedItem():
+            return _without_file(ItemStatus.FAILED, reason=settlement.reason, s3_key=None)
+        case QueuedItem():
+            return _without_file(ItemStatus.QUEUED, reason=None, s3_key=settlement.s3_key)
+        case _:
+            assert_never(settlement)
+
+
+def _without_file(status: ItemStatus, *, reason: str | None, s3_key: str | None) -> dict[str, JsonValue]:
+    return {
+        "sha256": None,
+        "s3_key": s3_key,
+        "status": status.value,
+        "reason": reason,
+        "duplicate_of": None,
+        "dedup_reason": None,
+        "route": None,
+    }

@@ -1,0 +1,120 @@
+"""The errors of teltubby: what failed, and with that whether trying again can help."""
+
+from __future__ import annotations
+
+from teltubby.supervision.errors import Fatal, Refused
+
+
+class TeltubbyError(Refused):
+    """Base of every error that teltubby raises on purpose; its text can be shown to a person.
+
+    Raised while an actor handles a request it is the asker's answer, not a crash: what was foreseen is no bug.
+    """
+
+
+class ConfigurationError(TeltubbyError, Fatal):
+    """Settings that cannot work. `mistakes` names all of them, one sentence each."""
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class Transient(TeltubbyError):
+    """The other side could not do it now; the same request may succeed later."""
+
+
+class Permanent(TeltubbyError):
+    """The same request will fail for ever; `str(error)` is the reason that people read."""
+
+
+class TelegramUnavailable(Transient):
+    """Telegram did not answer, or answered that it is in trouble."""
+
+
+class FloodWait(Transient):
+    """Telegram asks for a pause of `seconds` before the same request."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Telegram asks to wait {seconds:g} s")
+        self.seconds = seconds
+
+
+class PollConflict(Transient):
+    """Another process polls with the same bot token, or a webhook is set."""
+
+
+class SessionNotReady(Transient):
+    """The MTProto session is not signed in (yet, or any more); a state, not a failure of the job."""
+
+
+class BrokerUnavailable(Transient):
+    """The message broker cannot be reached, or closed the connection."""
+
+
+class StoreUnavailable(Transient):
+    """The object store cannot be reached, or answered that it is in trouble."""
+
+
+class StoreRefused(Transient):
+    """The object store refuses us (credentials, permissions, missing bucket); an operator must act."""
+
+
+class UploadVanished(Transient):
+    """The store no longer knows the multipart upload; it has to be begun again."""
+
+
+class DatabaseUnavailable(Transient):
+    """The database is locked, read-only, or its disk is full."""
+
+
+class SpoolFull(Transient):
+    """The spool has no room for the file."""
+
+
+class SpoolClosed(Transient):
+    """The spool was given up while it was still written or read."""
+
+
+class TopologyConflict(TeltubbyError):
+    """A queue or exchange exists with other arguments than ours; an operator must act."""
+
+
+class Unauthorised(TeltubbyError):
+    """Telegram does not accept the bot token or the api id; an operator must act."""
+
+
+class ChatUnavailable(Permanent):
+    """The chat does not exist, or the person blocked the bot."""
+
+
+class BadRequest(Permanent):
+    """Telegram refuses the request as it is; `str(error)` is Telegram's description."""
+
+
+class FileTooBig(Permanent):
+    """The Bot API server does not serve files of this size."""
+
+
+class FileGone(Permanent):
+    """Telegram no longer has the message or its file."""
+
+
+class IdentityMismatch(Permanent):
+    """What was found under the message id is another file than the one that was handed in."""
+
+
+class ContentMismatch(Transient):
+    """The bytes received are not the bytes announced (length or digest)."""
+
+
+class MalformedMessage(Permanent):
+    """A message from the broker cannot be read: not JSON, an unknown schema version, or missing fields."""
+
+
+class ObjectExists(Permanent):
+    """The key is taken; objects are never overwritten by other content."""
+
+
+class ExtraNotInstalled(TeltubbyError):
+    """An optional part of teltubby is needed but not installed."""

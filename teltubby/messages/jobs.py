@@ -1,0 +1,154 @@
+"""The job of fetching one large file, and what a worker reports of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from teltubby.messages.media import JsonObject, MediaKind, Route
+
+
+class JobState(StrEnum):
+    """Where a job stands; `archive.lifecycle` says what may follow what."""
+
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    RETRYING = "RETRYING"
+    CANCELLED = "CANCELLED"
+
+
+class Priority(StrEnum):
+    """How soon a job is wanted; high and urgent travel through the priority queue."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileInfo:
+    """The file as the Bot API announced it; `file_size` in bytes, or None where Telegram did not say."""
+
+    file_id: str
+    file_unique_id: str
+    file_size: int | None
+    file_type: MediaKind
+    file_name: str | None = None
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelegramContext:
+    """The context that the copy in the archive keeps."""
+
+    forward_origin: JsonObject | None = None
+    caption: str | None = None
+    entities: Sequence[JsonValue] = ()
+    media_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMetadata:
+    """Attempts and their limit; `estimated_duration` in seconds."""
+
+    created_at: datetime
+    priority: Priority = Priority.NORMAL
+    retry_count: int = 0
+    max_retries: int = 3
+    estimated_duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where in the store the file belongs; decided once, when the curator hands it in."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One large file to fetch over MTProto (spec/large-files.md 3.2, with `target` added)."""
+
+    job_id: str
+    user_id: int
+    chat_id: int
+    message_id: int
+    file_info: FileInfo
+    telegram_context: TelegramContext
+    job_metadata: JobMetadata
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStarted:
+    """A worker took the job up."""
+
+    job_id: str
+    worker: str
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobProgress:
+    """Bytes fetched and stored so far of `total_bytes`; may be lost or late without harm."""
+
+    job_id: str
+    worker: str
+    attempt: int
+    at: datetime
+    downloaded_bytes: int
+    uploaded_bytes: int
+    total_bytes: int
+    bytes_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCompleted:
+    """The file is in the store under `key`, whole: `size_bytes` and `sha256` (hex) are those of the stored bytes.
+
+    Or nothing was stored under `key`, because the object `duplicate_of` holds the same bytes already.
+    """
+
+    job_id: str
+    worker: str
+    attempt: int
+    at: datetime
+    key: str
+    size_bytes: int
+    sha256: str
+    route: Route
+    seconds: float
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRetrying:
+    """An attempt failed for a passing reason; the job comes back after `delay_seconds`."""
+
+    job_id: str
+    worker: str
+    attempt: int
+    at: datetime
+    reason: str
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    """The job is in the dead-letter queue for `reason`."""
+
+    job_id: str
+    worker: str
+    attempt: int
+    at: datetime
+    reason: str
+
+
+JobEvent = JobStarted | JobProgress | JobCompleted | JobRetrying | JobFailed

@@ -1,0 +1,285 @@
+"""What the ledger is asked and what it answers: every durable fact of the bot wing is behind one of these requests.
+
+Any of them can be refused with `errors.DatabaseUnavailable` (locked, read-only, full, broken): nothing was written
+then, the ledger itself goes on, and the same request may be repeated. All of them are idempotent, so that work
+repeated after a crash changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from teltubby.errors import Permanent
+from teltubby.messages.jobs import Job, JobEvent, JobState
+from teltubby.messages.media import RawUpdate
+from teltubby.supervision import Request
+
+
+class UnknownSubmission(Permanent):
+    """No submission is recorded under this message."""
+
+
+# -- answers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxGroup:
+    """Updates that belong together and are not done: one message, or what has come of an album, by message id."""
+
+    update_ids: tuple[int, ...]
+    payloads: tuple[str, ...]
+    newest_received_at: datetime
+    media_group_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedFile:
+    """Content that the archive has, and where its first copy lies; `created_at` is None where an old row has none."""
+
+    sha256: str
+    s3_key: str
+    size_bytes: int
+    mime: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message or album that was handed in; `message_id` is that of its first message, `jobs` are job ids."""
+
+    chat_id: int
+    message_id: int
+    media_group_id: str | None
+    base_path: str
+    artifact_json: str
+    artifact_stored: bool
+    ack_message_id: int | None
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job and where it stands. `previous` is its state before the event just applied, `changed` whether it moved."""
+
+    job: Job
+    state: JobState
+    previous: JobState
+    changed: bool
+    attempt: int
+    last_error: str | None
+    notice_message_id: int | None
+    created_at: datetime
+    updated_at: datetime
+    submission_chat_id: int
+    submission_message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Counts of what the ledger holds; `bytes` are those of the distinct files archived."""
+
+    jobs: Mapping[JobState, int]
+    open_updates: int
+    unpublished: int
+    files: int
+    bytes: int
+    unstored_artifacts: int
+
+
+# -- inbox -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordUpdates(Request[int]):
+    """Write updates to the inbox, durably and together; answers how many of them are new."""
+
+    updates: tuple[RawUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextOffset(Request[int]):
+    """The highest update id ever recorded plus one, or 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenGroups(Request[tuple[InboxGroup, ...]]):
+    """What is recorded and not done, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseUpdates(Request[None]):
+    """These updates are done."""
+
+    update_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetainInbox(Request[int]):
+    """Forget updates that were done before `before` (the newest update stays); answers how many."""
+
+    before: datetime
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindFile(Request[ArchivedFile | None]):
+    """The content known under Telegram's `file_unique_id`."""
+
+    file_unique_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindContent(Request[ArchivedFile | None]):
+    """The content with this SHA-256 (hex)."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleFile(Request[ArchivedFile]):
+    """A file is in the store: answers the first copy of its content, whose key differs when this one is a duplicate."""
+
+    sha256: str
+    s3_key: str
+    size_bytes: int
+    mime: str | None
+    file_unique_id: str
+
+
+# -- submissions -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindSubmission(Request[Submission | None]):
+    """The submission that this message is (or belongs to, in an album)."""
+
+    chat_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit(Request[Submission]):
+    """Record a submission, its jobs and their outbox entries, all or nothing; one that is there stays as it is."""
+
+    chat_id: int
+    message_id: int
+    media_group_id: str | None
+    base_path: str
+    artifact_json: str
+    jobs: tuple[Job, ...]
+    member_message_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveArtifact(Request[None]):
+    """The artifact has a new text, which the store does not have yet. Refused with UnknownSubmission."""
+
+    chat_id: int
+    message_id: int
+    artifact_json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactStored(Request[None]):
+    """The store has the artifact: whatever is current, or, when `artifact_json` is given, only if it is still that."""
+
+    chat_id: int
+    message_id: int
+    artifact_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnstoredArtifacts(Request[tuple[Submission, ...]]):
+    """Submissions whose current artifact is not in the store, oldest first, at most `limit`."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged(Request[None]):
+    """The curator was told, by this message. Refused with UnknownSubmission."""
+
+    chat_id: int
+    message_id: int
+    ack_message_id: int
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingOutbox(Request[tuple[Job, ...]]):
+    """Jobs that the broker has not confirmed yet, oldest first, at most `limit`."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkPublished(Request[None]):
+    """The broker confirmed the job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyEvent(Request[JobView | None]):
+    """A worker reported; answers where the job stands now, or None when there is no such job."""
+
+    event: JobEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetNotice(Request[None]):
+    """The message in the curator's chat that shows this job's progress."""
+
+    job_id: str
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindJob(Request[JobView | None]):
+    """The job with this id, or the only one whose id begins so (at least 4 characters)."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListJobs(Request[tuple[JobView, ...]]):
+    """Jobs in any of `states`, newest first, at most `limit`."""
+
+    states: tuple[JobState, ...]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOverview(Request[Overview]):
+    """Counts for `/status` and the metrics."""
+
+
+LedgerMessage = (
+    RecordUpdates
+    | NextOffset
+    | OpenGroups
+    | CloseUpdates
+    | RetainInbox
+    | FindFile
+    | FindContent
+    | SettleFile
+    | FindSubmission
+    | Submit
+    | SaveArtifact
+    | ArtifactStored
+    | UnstoredArtifacts
+    | Acknowledged
+    | PendingOutbox
+    | MarkPublished
+    | ApplyEvent
+    | SetNotice
+    | FindJob
+    | ListJobs
+    | ReadOverview
+)

@@ -1,0 +1,30 @@
+"""What is said to the QueueActors, and what the bot side's passes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from teltubby.messages.jobs import JobEvent
+from teltubby.messages.session import SessionChanged
+from teltubby.supervision import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxFilled:
+    """There are jobs in the outbox to publish."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeQueue(Request[str]):
+    """Ask how the connection to the broker stands, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNews(Request[None]):
+    """A worker's report; answered when it is recorded and the curator told: then it may be acknowledged."""
+
+    event: JobEvent
+
+
+PublisherMessage = OutboxFilled | DescribeQueue
+ConsumerMessage = SessionChanged | DescribeQueue
