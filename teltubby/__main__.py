@@ -1,0 +1,7 @@
+"""`python -m teltubby` is the `teltubby` command."""
+
+from __future__ import annotations
+
+from teltubby.cli import main
+
+main()

@@ -1,0 +1,49 @@
+"""Settings from the environment and a `.env` file: frozen groups, and every mistake at once."""
+
+from __future__ import annotations
+
+from teltubby.config.choices import (
+    AsyncBackend,
+    ChatSlug,
+    LogFormat,
+    LogLevel,
+    QueueBackend,
+    QueueType,
+    Role,
+    TelegramMode,
+)
+from teltubby.config.loading import load, load_health
+from teltubby.config.model import Config, Origin
+from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
+from teltubby.config.reference import effective
+from teltubby.config.storage import IngestSettings, S3Settings, StorageSettings
+from teltubby.config.telegram import CollectorSettings, MtprotoSettings, TelegramSettings
+from teltubby.config.variable import DataCentre
+
+__all__ = [
+    "AsyncBackend",
+    "ChatSlug",
+    "CollectorSettings",
+    "Config",
+    "DataCentre",
+    "HealthSettings",
+    "IngestSettings",
+    "LogFormat",
+    "LogLevel",
+    "LogSettings",
+    "MtprotoSettings",
+    "Origin",
+    "ProcessSettings",
+    "QueueBackend",
+    "QueueSettings",
+    "QueueType",
+    "Role",
+    "S3Settings",
+    "StorageSettings",
+    "TelegramMode",
+    "TelegramSettings",
+    "WorkerSettings",
+    "effective",
+    "load",
+    "load_health",
+]

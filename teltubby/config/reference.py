@@ -1,0 +1,90 @@
+"""Settings as text: the effective configuration, the tables of docs/configuration.md, and `.env.example`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+from pydantic import SecretStr
+
+from teltubby.config.group import Group
+from teltubby.config.model import GROUPS, Config, variables
+from teltubby.config.sources import MASK
+
+
+def effective(config: Config) -> Iterator[str]:
+    """The configuration that is in force, grouped, one `NAME=value  # origin` per line, secrets masked."""
+    for attribute, group in GROUPS.items():
+        yield f"[{attribute}] {_first_line(group.__doc__)}"
+        values = getattr(config, attribute)
+        for field, variable in variables(group).items():
+            assignment = f"{variable.name}={as_text(getattr(values, field))}"
+            yield f"{assignment:<60}  # {config.origins[variable.name]}"
+        yield ""
+
+
+def tables() -> str:
+    """Every setting in Markdown: those that take effect by group, then those that are only accepted so far."""
+    sections = []
+    for group in GROUPS.values():
+        rows = [_row(group, field) for field, variable in variables(group).items() if not variable.later]
+        if rows:
+            sections.append(_section(_first_line(group.__doc__).rstrip("."), rows))
+    waiting: dict[str, list[str]] = {}
+    for group in GROUPS.values():
+        for field, variable in variables(group).items():
+            if variable.later:
+                waiting.setdefault(variable.later, []).append(_row(group, field))
+    sections += [_section(f"Accepted, takes effect with {feature}", rows) for feature, rows in waiting.items()]
+    return "\n".join(sections)
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting, commented out, with its default."""
+    lines = [
+        "# Copy to .env and fill in what you need; docs/configuration.md explains every name.",
+        "# Lines that stay commented out show the default. The real environment wins over this file.",
+    ]
+    for group in GROUPS.values():
+        lines += ["", f"# --- {_first_line(group.__doc__)}"]
+        for field, variable in variables(group).items():
+            later = f" (accepted, takes effect with {variable.later})" if variable.later else ""
+            default = group.model_fields[field].default
+            text = default.get_secret_value() if isinstance(default, SecretStr) else as_text(default)
+            lines += [f"# {variable.about}{later}", f"#{variable.name}={text}"]
+    return "\n".join(lines) + "\n"
+
+
+def as_text(value: object) -> str:
+    """A value as one would write it into a `.env` file; secrets as ****, what is not set as nothing."""
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return MASK
+        case bool():
+            return str(value).lower()
+        case Enum():
+            return str(value.value)
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ",".join(str(item) for item in value)
+        case _:
+            return str(value)
+
+
+def _section(title: str, rows: list[str]) -> str:
+    return "\n".join([f"### {title}", "", "| name | default | accepted | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _row(group: type[Group], field: str) -> str:
+    variable = variables(group)[field]
+    default = group.model_fields[field].default
+    text = default.get_secret_value() if isinstance(default, SecretStr) else as_text(default)
+    names = f"`{variable.name}`" + "".join(f" (also `{alias}`)" for alias in variable.aliases)
+    return f"| {names} | {f'`{text}`' if text else ''} | {variable.expects} | {variable.about} |"
+
+
+def _first_line(doc: str | None) -> str:
+    return (doc or "").strip().splitlines()[0]

@@ -1,0 +1,185 @@
+"""Settings of everything that speaks with Telegram."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from teltubby.config.choices import TelegramMode
+from teltubby.config.group import (
+    AT_ONCE,
+    NOT_NEGATIVE,
+    PATH,
+    POSITIVE,
+    WEB_ADDRESS,
+    YES_NO,
+    AtOnce,
+    Count,
+    Group,
+    Positive,
+    Seconds,
+)
+from teltubby.config.variable import (
+    DataCentreAddress,
+    IdList,
+    NameList,
+    ProxyAddress,
+    PublicKeyFile,
+    Variable,
+    WebAddress,
+    matching,
+)
+
+CLOUD_DOWNLOAD_LIMIT = 20_971_520
+"""Bytes that Telegram's own Bot API server serves at most (core.telegram.org/bots/api#getfile)."""
+LOCAL_DOWNLOAD_LIMIT = 2_000_000_000
+"""Bytes that a self-hosted Bot API server started with --local serves at most."""
+
+_USER_ACCOUNT = "the signed-in user account"
+_WEBHOOK = "webhook mode"
+_COLLECTOR = "the collector"
+
+
+class TelegramSettings(Group):
+    """Telegram's Bot API."""
+
+    bot_token: Annotated[
+        Annotated[SecretStr, matching(r"\d+:[A-Za-z0-9_-]+")] | None,
+        Variable(
+            "TELEGRAM_BOT_TOKEN",
+            "a bot token as @BotFather gives it, like 123456:ABC-DEF",
+            "The bot's token.",
+            secret=True,
+        ),
+    ] = None
+    whitelist_ids: Annotated[
+        IdList,
+        Variable(
+            "TELEGRAM_WHITELIST_IDS",
+            "a comma-separated list of numeric user ids",
+            "Who may use the bot; everybody else gets no answer.",
+        ),
+    ] = ()
+    mode: Annotated[
+        TelegramMode, Variable("TELEGRAM_MODE", "polling or webhook", "How updates arrive.", later=_WEBHOOK)
+    ] = TelegramMode.POLLING
+    webhook_url: Annotated[
+        WebAddress | None,
+        Variable("WEBHOOK_URL", WEB_ADDRESS, "Where Telegram sends updates in webhook mode.", later=_WEBHOOK),
+    ] = None
+    webhook_secret: Annotated[
+        Annotated[SecretStr, matching(r"[A-Za-z0-9_-]{1,256}")] | None,
+        Variable(
+            "WEBHOOK_SECRET",
+            "1 to 256 letters, digits, _ or -",
+            "What Telegram shows to prove itself in webhook mode.",
+            later=_WEBHOOK,
+            secret=True,
+        ),
+    ] = None
+    bot_api_url: Annotated[
+        WebAddress,
+        Variable("TELEGRAM_BOT_API_URL", WEB_ADDRESS, "The Bot API server: Telegram's, or your own."),
+    ] = "https://api.telegram.org"
+    bot_api_local: Annotated[
+        bool,
+        Variable(
+            "TELEGRAM_BOT_API_LOCAL",
+            YES_NO,
+            "Whether that server runs with --local: it serves 2 000 000 000 bytes instead of 20 971 520.",
+        ),
+    ] = False
+
+    @property
+    def server_limit(self) -> int:
+        """Bytes of the largest file that the Bot API server serves."""
+        return LOCAL_DOWNLOAD_LIMIT if self.bot_api_local else CLOUD_DOWNLOAD_LIMIT
+
+
+class MtprotoSettings(Group):
+    """Telegram's MTProto, over which large files come."""
+
+    api_id: Annotated[
+        int | None,
+        Field(gt=0),
+        Variable("MTPROTO_API_ID", POSITIVE, "The api id from my.telegram.org.", aliases=("TELEGRAM_API_ID",)),
+    ] = None
+    api_hash: Annotated[
+        Annotated[SecretStr, matching(r"[0-9A-Za-z]{8,64}")] | None,
+        Variable(
+            "MTPROTO_API_HASH",
+            "the api hash from my.telegram.org",
+            "The api hash that belongs to the id.",
+            aliases=("TELEGRAM_API_HASH",),
+            secret=True,
+        ),
+    ] = None
+    phone_number: Annotated[
+        Annotated[SecretStr, matching(r"\+?\d{5,15}")] | None,
+        Variable(
+            "MTPROTO_PHONE_NUMBER", "a phone number like +4915…", "The user account.", later=_USER_ACCOUNT, secret=True
+        ),
+    ] = None
+    session_path: Annotated[
+        Path, Variable("MTPROTO_SESSION_PATH", PATH, "The user account's session.", later=_USER_ACCOUNT)
+    ] = Path("/data/mtproto.session")
+    bot_session_path: Annotated[
+        Path, Variable("MTPROTO_BOT_SESSION_PATH", PATH, "The bot's MTProto session; keep it, logins are limited.")
+    ] = Path("/data/mtproto-bot.session")
+    data_centre: Annotated[
+        DataCentreAddress | None,
+        Variable("MTPROTO_DC", "an address like 2@127.0.0.1:4430", "Another first data centre than Telegram's own."),
+    ] = None
+    public_key: Annotated[
+        PublicKeyFile | None,
+        Variable("MTPROTO_PUBLIC_KEY", "the path of a PEM file with an RSA public key", "The key of that data centre."),
+    ] = None
+
+
+class CollectorSettings(Group):
+    """The collector of channel history."""
+
+    enabled: Annotated[
+        bool, Variable("MTPROTO_ENABLED", YES_NO, "The collector; not the worker.", later=_COLLECTOR)
+    ] = False
+    history_enabled: Annotated[
+        bool, Variable("MTPROTO_HISTORY_ENABLED", YES_NO, "Collect history.", later=_COLLECTOR)
+    ] = False
+    updates_enabled: Annotated[
+        bool, Variable("MTPROTO_UPDATES_ENABLED", YES_NO, "Collect updates.", later=_COLLECTOR)
+    ] = False
+    peers: Annotated[
+        NameList,
+        Variable("MTPROTO_PEERS", "a comma-separated list", "Channels to collect.", later=_COLLECTOR),
+    ] = ()
+    history_limit_per_run: Annotated[
+        Positive,
+        Variable("MTPROTO_HISTORY_LIMIT_PER_RUN", POSITIVE, "Messages per channel and run.", later=_COLLECTOR),
+    ] = 500
+    concurrency: Annotated[
+        AtOnce,
+        Variable("MTPROTO_CONCURRENCY", AT_ONCE, "Channels at once.", later=_COLLECTOR),
+    ] = 4
+    sleep_threshold: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False),
+        Variable("MTPROTO_SLEEP_THRESHOLD", "a number of seconds, 0 or more", "Flood waits sat out.", later=_COLLECTOR),
+    ] = 1.5
+    retry_backoff: Annotated[
+        Seconds, Variable("MTPROTO_RETRY_BACKOFF", "a number above 0", "Backoff of retries.", later=_COLLECTOR)
+    ] = 2.0
+    retry_max: Annotated[
+        Count, Variable("MTPROTO_RETRY_MAX", NOT_NEGATIVE, "Retries of a request.", later=_COLLECTOR)
+    ] = 5
+    proxy: Annotated[
+        ProxyAddress | None,
+        Variable(
+            "TELEGRAM_PROXY",
+            "an address like socks5://host:1080",
+            "A proxy to Telegram.",
+            later=_COLLECTOR,
+            secret=True,
+        ),
+    ] = None

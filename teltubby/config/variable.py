@@ -1,0 +1,125 @@
+"""What a setting is: its name, what it accepts, what it is for; and the value types that pydantic does not have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable, attached to the field of a settings group that it fills.
+
+    `expects` completes the sentence "… must be", `about` is its line in docs/configuration.md. `later` names the
+    feature that will use the value, when it is only accepted and validated so far. `aliases` are read when `name`
+    is not set.
+    """
+
+    name: str
+    expects: str
+    about: str
+    aliases: tuple[str, ...] = ()
+    later: str = ""
+    secret: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and its aliases, in the order in which they are looked up."""
+        return (self.name, *self.aliases)
+
+
+class Wrong(ValueError):
+    """Why a value is refused, in words that repeat none of it: it may be a secret, and other libraries quote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataCentre:
+    """An MTProto endpoint, written `2@127.0.0.1:4430`: the data centre's number, host and port."""
+
+    number: int
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.number}@{host}:{self.port}"
+
+
+_DATA_CENTRE = re.compile(r"(?P<number>[1-9]\d{0,4})@(?:\[(?P<v6>[0-9A-Fa-f:.]+)]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})")
+# Telegram publishes its keys as PKCS#1; openssl writes SubjectPublicKeyInfo by default.
+_PEM_HEADERS = ("-----BEGIN RSA PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----")
+
+
+def _split_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(item for item in (part.strip() for part in value.split(",")) if item)
+
+
+def _parse_data_centre(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _DATA_CENTRE.fullmatch(value)
+    if match is None:
+        raise ValueError
+    port = int(match["port"])
+    if not 0 < port <= 65535:
+        raise Wrong(f"port {port} does not exist")
+    return DataCentre(int(match["number"]), match["v6"] or match["host"], port)
+
+
+def _check_web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    if parts.username or parts.password:
+        raise Wrong("credentials do not belong in it")
+    if parts.query or parts.fragment:
+        raise Wrong("it ends with the path")
+    return value.rstrip("/")
+
+
+def _check_public_key(path: Path) -> Path:
+    try:
+        text = path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        raise Wrong("no such file") from None
+    except OSError as error:
+        raise Wrong(error.strerror or "cannot be read") from None
+    except UnicodeDecodeError:
+        raise Wrong("it is not PEM") from None
+    header = next((header for header in _PEM_HEADERS if header in text), None)
+    if header is None or header.replace("BEGIN", "END") not in text:
+        raise Wrong("it holds no RSA public key")
+    return path
+
+
+def matching(pattern: str) -> AfterValidator:
+    """A validator for secrets, whose type knows no patterns: the whole value must match."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, value.get_secret_value(), re.ASCII):
+            raise ValueError
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_proxy(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in {"socks5", "socks4", "http"} or not parts.hostname or not parts.port:
+        raise ValueError
+    return value
+
+
+IdList = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split_list)]
+NameList = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
+DataCentreAddress = Annotated[DataCentre, BeforeValidator(_parse_data_centre)]
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
+PublicKeyFile = Annotated[Path, AfterValidator(_check_public_key)]
+ProxyAddress = Annotated[SecretStr, AfterValidator(_check_proxy)]
