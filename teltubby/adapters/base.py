@@ -1,0 +1,273 @@
+"""What the house asks of the world outside: the Protocols that adapters fulfil.
+
+Every adapter translates foreign exceptions to `teltubby.errors` at its boundary. Methods may be called from both
+backends. An adapter does not retry: exactly one layer does, and that is the actor which owns the adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from anyio.abc import ObjectReceiveStream
+
+from teltubby.messages.media import IncomingMessage, RawUpdate
+from teltubby.messages.transfer import RemoteFile
+
+# -- object store ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """An object that the store has; size in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReceipt:
+    """The store's receipt for one part; `number` starts at 1."""
+
+    number: int
+    etag: str
+    size: int
+    sha256: str
+    """Hex digest of the part's bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    begun_at: datetime | None
+
+
+class ObjectStore(Protocol):
+    """A flat, durable key → bytes store. An object is visible whole or not at all; writes never replace other content.
+
+    Raises StoreUnavailable (try later), StoreRefused (credentials, permissions, bucket), ObjectExists, UploadVanished,
+    ContentMismatch (the store received other bytes than were sent).
+    """
+
+    @property
+    def part_size(self) -> int:
+        """Bytes in every part but the last."""
+        ...
+
+    @property
+    def bucket(self) -> str:
+        """Bucket name, or the folder's name."""
+        ...
+
+    def location(self, key: str) -> str:
+        """Where a person finds the object: `s3://bucket/key` or an absolute path."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. Raises StoreUnavailable, StoreRefused."""
+
+    async def aclose(self) -> None:
+        """Let go of every connection; safe to call twice."""
+
+    async def check(self) -> None:
+        """Return if the bucket exists and accepts our credentials."""
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """The object's size, or None when there is no such object."""
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """A small object whole (artifacts). Raises FileGone when there is none."""
+        ...
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        """`length` bytes of an object from `offset` (fewer only at its end). Raises FileGone when there is none."""
+        ...
+
+    async def put(self, key: str, body: bytes, *, content_type: str, sha256: str, replace: bool = False) -> None:
+        """Store `body` durably in one request; `sha256` is its hex digest. Without `replace`, ObjectExists if taken."""
+
+    async def begin(self, key: str, *, content_type: str) -> str:
+        """Begin a multipart upload and return its id."""
+        ...
+
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes, *, sha256: str) -> PartReceipt:
+        """Store part `number` (from 1). Raises UploadVanished when the store forgot the upload."""
+        ...
+
+    async def complete(self, key: str, upload_id: str, parts: Sequence[PartReceipt]) -> ObjectInfo:
+        """Make the object visible and return what the store says of it. ObjectExists when the key is taken."""
+        ...
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Drop an unfinished upload; unknown ids are fine."""
+
+    async def delete(self, key: str) -> None:
+        """Remove the object; absent keys are fine."""
+
+    def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        """Every object whose key starts with `prefix`, in key order."""
+        ...
+
+    def unfinished(self, prefix: str) -> AsyncIterator[UnfinishedUpload]:
+        """Every unfinished upload under `prefix`."""
+        ...
+
+
+# -- broker ------------------------------------------------------------------------------------------------------
+
+
+class Destination(StrEnum):
+    """Where a message goes; an adapter maps it to an exchange and a queue of the configured names."""
+
+    JOBS = "jobs"
+    PRIORITY = "priority"
+    RETRY = "retry"
+    DEAD = "dead"
+    EVENTS = "events"
+
+
+HeaderValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message for the broker: persistent, `application/json`; `message_id` makes a repetition recognisable."""
+
+    body: bytes
+    type: str
+    message_id: str
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+
+
+class Delivery(Protocol):
+    """A message lent to us: ours until settled by exactly one of ack, requeue or dead_letter, or the lease ends."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def message_id(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, HeaderValue]: ...
+
+    @property
+    def source(self) -> Destination: ...
+
+    async def ack(self) -> None:
+        """It is done and durable. Raises BrokerUnavailable when the broker could not be told (it will come again)."""
+
+    async def requeue(self) -> None:
+        """Give it back at once, unspent."""
+
+    async def dead_letter(self, reason: str, *, attempt: int) -> None:
+        """Move it to the dead-letter queue with reason, attempt and time in its headers; confirmed before acked."""
+
+
+class Broker(Protocol):
+    """Durable queues with confirms; at least once. The twins are RabbitMQ and an embedded SQLite queue."""
+
+    async def open(self) -> None:
+        """Connect and declare the topology. Raises BrokerUnavailable, TopologyConflict."""
+
+    async def aclose(self) -> None:
+        """Give back what is unsettled and disconnect; safe to call twice."""
+
+    async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
+        """Return once the broker has confirmed the message as durable.
+
+        `delay` (seconds) only with RETRY: the message comes to the JOBS queue after it; no long delay holds up
+        a short one.
+        """
+
+    async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
+        """Deliveries of all `sources`, PRIORITY before JOBS; at most `prefetch` unsettled at a time.
+
+        The stream ends when the connection is lost or the broker is closed; closing it gives back what is unsettled.
+        """
+        ...
+
+    async def depths(self) -> Mapping[Destination, int]:
+        """Messages ready in each queue."""
+        ...
+
+
+# -- Telegram ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who we are at Telegram."""
+
+    id: int
+    username: str | None
+    is_bot: bool
+
+
+class BotGateway(Protocol):
+    """The Bot API. Raises TelegramUnavailable, FloodWait, PollConflict, Unauthorised, ChatUnavailable, BadRequest."""
+
+    async def open(self) -> None:
+        """Make the client; no network."""
+
+    async def aclose(self) -> None:
+        """Close its connections; safe to call twice."""
+
+    async def identify(self) -> Account:
+        """getMe."""
+        ...
+
+    async def updates(self, *, offset: int, wait: float) -> Sequence[RawUpdate]:
+        """getUpdates: waits up to `wait` seconds; `offset` confirms (and discards) everything before it."""
+        ...
+
+    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int:
+        """sendMessage; returns the new message id. A `reply_to` that is gone is ignored."""
+        ...
+
+    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+        """editMessageText; the same text again is fine."""
+
+    async def download(self, file_id: str, into: Path) -> int:
+        """getFile and its bytes into the new file `into`; returns their number. Raises FileTooBig, FileGone."""
+        ...
+
+    async def set_commands(self, commands: Mapping[str, str]) -> None:
+        """setMyCommands: name → description."""
+
+
+class MtprotoGateway(Protocol):
+    """One MTProto session. Raises TelegramUnavailable, FloodWait, SessionNotReady (signed out), Unauthorised."""
+
+    async def open(self) -> Account:
+        """Connect, and sign in where the session is not yet (bot token)."""
+        ...
+
+    async def aclose(self) -> None:
+        """Disconnect; safe to call twice."""
+
+    async def wait_lost(self) -> None:
+        """Return when the connection is lost."""
+
+    async def locate(self, chat_id: int, message_id: int) -> RemoteFile:
+        """The document of a message in this account's own mailbox. Raises FileGone."""
+        ...
+
+
+class UpdateParser(Protocol):
+    """Reads a stored update."""
+
+    def __call__(self, payload: str) -> IncomingMessage | None:
+        """The message of the update, or None when it is no new message. Raises MalformedMessage."""
+        ...

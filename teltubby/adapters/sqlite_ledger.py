@@ -1,0 +1,72 @@
+"""The ledger's database: inbox, files, submissions and jobs in one SQLite file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teltubby.adapters.sqlite_archive import Files, Submissions
+from teltubby.adapters.sqlite_file import SqliteFile
+from teltubby.adapters.sqlite_inbox import Inbox
+from teltubby.adapters.sqlite_jobs import Jobs
+from teltubby.adapters.sqlite_schema import SCHEMA_VERSION, migrate
+from teltubby.messages.jobs import JobState
+from teltubby.messages.ledger import Overview
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
+class SqliteLedger:
+    """Everything durable that the bot wing knows, by subject. Blocking; for one caller at a time.
+
+    Every method of it and of its parts raises DatabaseUnavailable when the file is locked, read-only, full or broken;
+    nothing was written then.
+    """
+
+    def __init__(self, file: SqliteFile, clock: Clock) -> None:
+        self.file = file
+        self.inbox = Inbox(file, clock)
+        self.files = Files(file, clock)
+        self.submissions = Submissions(file, clock)
+        self.jobs = Jobs(file, clock)
+
+    @classmethod
+    def open(cls, path: Path, *, clock: Clock = utc_now, busy_timeout: float = 5.0) -> SqliteLedger:
+        """Open or create the file and migrate it. Raises DatabaseUnavailable, ConfigurationError (file too new)."""
+        file = SqliteFile.open(path, newest=SCHEMA_VERSION, busy_timeout=busy_timeout)
+        try:
+            migrate(file)
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, clock)
+
+    def overview(self) -> Overview:
+        """Counts of everything."""
+        states = self.file.read("SELECT upper(state) AS state, count(*) AS jobs FROM jobs GROUP BY 1")
+        (row,) = self.file.read(
+            "SELECT (SELECT count(*) FROM inbox WHERE done_at IS NULL) AS open_updates,"
+            " (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS unpublished,"
+            " (SELECT count(*) FROM files) AS files, (SELECT coalesce(sum(size_bytes), 0) FROM files) AS bytes,"
+            " (SELECT count(*) FROM messages WHERE artifact_json IS NOT NULL AND artifact_stored = 0) AS unstored"
+        )
+        counts = Counter({state["state"]: state["jobs"] for state in states})
+        return Overview(
+            jobs={state: counts[state] for state in JobState},
+            open_updates=row["open_updates"],
+            unpublished=row["unpublished"],
+            files=row["files"],
+            bytes=row["bytes"],
+            unstored_artifacts=row["unstored"],
+        )
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self.file.close()
