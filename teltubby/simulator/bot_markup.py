@@ -1,0 +1,115 @@
+"""Structured parameters of sending methods: keyboards, entities and what a message replies to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from teltubby.simulator.bot_account import BotAccount
+from teltubby.simulator.bot_errors import ApiError, bad_request
+from teltubby.simulator.bot_parameters import Parameters
+from teltubby.simulator.messages import Button, Entity, Keyboard, Message
+from teltubby.simulator.people import Peer, User
+
+MAX_CALLBACK_DATA = 64
+OTHER_MARKUP = frozenset(("keyboard", "remove_keyboard", "force_reply"))
+
+
+def keyboard_of(parameters: Parameters) -> Keyboard:
+    """The inline keyboard in reply_markup; other kinds are accepted and not shown. Raises ApiError 400."""
+    markup = parameters.structure("reply_markup", "reply keyboard markup")
+    if markup is None:
+        return ()
+    if not isinstance(markup, Mapping):
+        raise bad_request("object expected as reply markup")
+    if "inline_keyboard" not in markup:
+        if markup and not OTHER_MARKUP & markup.keys():
+            raise bad_request("can't parse reply keyboard markup JSON object")
+        return ()
+    rows = markup["inline_keyboard"]
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        raise bad_request('field "inline_keyboard" of the InlineKeyboardMarkup must be of type Array')
+    keyboard = []
+    for row in rows:
+        if not isinstance(row, Sequence) or isinstance(row, str):
+            raise bad_request("can't parse inline keyboard: inline keyboard rows must be arrays")
+        keyboard.append(tuple(_button(button) for button in row))
+    return tuple(row for row in keyboard if row)
+
+
+def _button(button: object) -> Button:
+    if not isinstance(button, Mapping):
+        raise bad_request("can't parse inline keyboard button: InlineKeyboardButton must be an Object")
+    text = button.get("text")
+    if not isinstance(text, str):
+        raise _cannot_parse('Can\'t find field "text"')
+    if not text.strip():
+        raise _cannot_parse("Text buttons are unallowed in the inline keyboard")
+    data, url = button.get("callback_data"), button.get("url")
+    if isinstance(data, str) and not isinstance(url, str):
+        if not 1 <= len(data.encode()) <= MAX_CALLBACK_DATA:
+            raise bad_request("BUTTON_DATA_INVALID")
+        return Button(text=text, data=data)
+    if isinstance(url, str) and data is None:
+        if "." not in url and ":" not in url:
+            raise bad_request(f"inline keyboard button URL '{url}' is invalid: URL host is empty")
+        return Button(text=text, url=url)
+    raise _cannot_parse("Text buttons are unallowed in the inline keyboard")
+
+
+def _cannot_parse(text: str) -> ApiError:
+    return bad_request(f"can't parse inline keyboard button: {text}")
+
+
+def entities_of(account: BotAccount, parameters: Parameters, name: str) -> tuple[Entity, ...] | None:
+    """Entities given as JSON instead of a parse mode. Raises ApiError 400."""
+    given = parameters.structure(name, "entities")
+    if given is None:
+        return None
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise bad_request("can't parse entities: expected an Array of MessageEntity")
+    return tuple(_entity(account, entity) for entity in given)
+
+
+def _entity(account: BotAccount, given: object) -> Entity:
+    match given:
+        case {"type": str(kind), "offset": int(offset), "length": int(length), **others}:
+            user = others.get("user")
+            return Entity(
+                type=kind,
+                offset=offset,
+                length=length,
+                url=_optional(others.get("url")),
+                language=_optional(others.get("language")),
+                custom_emoji_id=_optional(others.get("custom_emoji_id")),
+                user=account.world.users.get(int(user["id"])) if isinstance(user, Mapping) else None,
+            )
+    raise bad_request("can't parse MessageEntity: Can't find field \"type\"")
+
+
+def reply_target(account: BotAccount, peer: Peer, parameters: Parameters) -> Message | None:
+    """The message to be replied to. Raises ApiError 400 when it is gone and sending without it is not allowed."""
+    given = parameters.structure("reply_parameters", "reply parameters")
+    if given is not None and not isinstance(given, Mapping):
+        raise bad_request("can't parse reply parameters: object expected")
+    if given is None:
+        message_id = parameters.integer("reply_to_message_id")
+        lenient = parameters.flag("allow_sending_without_reply")
+    else:
+        if "chat_id" in given and str(given["chat_id"]) not in (str(peer.bot_api_id), f"@{_username(peer)}"):
+            raise bad_request("replies to other chats are not simulated")
+        message_id = int(given.get("message_id", 0))
+        lenient = given.get("allow_sending_without_reply") is True
+    if message_id == 0:
+        return None
+    found = account.world.message(account.bot, peer, message_id)
+    if found is None and not lenient:
+        raise bad_request("message to be replied not found")
+    return found
+
+
+def _optional(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _username(peer: Peer) -> str:
+    return "" if isinstance(peer, User) else peer.username or ""
