@@ -1,0 +1,12 @@
+"""The simulated Telegram's MTProto server, one listening port per data centre.
+
+Lowest first: crypto, tl -> rsa_key, transport, envelope, plain, session -> keys, incoming, handshake -> state, rpc ->
+media, views, peers, auth, messages, files, updates, config -> methods -> dispatch -> service, connection -> server.
+Requests and types are read and written by Telethon's TL layer (`tl.py` is the only module that names it); transports,
+handshake and sessions are our own, and kurigram, a client of other origin, checks the whole.
+"""
+
+from teltubby.simulator.mtproto.rsa_key import RsaKey, make_rsa_key
+from teltubby.simulator.mtproto.server import MTProtoServer
+
+__all__ = ["MTProtoServer", "RsaKey", "make_rsa_key"]

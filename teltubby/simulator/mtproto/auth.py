@@ -1,0 +1,140 @@
+"""auth.*: signing in as a bot by its token, as a person by a code, and at another data centre by an exported token."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from teltubby.simulator.messages import Event, MessageAdded
+from teltubby.simulator.mtproto.rpc import Caller, Handlers, RpcError
+from teltubby.simulator.mtproto.state import LoginCode, State, digits
+from teltubby.simulator.mtproto.tl import functions, types
+from teltubby.simulator.mtproto.views import user_view
+from teltubby.simulator.people import User
+
+CODE_LENGTH = 5
+CODE_SECONDS = 300
+MIN_PHONE_DIGITS = 5
+MAX_PHONE_DIGITS = 15
+
+
+def import_bot_authorization(caller: Caller, request: Any) -> Any:
+    """auth.importBotAuthorization."""
+    caller.require_application(request.api_id)
+    bot = caller.world.bot_by_token(request.bot_auth_token)
+    if bot is None:
+        raise RpcError(400, "ACCESS_TOKEN_INVALID")
+    return _sign_in(caller, bot)
+
+
+def send_code(caller: Caller, request: Any) -> Any:
+    """auth.sendCode: a new code, told by the account 777000 as the real one does, and readable in `login_codes`."""
+    caller.require_application(request.api_id)
+    phone = _valid_phone(request.phone_number)
+    return _send_code(caller, phone, secrets.token_hex(9))
+
+
+def resend_code(caller: Caller, request: Any) -> Any:
+    """auth.resendCode: another code under the same hash; the first one is dead."""
+    phone = _valid_phone(request.phone_number)
+    pending = _pending(caller, phone, request.phone_code_hash)
+    return _send_code(caller, phone, pending.hash)
+
+
+def sign_in(caller: Caller, request: Any) -> Any:
+    """auth.signIn; with a second factor the key waits for the password."""
+    phone = _valid_phone(request.phone_number)
+    if not request.phone_code:
+        raise RpcError(400, "PHONE_CODE_EMPTY")
+    pending = _pending(caller, phone, request.phone_code_hash)
+    if not secrets.compare_digest(pending.code.encode(), request.phone_code.encode()):
+        raise RpcError(400, "PHONE_CODE_INVALID")
+    del caller.state.codes.pending[phone]
+    account = caller.world.user_by_phone(phone)
+    if account is None:
+        return types.auth.AuthorizationSignUpRequired()
+    if account.password is not None:
+        caller.key.awaits_password_of = account.id
+        raise RpcError(401, "SESSION_PASSWORD_NEEDED")
+    return _sign_in(caller, account)
+
+
+def log_out(caller: Caller, request: Any) -> Any:
+    """auth.logOut: the key lives on without an account."""
+    _ = caller.account
+    caller.key.account_id = None
+    return types.auth.LoggedOut()
+
+
+def export_authorization(caller: Caller, request: Any) -> Any:
+    """auth.exportAuthorization: a token for one sign-in at another data centre."""
+    account = caller.account
+    if request.dc_id == caller.dc or request.dc_id not in caller.state.ports:
+        raise RpcError(400, "DC_ID_INVALID")
+    return types.auth.ExportedAuthorization(account.id, caller.state.export(account))
+
+
+def import_authorization(caller: Caller, request: Any) -> Any:
+    """auth.importAuthorization."""
+    account_id = caller.state.exported.pop(request.bytes, None)
+    if account_id is None or account_id != request.id:
+        raise RpcError(400, "AUTH_BYTES_INVALID")
+    return _sign_in(caller, caller.world.users[account_id])
+
+
+def void_sent_codes(state: State, event: Event) -> None:
+    """A login code that its owner sends in any message is dead from then on; a listener of the world."""
+    if not isinstance(event, MessageAdded) or not event.message.out:
+        return
+    sender = event.message.post.sender
+    if isinstance(sender, User) and sender.phone:
+        pending = state.codes.pending.get(digits(sender.phone))
+        if pending is not None and pending.code in event.message.post.text:
+            pending.expires = 0
+
+
+def _sign_in(caller: Caller, account: User) -> Any:
+    if account.deactivated:
+        raise RpcError(401, "USER_DEACTIVATED")
+    caller.key.account_id = account.id
+    return types.auth.Authorization(user_view(caller.world, account, account))
+
+
+def _send_code(caller: Caller, phone: str, code_hash: str) -> Any:
+    world = caller.world
+    code = "".join(secrets.choice("0123456789") for _ in range(CODE_LENGTH))
+    caller.state.codes.pending[phone] = LoginCode(code=code, hash=code_hash, expires=world.now() + CODE_SECONDS)
+    account = world.user_by_phone(phone)
+    if account is not None:
+        world.send(world.service_account(), account, f"Login code: {code}. Do not give this code to anyone.")
+    return types.auth.SentCode(
+        type=types.auth.SentCodeTypeApp(CODE_LENGTH),
+        phone_code_hash=code_hash,
+        next_type=types.auth.CodeTypeSms(),
+        timeout=60,
+    )
+
+
+def _pending(caller: Caller, phone: str, code_hash: str) -> LoginCode:
+    pending = caller.state.codes.pending.get(phone)
+    if pending is None or pending.hash != code_hash or pending.expires <= caller.world.now():
+        raise RpcError(400, "PHONE_CODE_EXPIRED")
+    return pending
+
+
+def _valid_phone(phone: str) -> str:
+    number = digits(phone)
+    if not MIN_PHONE_DIGITS <= len(number) <= MAX_PHONE_DIGITS or phone.strip("+ -()").strip("0123456789 -()"):
+        raise RpcError(400, "PHONE_NUMBER_INVALID")
+    return number
+
+
+HANDLERS: Handlers = {
+    functions.auth.ImportBotAuthorizationRequest: import_bot_authorization,
+    functions.auth.SendCodeRequest: send_code,
+    functions.auth.ResendCodeRequest: resend_code,
+    functions.auth.SignInRequest: sign_in,
+    functions.auth.LogOutRequest: log_out,
+    functions.auth.ExportAuthorizationRequest: export_authorization,
+    functions.auth.ImportAuthorizationRequest: import_authorization,
+}

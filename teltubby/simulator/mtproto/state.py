@@ -1,0 +1,89 @@
+"""What the data centres share beside the world: keys, codes and tokens handed out, and what tests look at."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from teltubby.simulator.mtproto.keys import AuthKey, Salts
+from teltubby.simulator.mtproto.rsa_key import RsaKey
+from teltubby.simulator.people import User
+from teltubby.simulator.world import World
+
+REMEMBERED_CALLS = 10_000
+REMEMBERED_VIOLATIONS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as it was answered or refused: `method` as in the schema ("upload.getFile")."""
+
+    dc: int
+    account_id: int | None
+    method: str
+
+
+@dataclass(slots=True, kw_only=True)
+class LoginCode:
+    """A code that was sent to a phone; `hash` names the attempt, `expires` is in the world's time."""
+
+    code: str
+    hash: str
+    expires: int
+
+
+class LoginCodes(Mapping[str, str]):
+    """The codes that are good now, by phone number in any notation: what a person would read on their screen."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, LoginCode] = {}
+
+    def __getitem__(self, phone: str) -> str:
+        return self.pending[digits(phone)].code
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pending)
+
+    def __len__(self) -> int:
+        return len(self.pending)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class State:
+    """One per server. Authorization keys belong to one data centre, so they are found by (dc, key id).
+
+    `failures` are errors of the server itself, with the request's method: a test asserts that there are none.
+    `violations` tell why connections were closed on clients that broke the protocol.
+    """
+
+    world: World
+    rsa_key: RsaKey
+    api_ids: Collection[int] | None = None
+    host: str = "127.0.0.1"
+    ports: dict[int, int] = field(default_factory=dict)
+    keys: dict[tuple[int, int], AuthKey] = field(default_factory=dict)
+    codes: LoginCodes = field(default_factory=LoginCodes)
+    exported: dict[bytes, int] = field(default_factory=dict)
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS))
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    violations: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED_VIOLATIONS))
+
+    def add_key(self, dc: int, key: bytes, first_salt: int) -> AuthKey:
+        """Keep a key that a handshake made."""
+        auth_key = AuthKey(key=key, salts=Salts(first_salt, int(time.time())))
+        self.keys[dc, auth_key.key_id] = auth_key
+        return auth_key
+
+    def export(self, account: User) -> bytes:
+        """A token that signs the account in at another data centre, once."""
+        token = secrets.token_bytes(32)
+        self.exported[token] = account.id
+        return token
+
+
+def digits(phone: str) -> str:
+    """A phone number without its punctuation."""
+    return "".join(filter(str.isdigit, phone))
