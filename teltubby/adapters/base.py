@@ -53,7 +53,7 @@ class ObjectStore(Protocol):
     """A flat, durable key → bytes store. An object is visible whole or not at all; writes never replace other content.
 
     Raises StoreUnavailable (try later), StoreRefused (credentials, permissions, bucket), ObjectExists, UploadVanished,
-    ContentMismatch (the store received other bytes than were sent).
+    ContentMismatch (the store received other bytes than were sent), and ValueError for what is no key (`..`, NUL, …).
     """
 
     @property
@@ -103,7 +103,7 @@ class ObjectStore(Protocol):
         ...
 
     async def complete(self, key: str, upload_id: str, parts: Sequence[PartReceipt]) -> ObjectInfo:
-        """Make the object visible and return what the store says of it. ObjectExists when the key is taken."""
+        """Make the object visible, return what the store says of it; may be repeated. ObjectExists if it is taken."""
         ...
 
     async def abort(self, key: str, upload_id: str) -> None:

@@ -1,0 +1,238 @@
+"""The SQLite file behind the embedded broker: one table, one row per message. Its methods block; any thread may call.
+
+A message is free when its time has come (`visible_at`, 0 without delay) and no lease on it runs (`leased_until`); both
+are seconds since the epoch, by the caller's clock. `deliveries` counts the leases, so that `id` and `deliveries` name
+one lease. Messages of a queue go by `id`, that is by the time of publishing, whatever the clock does.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from teltubby.adapters.base import Destination, HeaderValue, Outgoing
+from teltubby.errors import BrokerUnavailable, TopologyConflict
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS queue_messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue TEXT NOT NULL,
+    body BLOB NOT NULL,
+    type TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    visible_at REAL NOT NULL,
+    leased_until REAL NOT NULL DEFAULT 0,
+    deliveries INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS queue_messages_order ON queue_messages (queue, id);
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+_REASONS = {
+    "SQLITE_BUSY": "another process keeps it locked",
+    "SQLITE_LOCKED": "it is locked",
+    "SQLITE_READONLY": "it is read-only",
+    "SQLITE_PERM": "we may not open it",
+    "SQLITE_CANTOPEN": "it cannot be opened or created",
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_IOERR": "the disk fails to read or write it",
+    "SQLITE_CORRUPT": "the file is damaged",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A message that is ours until its lease runs out."""
+
+    id: int
+    deliveries: int
+    source: Destination
+    body: bytes
+    type: str
+    message_id: str
+    headers: Mapping[str, HeaderValue]
+
+
+class EmbeddedStore:
+    """An open queue file. Raises BrokerUnavailable when SQLite cannot do it, TopologyConflict for a foreign file."""
+
+    def __init__(self, path: Path, *, busy_seconds: float) -> None:
+        self._path = path
+        # A call that was cancelled may still run in its thread while the next one comes.
+        self._lock = threading.Lock()
+        with self._errors():
+            connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+            try:
+                self._connection = self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+
+    def _prepare(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        database = Database(connection)
+        database.enable_wal()
+        connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit is on the disk only with this
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise TopologyConflict(f"The queue {self._path} was written by a newer teltubby (version {version}).")
+        connection.executescript(
+            _SCHEMA
+        )  # also when it is there: shows now, not at the first message, that we may write
+        return connection
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def insert(self, queue: Destination, message: Outgoing, *, visible_at: float) -> None:
+        """Return when the message is durable."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO queue_messages (queue, body, type, message_id, headers, visible_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (queue, message.body, message.type, message.message_id, _dump(message.headers), visible_at),
+            )
+
+    def claim(self, sources: Sequence[Destination], *, now: float, until: float) -> Lease | None:
+        """Lease the first free message of the first source that has one, else None."""
+        for source in sources:
+            found = self._claim(source, now, until)
+            if found is not None:
+                return found
+        return None
+
+    def next_change(self, sources: Sequence[Destination]) -> float | None:
+        """When a message of these sources becomes free, if all remains as it is; None when there is no message."""
+        with self._locked() as connection:
+            (at,) = connection.execute(
+                f"SELECT MIN(MAX(visible_at, leased_until)) FROM queue_messages WHERE queue IN ({_marks(sources)})",
+                tuple(sources),
+            ).fetchone()
+        return None if at is None else float(at)
+
+    def delete(self, lease: Lease) -> bool:
+        """Remove the message; False when the lease is no longer ours."""
+        with self._transaction() as connection:
+            return _changed(
+                connection.execute(f"DELETE FROM queue_messages WHERE {_LEASE}", (lease.id, lease.deliveries))
+            )
+
+    def release(self, leases: Iterable[Lease]) -> int:
+        """Make messages free again; returns how many leases were still ours."""
+        with self._transaction() as connection:
+            return connection.executemany(
+                f"UPDATE queue_messages SET leased_until = 0 WHERE {_LEASE}",
+                [(lease.id, lease.deliveries) for lease in leases],
+            ).rowcount
+
+    def move(self, lease: Lease, queue: Destination, headers: Mapping[str, HeaderValue]) -> bool:
+        """Put the message into another queue, free, with these headers; False when the lease is no longer ours."""
+        with self._transaction() as connection:
+            return _changed(
+                connection.execute(
+                    f"UPDATE queue_messages SET queue = ?, headers = ?, leased_until = 0 WHERE {_LEASE}",
+                    (queue, _dump(headers), lease.id, lease.deliveries),
+                )
+            )
+
+    def renew(self, leases: Iterable[Lease], *, until: float) -> None:
+        """Let the leases run longer."""
+        with self._transaction() as connection:
+            connection.executemany(
+                f"UPDATE queue_messages SET leased_until = ? WHERE {_LEASE}",
+                [(until, lease.id, lease.deliveries) for lease in leases],
+            )
+
+    def depths(self, *, now: float) -> dict[Destination, int]:
+        """Free messages by queue; those that wait for their time count as RETRY."""
+        with self._locked() as connection:
+            rows = connection.execute(
+                "SELECT CASE WHEN visible_at > ? THEN ? ELSE queue END AS place, COUNT(*) FROM queue_messages"
+                " WHERE leased_until <= ? GROUP BY place",
+                (now, Destination.RETRY, now),
+            ).fetchall()
+        return dict.fromkeys(Destination, 0) | {Destination(place): count for place, count in rows}
+
+    def _claim(self, source: Destination, now: float, until: float) -> Lease | None:
+        free = "queue = ? AND visible_at <= ? AND leased_until <= ?"
+        with self._locked() as connection:  # first without the write lock: an idle consumer disturbs nobody
+            if connection.execute(f"SELECT 1 FROM queue_messages WHERE {free}", (source, now, now)).fetchone() is None:
+                return None
+        with self._transaction() as connection:
+            row = connection.execute(
+                "UPDATE queue_messages SET leased_until = ?, deliveries = deliveries + 1 WHERE id ="
+                f" (SELECT id FROM queue_messages WHERE {free} ORDER BY id LIMIT 1)"
+                " RETURNING id, deliveries, body, type, message_id, headers",
+                (until, source, now, now),
+            ).fetchone()
+        if row is None:
+            return None
+        number, deliveries, body, kind, message_id, headers = row
+        return Lease(
+            id=number,
+            deliveries=deliveries,
+            source=source,
+            body=body,
+            type=kind,
+            message_id=message_id,
+            headers=json.loads(headers),
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._errors():
+            yield self._connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._locked() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk ends it by itself
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError as exc:
+            raise BrokerUnavailable(f"The queue {self._path} is closed.") from exc
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as exc:
+            name = getattr(exc, "sqlite_errorname", "")
+            if name == "SQLITE_NOTADB":
+                raise TopologyConflict(
+                    f"{self._path} is not a queue of ours: move it away, or use another path."
+                ) from exc
+            reason = next((text for code, text in _REASONS.items() if name.startswith(code)), None)
+            raise BrokerUnavailable(f"The queue {self._path} does not work: {reason or exc}.") from exc
+
+
+_LEASE = "id = ? AND deliveries = ? AND leased_until > 0"
+
+
+def _changed(cursor: sqlite3.Cursor) -> bool:
+    return cursor.rowcount > 0
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _dump(headers: Mapping[str, HeaderValue]) -> str:
+    return json.dumps(dict(headers), ensure_ascii=False)
