@@ -66,10 +66,10 @@ def check_storage(config: Config) -> Iterator[Mistake]:
             about=both,
             sentence=f"S3_BUCKET is '{s3.bucket}' and STORAGE_FOLDER is '{storage.folder}', but only one can be set.",
         )
-    if s3.access_key_id is None and s3.secret_access_key is not None:
-        yield _missing("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY is set", about=("S3_SECRET_ACCESS_KEY",))
-    if s3.secret_access_key is None and s3.access_key_id is not None:
-        yield _missing("S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID is set", about=("S3_ACCESS_KEY_ID",))
+    if s3.bucket is not None and s3.access_key_id is None:
+        yield _missing("S3_ACCESS_KEY_ID", "S3_BUCKET is set", about=("S3_BUCKET",))
+    if s3.bucket is not None and s3.secret_access_key is None:
+        yield _missing("S3_SECRET_ACCESS_KEY", "S3_BUCKET is set", about=("S3_BUCKET",))
     if s3.bucket is None:
         for name in ("S3_ENDPOINT", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"):
             if config.origins[name] is not Origin.DEFAULT:

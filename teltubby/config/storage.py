@@ -56,7 +56,7 @@ class S3Settings(Group):
     )
     access_key_id: Annotated[
         Secret | None,
-        Variable("S3_ACCESS_KEY_ID", "a key id", "Unset with its key: the SDK's own search.", secret=True),
+        Variable("S3_ACCESS_KEY_ID", "a key id", "The id of the access key.", secret=True),
     ] = None
     secret_access_key: Annotated[
         Secret | None, Variable("S3_SECRET_ACCESS_KEY", "a secret key", "The key that belongs to the id.", secret=True)

@@ -18,7 +18,12 @@ from teltubby.errors import ConfigurationError
 ROOT = Path(__file__).parents[2]
 TOKEN = "123456:AAcanary_token-0123456789abcdefghijkl"
 BOX = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_WHITELIST_IDS": "1,2"}
-S3 = {"S3_BUCKET": "archive", "S3_ENDPOINT": "http://127.0.0.1:9000"}
+S3 = {
+    "S3_BUCKET": "archive",
+    "S3_ENDPOINT": "http://127.0.0.1:9000",
+    "S3_ACCESS_KEY_ID": "id",
+    "S3_SECRET_ACCESS_KEY": "secret",
+}
 KEYS = {"MTPROTO_API_ID": "17349", "MTPROTO_API_HASH": "0123456789abcdef0123456789abcdef"}
 ENOUGH: Mapping[Role, Mapping[str, str]] = {Role.BOX: BOX, Role.BOT: BOX | S3, Role.WORKER: BOX | S3 | KEYS}
 
