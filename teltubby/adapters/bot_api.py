@@ -1,0 +1,214 @@
+"""The Bot API through aiogram: polling, answers, small downloads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import aiohttp
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.enums import ParseMode
+from aiogram.exceptions import (
+    AiogramError,
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramConflictError,
+    TelegramEntityTooLarge,
+    TelegramForbiddenError,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramServerError,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import TelegramMethod
+from aiogram.types import BotCommand, ReplyParameters
+
+from teltubby.adapters.base import Account
+from teltubby.errors import (
+    BadRequest,
+    ChatUnavailable,
+    ContentMismatch,
+    FileGone,
+    FileTooBig,
+    FloodWait,
+    PollConflict,
+    SpoolFull,
+    TelegramUnavailable,
+    TeltubbyError,
+    Unauthorised,
+)
+from teltubby.flavour import ForeignCancelled, asyncio_hosted
+from teltubby.messages.media import RawUpdate
+
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+DOWNLOAD_SECONDS = 600
+"""A small file (at most 20 MiB from the cloud) that takes longer is given up and tried again."""
+
+POLL_GRACE_SECONDS = 15.0
+"""How much longer than a long poll its HTTP request may take before the connection counts as dead."""
+
+
+class _Request(Protocol[R_co]):
+    """One exchange with the Bot API, run in the asyncio flavour."""
+
+    def __call__(self, bot: Bot, /) -> Awaitable[R_co]: ...
+
+
+class _GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
+    """getUpdates unparsed: the inbox keeps what Telegram sent, and an update of a new kind cannot stop intake."""
+
+    __returning__ = list[dict[str, Any]]
+    __api_method__ = "getUpdates"
+
+    offset: int
+    timeout: int
+    allowed_updates: list[str]
+
+
+class AiogramGateway:
+    """`BotGateway` over one aiogram `Bot`; `timeout` in seconds bounds every request but the long poll."""
+
+    def __init__(self, *, token: str, api_url: str | None, local: bool, timeout: float) -> None:
+        self._token = token
+        self._server = TelegramAPIServer.from_base(api_url, is_local=local) if api_url else PRODUCTION
+        self._timeout = timeout
+        self._bot: Bot | None = None
+
+    @asyncio_hosted
+    async def open(self) -> None:
+        self._bot = Bot(self._token, session=AiohttpSession(api=self._server, timeout=self._timeout))
+
+    @asyncio_hosted
+    async def aclose(self) -> None:
+        bot, self._bot = self._bot, None
+        if bot is not None:
+            await bot.session.close()
+
+    async def identify(self) -> Account:
+        me = await self._call(lambda bot: bot.me())
+        return Account(id=me.id, username=me.username, is_bot=me.is_bot)
+
+    async def updates(self, *, offset: int, wait: float) -> Sequence[RawUpdate]:
+        method = _GetRawUpdates(offset=offset, timeout=int(wait), allowed_updates=["message"])
+        raw = await self._call(lambda bot: bot(method, request_timeout=int(wait + POLL_GRACE_SECONDS)))
+        return tuple(_raw_update(update) for update in raw)
+
+    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int:
+        reply = None if reply_to is None else ReplyParameters(message_id=reply_to, allow_sending_without_reply=True)
+        sent = await self._call(
+            lambda bot: bot.send_message(chat_id, html, parse_mode=ParseMode.HTML, reply_parameters=reply)
+        )
+        message_id: int = sent.message_id
+        return message_id
+
+    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+        try:
+            await self._call(
+                lambda bot: bot.edit_message_text(
+                    html, chat_id=chat_id, message_id=message_id, parse_mode=ParseMode.HTML
+                )
+            )
+        except BadRequest as error:
+            if "message is not modified" not in str(error):
+                raise
+
+    async def download(self, file_id: str, into: Path) -> int:
+        size: int = await self._call(lambda bot: _download(bot, file_id, into))
+        return size
+
+    async def set_commands(self, commands: Mapping[str, str]) -> None:
+        menu = [BotCommand(command=name, description=text) for name, text in commands.items()]
+        await self._call(lambda bot: bot.set_my_commands(menu))
+
+    async def _call(self, request: _Request[R]) -> R:
+        try:
+            return await self._hosted(request)
+        except ForeignCancelled as error:
+            raise TelegramUnavailable("the HTTP client gave the request up") from error
+
+    @asyncio_hosted
+    async def _hosted(self, request: _Request[R]) -> R:
+        if self._bot is None:
+            raise TelegramUnavailable("the Bot API client is closed")
+        try:
+            return await request(self._bot)
+        except (AiogramError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _translate(error) from error
+
+
+async def _download(bot: Bot, file_id: str, into: Path) -> int:
+    await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
+    file = await bot.get_file(file_id)
+    if file.file_path is None:
+        raise FileGone("Telegram has no path for this file")
+    await bot.download_file(file.file_path, into, timeout=DOWNLOAD_SECONDS, chunk_size=1 << 18)
+    received = (await asyncio.to_thread(into.stat)).st_size
+    if file.file_size is not None and received != file.file_size:
+        raise ContentMismatch(f"Telegram announced {file.file_size} bytes and sent {received}")
+    return received
+
+
+def _raw_update(update: Mapping[str, Any]) -> RawUpdate:
+    message = update.get("message") or {}
+    return RawUpdate(
+        update_id=update["update_id"],
+        payload=json.dumps(update, ensure_ascii=True, separators=(",", ":")),
+        chat_id=message.get("chat", {}).get("id"),
+        message_id=message.get("message_id"),
+        media_group_id=message.get("media_group_id"),
+    )
+
+
+_BY_DESCRIPTION: tuple[tuple[str, type[TeltubbyError]], ...] = (
+    ("file is too big", FileTooBig),
+    ("wrong file_id", FileGone),
+    ("wrong remote file identifier", FileGone),
+    ("invalid file_id", FileGone),
+    ("file is temporarily unavailable", TelegramUnavailable),
+    ("chat not found", ChatUnavailable),
+)
+
+_BY_CLASS: tuple[tuple[type[Exception], type[TeltubbyError]], ...] = (
+    (TelegramUnauthorizedError, Unauthorised),
+    (TelegramNotFound, Unauthorised),  # the Bot API answers 404 to a token of the wrong shape
+    (TelegramConflictError, PollConflict),
+    (TelegramForbiddenError, ChatUnavailable),
+    (TelegramEntityTooLarge, FileTooBig),
+    (TelegramServerError, TelegramUnavailable),
+    (TelegramNetworkError, TelegramUnavailable),
+    (ClientDecodeError, TelegramUnavailable),
+    (TelegramBadRequest, BadRequest),
+    (TelegramAPIError, BadRequest),
+    (AiogramError, TelegramUnavailable),
+    (aiohttp.ClientError, TelegramUnavailable),
+    (TimeoutError, TelegramUnavailable),
+)
+
+
+def _translate(error: Exception) -> TeltubbyError:
+    """What a failure of aiogram, aiohttp or the disk means to the house."""
+    if isinstance(error, TelegramRetryAfter):
+        return FloodWait(error.retry_after)
+    if isinstance(error, aiohttp.ClientResponseError):
+        kind = FileGone if error.status in (403, 404) else TelegramUnavailable
+        return kind(f"the file server answered {error.status}")
+    if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError | ConnectionError | TimeoutError):
+        return SpoolFull(f"the download cannot be written: {error.strerror}")
+    text = str(getattr(error, "message", error)) or type(error).__name__
+    if isinstance(error, TelegramBadRequest):
+        for phrase, meaning in _BY_DESCRIPTION:
+            if phrase in text.lower():
+                return meaning(text)
+    for kind_of_error, meaning in _BY_CLASS:
+        if isinstance(error, kind_of_error):
+            return meaning(text)
+    return TelegramUnavailable(text)

@@ -1,0 +1,180 @@
+"""A TCP proxy on loopback whose wire can be cut: reconnects are tested with it, not with mocked exceptions.
+
+It runs its own event loop in its own thread, so it works beside asyncio and trio tests alike. All methods are
+thread-safe and return when it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+HOST = "127.0.0.1"
+WAIT_SECONDS = 10.0
+
+R = TypeVar("R")
+
+
+class TcpProxy:
+    """Forwards connections to `port` of loopback; clients connect to `self.port`."""
+
+    host = HOST
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._loop = asyncio.SelectorEventLoop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
+        self._links: set[_Link] = set()
+        self._stalled = False
+        self._thread.start()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+        self.accept()
+
+    def accept(self) -> None:
+        """Take connections (it does from the start), on the same port as before."""
+        self.port = self._do(self._listen())
+
+    def refuse(self) -> None:
+        """Refuse new connections; the present ones stay."""
+        self._do(self._deafen())
+
+    def cut(self) -> int:
+        """Reset all connections, as a pulled wire or a dead peer would; returns how many there were."""
+        return self._do(self._cut())
+
+    def stall(self) -> None:
+        """Forward nothing any more, but keep the connections: a peer that hangs."""
+        self._do(self._stall(True))
+
+    def resume(self) -> None:
+        """End a stall; what was sent meanwhile arrives now."""
+        self._do(self._stall(False))
+
+    def close(self) -> None:
+        """Cut everything and end the thread; safe to call twice."""
+        if self._loop.is_closed():
+            return
+        self.refuse()
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(WAIT_SECONDS)
+        self._loop.close()
+
+    def _do(self, work: Coroutine[object, object, R]) -> R:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_SECONDS)
+
+    async def _listen(self) -> int:
+        if self._server is None:
+            self._server = await self._loop.create_server(self._link, HOST, self.port, reuse_address=True)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _deafen(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _cut(self) -> int:
+        links = tuple(self._links)
+        for link in links:
+            link.cut()
+        return len(links)
+
+    async def _stall(self, stalled: bool) -> None:
+        self._stalled = stalled
+        for link in self._links:
+            link.stall(stalled)
+
+    def _link(self) -> _Link:
+        link = _Link(self._loop, self._target, ended=lambda: self._links.discard(link), stalled=lambda: self._stalled)
+        self._links.add(link)
+        return link
+
+
+class _Link(asyncio.Protocol):
+    """One client's connection and, in `_far`, ours to the target."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        target: int,
+        *,
+        ended: Callable[[], None],
+        stalled: Callable[[], bool],
+    ) -> None:
+        self._loop = loop
+        self._target = target
+        self._ended = ended
+        self._stalled = stalled
+        self._near: asyncio.Transport | None = None
+        self._far: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._early = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._near = transport
+        self._connecting = self._loop.create_task(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        if self._far is None:
+            self._early += data
+        else:
+            self._far.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.cut()
+
+    async def _connect(self) -> None:
+        try:
+            transport, _ = await self._loop.create_connection(lambda: _Far(self), HOST, self._target)
+        except OSError:
+            self.cut()
+            return
+        self._far = transport
+        transport.write(bytes(self._early))
+        self.stall(self._stalled())
+
+    def stall(self, stalled: bool) -> None:
+        for transport in (self._near, self._far):
+            if transport is None or transport.is_closing():
+                continue
+            if stalled:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    def answer(self, data: bytes) -> None:
+        if self._near is not None:
+            self._near.write(data)
+
+    def cut(self) -> None:
+        self._ended()
+        if self._connecting is not None and not self._connecting.done():
+            self._connecting.cancel()
+        for transport in (self._near, self._far):
+            if transport is None or transport.is_closing():
+                continue
+            # Closing with a linger time of zero sends a reset in place of an orderly end.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+
+
+class _Far(asyncio.Protocol):
+    """The target's side of a link."""
+
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def data_received(self, data: bytes) -> None:
+        self._link.answer(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._link.cut()
