@@ -72,6 +72,10 @@ class SpoolFull(Transient):
     """The spool has no room for the file."""
 
 
+class NotAnswered(Transient):
+    """Another actor of this process did not answer in time, or ended while it should have."""
+
+
 class SpoolClosed(Transient):
     """The spool was given up while it was still written or read."""
 
@@ -97,7 +101,7 @@ class FileTooBig(Permanent):
 
 
 class FileGone(Permanent):
-    """Telegram no longer has the message or its file."""
+    """Telegram no longer has the message or its file, or the store not the object."""
 
 
 class IdentityMismatch(Permanent):

@@ -106,6 +106,8 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), *, stream: Tex
     root.addHandler(handler)
     root.setLevel(logging.INFO if settings.level is LogLevel.DEBUG else logging.WARNING)
     _logger.setLevel(settings.level.value)
+    for noisy in ("aiormq", "aio_pika"):  # every failed connect with its traceback: our own loop says it in a line
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread

@@ -55,13 +55,17 @@ class TelegramContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobMetadata:
-    """Attempts and their limit; `estimated_duration` in seconds."""
+    """Tries and their limit; `estimated_duration` in seconds.
+
+    `retry_count` counts tries that failed, `times_parked` those that did not count because the fault was not the job's.
+    """
 
     created_at: datetime
     priority: Priority = Priority.NORMAL
     retry_count: int = 0
     max_retries: int = 3
     estimated_duration: float | None = None
+    times_parked: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

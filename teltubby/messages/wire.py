@@ -62,6 +62,7 @@ _SECTION_READERS: Mapping[str, _Readers] = {
         "created_at": read.moment,
         "retry_count": read.count,
         "max_retries": read.count,
+        "times_parked": read.count,
         "estimated_duration": read.estimate,
     },
     "target": {"key": read.object_key},

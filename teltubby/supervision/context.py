@@ -26,10 +26,10 @@ def is_stray_cancellation(exc: BaseException) -> bool:
     A library raised it (asyncio.CancelledError is a BaseException) and nothing above would count it as an
     error: the task would end silently. On trio asyncio's class is foreign altogether.
     """
-    if isinstance(exc, BaseExceptionGroup):
-        return all(isinstance(inner, Exception) or is_stray_cancellation(inner) for inner in exc.exceptions)
     if isinstance(exc, Exception | KeyboardInterrupt | SystemExit | GeneratorExit):
         return False
+    if isinstance(exc, BaseExceptionGroup):
+        return all(isinstance(inner, Exception) or is_stray_cancellation(inner) for inner in exc.exceptions)
     if not isinstance(exc, anyio.get_cancelled_exc_class()):
         return True
     return not anyio.get_current_task().has_pending_cancellation()

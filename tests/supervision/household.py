@@ -113,7 +113,7 @@ async def while_running(tree: Supervisor, body: Callable[[Context[Any]], Awaitab
 async def until(condition: Callable[[], bool]) -> None:
     """Polls, in virtual time."""
     with anyio.fail_after(3600):
-        while not condition():  # noqa: ASYNC110 - conditions of a tree's picture have no event
+        while not condition():
             await anyio.sleep(0.01)
 
 

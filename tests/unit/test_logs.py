@@ -94,7 +94,7 @@ def test_libraries_lose_their_secrets_too(stream: io.StringIO) -> None:
     logging.getLogger("aiogram").error(
         "Failed to fetch updates - %s", OSError(f"https://api.telegram.org/bot{TOKEN}/x")
     )
-    logging.getLogger("aiormq.connection").warning("cannot connect to amqp://teltubby:hunter2@rabbit:5672/")
+    logging.getLogger("urllib3").warning("cannot connect to amqp://teltubby:hunter2@rabbit:5672/")
     first, second, third = (json.loads(line)["message"] for line in stream.getvalue().splitlines())
     assert first == "GET /bot****/getMe failed, /file/bot****/photos/1.jpg"
     assert second == "Failed to fetch updates - https://api.telegram.org/bot****/x"

@@ -59,7 +59,7 @@ GOLDEN_JOB = (
     b'"message_id":9},"caption":"\\u041e\\u0442\\u0447\\u0451\\u0442",'
     b'"entities":[{"type":"bold","offset":0,"length":5}],"media_group_id":null},'
     b'"job_metadata":{"created_at":"2025-01-27T10:11:12Z","priority":"high","retry_count":0,"max_retries":3,'
-    b'"estimated_duration":12.5},'
+    b'"estimated_duration":12.5,"times_parked":0},'
     b'"target":{"key":"teltubby/2025/01/my_news/7/20250127-101112_my_news_curator_m7_001_otchet.mp4"}}'
 )
 

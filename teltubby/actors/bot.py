@@ -1,0 +1,74 @@
+"""BotActor: the curator's counterpart. Intake, answers, and the lines that grow with the jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from anyio import to_thread
+
+from teltubby.actors import phrases
+from teltubby.actors.chat import Chat
+from teltubby.actors.intake import Intake
+from teltubby.actors.news import News
+from teltubby.actors.patience import Patience
+from teltubby.adapters.base import BotGateway
+from teltubby.errors import NotAnswered, Permanent
+from teltubby.messages.queue import JobNews
+from teltubby.supervision import Actor, ActorCrashed, ActorStopped, Context, Refused
+from teltubby.transfer.spool import sweep
+
+_LOG = logging.getLogger(__name__)
+
+REPORTS_AT_ONCE = 16
+"""A report whose line waits for Telegram must not hold up the others."""
+
+
+class BotActor(Actor[JobNews]):
+    """Owns the Bot API connection and runs the intake; reports of the workers come by mail."""
+
+    def __init__(
+        self, gateway: BotGateway, *, intake: Intake, news: News, chat: Chat, patience: Patience, spool_dir: Path
+    ) -> None:
+        self._gateway = gateway
+        self._patience = patience
+        self._spool_dir = spool_dir
+        self._intake = intake
+        self._news = news
+        self._chat = chat
+
+    async def setup(self) -> None:
+        await to_thread.run_sync(sweep, self._spool_dir)  # what an incarnation before this one left half-done
+        await self._gateway.open()
+
+    async def teardown(self) -> None:
+        await self._gateway.aclose()
+
+    async def handle(self, message: JobNews, /) -> None:
+        try:
+            await self._news.handle(message.event)
+        except (ActorCrashed, ActorStopped, TimeoutError) as error:
+            raise NotAnswered(f"the report waits: {error}") from error
+        except Refused:
+            raise
+        except Exception as error:
+            _LOG.exception("a report of job %s met a bug", message.event.job_id)
+            raise Permanent(f"internal error: {error!r}") from error
+
+    async def run(self, context: Context[JobNews]) -> None:
+        context.started()
+        self._patience.heed(context)
+        await context.serve(
+            self.handle,
+            partial(self._until_stop, context, self._chat.keep_lines),
+            partial(self._until_stop, context, partial(self._chat.set_menu, phrases.COMMANDS)),
+            partial(self._intake.poll, context),
+            partial(self._intake.work, context),
+            width=REPORTS_AT_ONCE,
+        )
+
+    async def _until_stop(self, context: Context[JobNews], loop: Callable[[], Awaitable[None]]) -> None:
+        with context.interruptible():
+            await loop()

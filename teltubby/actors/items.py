@@ -1,0 +1,195 @@
+"""The files of one submission: recognised, fetched and stored at once, or marked for a job."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from teltubby.actors.job_run import content_type
+from teltubby.actors.patience import Patience
+from teltubby.adapters.base import BotGateway
+from teltubby.archive.keys import Layout
+from teltubby.archive.routing import Direct, Limits, Queue, Skip, after_refusal, route
+from teltubby.errors import ContentMismatch, FileTooBig, FloodWait, Permanent, TelegramUnavailable
+from teltubby.messages.ledger import FindFile, LedgerMessage, SettleFile
+from teltubby.messages.media import (
+    DedupReason,
+    IncomingMessage,
+    ItemOutcome,
+    ItemStatus,
+    Media,
+    Route,
+    SkipReason,
+)
+from teltubby.messages.transfer import DropObject, FetchSmall, StoreFile, UploadMessage
+from teltubby.supervision import Backoff, Ref
+from teltubby.transfer.spool import FileSource
+
+_LOG = logging.getLogger(__name__)
+
+ASK_SECONDS = 60.0
+DOWNLOAD_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRules:
+    """The operator's settings that decide what is archived, and by which way."""
+
+    limits: Limits
+    dedup: bool
+    spool_dir: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item:
+    """One file with its place."""
+
+    ordinal: int
+    message: IncomingMessage
+    media: Media
+    key: str
+
+    def outcome(self, status: ItemStatus, *, reason: str | None = None) -> ItemOutcome:
+        return ItemOutcome(ordinal=self.ordinal, message=self.message, status=status, reason=reason)
+
+
+class Items:
+    """Archives the small files of submissions; `width` downloads at once are the DownloadActor's concern."""
+
+    def __init__(
+        self,
+        rules: ItemRules,
+        *,
+        ledger: Ref[LedgerMessage],
+        download: Ref[FetchSmall],
+        upload: Ref[UploadMessage],
+        gateway: BotGateway,
+        patience: Patience,
+        backoff: Backoff,
+        rng: random.Random,
+    ) -> None:
+        self._rules = rules
+        self._ledger = ledger
+        self._download = download
+        self._upload = upload
+        self._gateway = gateway
+        self._patience = patience
+        self._backoff = backoff
+        self._rng = rng
+
+    async def archive(self, messages: Sequence[IncomingMessage], layout: Layout) -> tuple[ItemOutcome, ...]:
+        """What became of each file, in the order of message ids; queued ones have their job's id and planned key.
+
+        Raises Transient when store, database or Telegram as a whole cannot be reached.
+        """
+        ordered = sorted((message for message in messages if message.media), key=lambda message: message.message_id)
+        items = [
+            _Item(ordinal=ordinal, message=message, media=message.media, key=key)
+            for ordinal, (message, key) in enumerate(zip(ordered, layout.keys, strict=True), start=1)
+            if message.media is not None
+        ]
+        # One after the other: an album may hold the same file twice, and its second copy must meet the first.
+        return tuple([await self._archive(item) for item in items])
+
+    async def _archive(self, item: _Item) -> ItemOutcome:
+        if item.message.protected:
+            return item.outcome(ItemStatus.SKIPPED, reason=SkipReason.PROTECTED_CONTENT)
+        decision = route(item.media, self._rules.limits)
+        if isinstance(decision, Skip):
+            return item.outcome(ItemStatus.SKIPPED, reason=decision.reason)
+        if (known := await self._known(item)) is not None:
+            return known
+        if isinstance(decision, Direct):
+            try:
+                return await self._archive_now(item)
+            except FileTooBig:
+                decision = after_refusal(item.media)
+            except Permanent as error:
+                _LOG.warning("message %d: %s", item.message.message_id, error)
+                return item.outcome(ItemStatus.FAILED, reason=SkipReason.DOWNLOAD_FAILED)
+        if isinstance(decision, Queue):
+            queued = item.outcome(ItemStatus.QUEUED)
+            return replace(queued, s3_key=item.key, job_id=str(uuid.uuid4()), size_bytes=item.media.size_bytes)
+        return item.outcome(ItemStatus.SKIPPED, reason=decision.reason)
+
+    async def _known(self, item: _Item) -> ItemOutcome | None:
+        """The outcome without a download, when the archive has this very file."""
+        if not self._rules.dedup:
+            return None
+        request = FindFile(file_unique_id=item.media.file_unique_id)
+        file = await self._ledger.ask(request, within=ASK_SECONDS)
+        if file is None:
+            return None
+        return _archived(item, file.s3_key, file.size_bytes, file.sha256, DedupReason.FILE_UNIQUE_ID)
+
+    async def _archive_now(self, item: _Item) -> ItemOutcome:
+        spooled = self._rules.spool_dir / f"{item.message.chat_id}-{item.message.message_id}.small"
+        try:
+            size = await self._fetch(item, spooled)
+            stored = await self._upload.ask(
+                StoreFile(
+                    key=item.key,
+                    source=FileSource(spooled, size),
+                    content_type=content_type(item.media.file_name, item.media.mime_type),
+                    stored=lambda _: None,
+                ),
+                within=math.inf,
+            )
+        finally:
+            with anyio.CancelScope(shield=True), contextlib.suppress(OSError):
+                await to_thread.run_sync(lambda: spooled.unlink(missing_ok=True))
+        first = await self._ledger.ask(
+            SettleFile(
+                sha256=stored.sha256,
+                s3_key=stored.duplicate_of or item.key,
+                size_bytes=stored.size_bytes,
+                mime=item.media.mime_type,
+                file_unique_id=item.media.file_unique_id,
+            ),
+            within=ASK_SECONDS,
+        )
+        if not self._rules.dedup:
+            return _archived(item, item.key, stored.size_bytes, stored.sha256, DedupReason.SHA256)
+        if first.s3_key != item.key and stored.duplicate_of is None:
+            # Two copies went up side by side and the other was recorded first: nothing points to this one yet.
+            await self._upload.ask(DropObject(key=item.key), within=ASK_SECONDS)
+        return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256)
+
+    async def _fetch(self, item: _Item, into: Path) -> int:
+        failures = 0
+        while failures < DOWNLOAD_TRIES:
+            try:
+                return await self._download.ask(FetchSmall(file_id=item.media.file_id, into=into), within=math.inf)
+            except FloodWait as error:
+                await self._patience.wait(error.seconds)
+            except (TelegramUnavailable, ContentMismatch) as error:
+                failures += 1
+                _LOG.info("message %d, try %d: %s", item.message.message_id, failures, error)
+                await self._patience.wait(self._backoff.delay(failures + 1, self._rng))
+        await self._gateway.identify()  # raises when it is Telegram that is away, not this file
+        raise Permanent(f"Telegram did not hand the file out in {DOWNLOAD_TRIES} tries")
+
+
+def _archived(item: _Item, key: str, size: int, sha256: str, reason: DedupReason) -> ItemOutcome:
+    """Stored where it belongs, or a duplicate of an object elsewhere."""
+    stored_here = key == item.key
+    return ItemOutcome(
+        ordinal=item.ordinal,
+        message=item.message,
+        status=ItemStatus.STORED if stored_here else ItemStatus.DUPLICATE,
+        s3_key=key,
+        sha256=sha256,
+        size_bytes=size,
+        duplicate_of=None if stored_here else key,
+        dedup_reason=None if stored_here else reason,
+        route=Route.BOT_API,
+    )

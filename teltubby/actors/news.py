@@ -1,0 +1,188 @@
+"""What the bot does with a worker's report: the ledger, the artifact, the curator's line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+import anyio
+
+from teltubby.actors import phrases
+from teltubby.actors.announcing import Announcing
+from teltubby.actors.chat import Chat
+from teltubby.adapters.metrics import Metrics
+from teltubby.archive.artifact import dumps
+from teltubby.archive.keys import ARTIFACT_NAME
+from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, StoredItem, settle
+from teltubby.messages.jobs import JobCompleted, JobEvent, JobFailed, JobProgress, JobRetrying, JobStarted, JobState
+from teltubby.messages.ledger import (
+    ApplyEvent,
+    ArtifactStored,
+    FindSubmission,
+    JobView,
+    LedgerMessage,
+    SaveArtifact,
+    SetNotice,
+    SettleFile,
+)
+from teltubby.messages.transfer import DropObject, StoreArtifact, UploadMessage
+from teltubby.supervision import Ref
+
+_LOG = logging.getLogger(__name__)
+
+ASK_SECONDS = 20.0
+STORE_SECONDS = 120.0
+
+
+class News:
+    """Handles reports; all of it may happen twice without harm, because a report can come twice."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ref[LedgerMessage],
+        upload: Ref[UploadMessage],
+        chat: Chat,
+        announcing: Announcing,
+        metrics: Metrics,
+        location: Callable[[str], str],
+        dedup: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._upload = upload
+        self._chat = chat
+        self._announcing = announcing
+        self._metrics = metrics
+        self._location = location
+        self._dedup = dedup
+        self._artifact = anyio.Lock()
+        """Two jobs of one album end at once, and each rewrites the same artifact."""
+        self._turns: dict[str, anyio.Lock] = {}
+        self._uncounted: set[str] = set()
+        """Jobs whose end is recorded and not counted yet: their report comes again when something failed after that."""
+
+    async def handle(self, event: JobEvent) -> None:
+        """Record the report and pass it on. Raises Transient when it has to be brought again.
+
+        Reports of one job take turns, in the order they came; those of several jobs do not wait for each other.
+        """
+        turn = self._turns.setdefault(event.job_id, anyio.Lock())
+        try:
+            async with turn:
+                await self._handle(event)
+        finally:
+            if not turn.locked():
+                self._turns.pop(event.job_id, None)
+
+    async def _handle(self, event: JobEvent) -> None:
+        await self._announcing.over(event.job_id)
+        view = await self._ledger.ask(ApplyEvent(event=event), within=ASK_SECONDS)
+        if view is None:
+            _LOG.warning("a report of the unknown job %s is ignored", event.job_id)
+            return
+        if view.changed:
+            self._uncounted.add(event.job_id)
+        match event:
+            case JobStarted():
+                self._show(view, JobState.PROCESSING, phrases.job_started(view.job, event.attempt))
+            case JobProgress():
+                self._show(view, JobState.PROCESSING, phrases.job_progress(view.job, event))
+            case JobRetrying():
+                if view.changed:
+                    self._metrics.jobs_retried.inc()
+                text = phrases.job_retrying(view.job, reason=event.reason, delay=event.delay_seconds)
+                self._show(view, JobState.RETRYING, text)
+            case JobFailed():
+                if view.state is JobState.FAILED:
+                    await self._failed(view, event)
+            case JobCompleted():
+                if view.state is JobState.COMPLETED:
+                    await self._completed(view, event)
+            case _:
+                assert_never(event)
+
+    def _show(self, view: JobView, expected: JobState, text: str) -> None:
+        """A passing state: late reports of a job that went on are not shown."""
+        if view.state is expected and view.notice_message_id is not None:
+            self._chat.show((view.job.chat_id, view.notice_message_id), text)
+
+    async def _failed(self, view: JobView, event: JobFailed) -> None:
+        await self._settle_artifact(view, FailedItem(reason=event.reason))
+        if self._to_be_counted(view):
+            self._metrics.jobs_failed.inc()
+        await self._conclude(view, phrases.job_failed(view.job, reason=event.reason))
+
+    async def _completed(self, view: JobView, event: JobCompleted) -> None:
+        info = view.job.file_info
+        first = await self._ledger.ask(
+            SettleFile(
+                sha256=event.sha256,
+                s3_key=event.duplicate_of or event.key,
+                size_bytes=event.size_bytes,
+                mime=info.mime_type,
+                file_unique_id=info.file_unique_id,
+            ),
+            within=ASK_SECONDS,
+        )
+        settlement: Settlement
+        if event.duplicate_of is None and (first.s3_key == event.key or not self._dedup):
+            settlement = StoredItem(
+                s3_key=event.key, size_bytes=event.size_bytes, sha256=event.sha256, route=event.route
+            )
+            text = phrases.job_completed(
+                view.job,
+                location=self._location(event.key),
+                sha256=event.sha256,
+                size_bytes=event.size_bytes,
+                seconds=event.seconds,
+            )
+        else:
+            settlement = DuplicateItem(
+                duplicate_of=first.s3_key, size_bytes=event.size_bytes, sha256=event.sha256, route=event.route
+            )
+            text = phrases.job_duplicate(view.job, location=self._location(first.s3_key), sha256=event.sha256)
+        await self._settle_artifact(view, settlement)
+        if isinstance(settlement, DuplicateItem) and event.duplicate_of is None:
+            # The artifact points to the first copy by now: only then may the second one go.
+            await self._upload.ask(DropObject(key=event.key), within=STORE_SECONDS)
+        if self._to_be_counted(view):
+            self._metrics.jobs_completed.inc()
+            if isinstance(settlement, StoredItem):
+                self._metrics.ingested_bytes.inc(event.size_bytes)
+            else:
+                self._metrics.dedup_hits.inc()
+        await self._conclude(view, text)
+
+    def _to_be_counted(self, view: JobView) -> bool:
+        counted = view.job.job_id not in self._uncounted
+        self._uncounted.discard(view.job.job_id)
+        return not counted
+
+    async def _settle_artifact(self, view: JobView, settlement: Settlement) -> None:
+        async with self._artifact:
+            await self._rewrite_artifact(view, settlement)
+
+    async def _rewrite_artifact(self, view: JobView, settlement: Settlement) -> None:
+        request = FindSubmission(chat_id=view.submission_chat_id, message_id=view.submission_message_id)
+        known = await self._ledger.ask(request, within=ASK_SECONDS)
+        if known is None:
+            _LOG.warning("job %s belongs to no submission; its artifact cannot be completed", view.job.job_id)
+            return
+        body = dumps(settle(json.loads(known.artifact_json), view.job.job_id, settlement))
+        text = body.decode()
+        save = SaveArtifact(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
+        await self._ledger.ask(save, within=ASK_SECONDS)
+        await self._upload.ask(StoreArtifact(key=known.base_path + ARTIFACT_NAME, body=body), within=STORE_SECONDS)
+        stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
+        await self._ledger.ask(stored, within=ASK_SECONDS)
+
+    async def _conclude(self, view: JobView, text: str) -> None:
+        chat_id, line = view.job.chat_id, view.notice_message_id
+        if line is not None:
+            await self._chat.conclude((chat_id, line), text)
+            return
+        sent = await self._chat.say(chat_id, text, reply_to=view.job.message_id)
+        if sent is not None:
+            await self._ledger.ask(SetNotice(job_id=view.job.job_id, message_id=sent), within=ASK_SECONDS)

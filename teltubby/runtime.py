@@ -1,0 +1,111 @@
+"""Runs a tree: the backend, the signals, the exit code. The only anyio.run() of the product."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+from typing import Any
+
+import anyio
+
+from teltubby import flavour
+from teltubby.config import Config
+from teltubby.config.choices import AsyncBackend
+from teltubby.errors import ConfigurationError
+from teltubby.supervision import Context, IntensityExceeded, Supervisor
+
+_LOG = logging.getLogger(__name__)
+
+_M_MMAP_THRESHOLD = -3
+"""From glibc's malloc.h."""
+
+EXIT_STOPPED = 0
+EXIT_GAVE_UP = 70
+
+
+def run_bot(config: Config) -> int:
+    """`teltubby bot`: run the bot wing until a signal, and return the exit code."""
+    options = _prepare(config)
+    from teltubby.trees.bot import bot_tree
+
+    return _run(bot_tree(config), config, options)
+
+
+def run_worker(config: Config) -> int:
+    """`teltubby worker`: run the worker wing. Raises ConfigurationError when MTProto cannot be spoken."""
+    options = _prepare(config)
+    from teltubby.trees import parts
+    from teltubby.trees.worker import worker_tree
+
+    if (missing := parts.mtproto_missing(config)) is not None:
+        raise ConfigurationError((f"The worker needs MTProto: {missing}.",))
+    return _run(worker_tree(config), config, options)
+
+
+def run_box(config: Config) -> int:
+    """`teltubby run`: run both wings in this process."""
+    options = _prepare(config)
+    from teltubby.trees.box import box_tree
+
+    return _run(box_tree(config), config, options)
+
+
+def _prepare(config: Config) -> dict[str, Any]:
+    """What has to happen before the trees, and with them the libraries, are imported; anyio's options for the backend.
+
+    trio-asyncio patches asyncio, and a library that was imported earlier (aiofiles does) has bound the unpatched names.
+    """
+    _return_large_blocks()
+    return flavour.backend_options(_backend(config))
+
+
+def _backend(config: Config) -> flavour.Backend:
+    return "trio" if config.process.backend is AsyncBackend.TRIO else "asyncio"
+
+
+def _return_large_blocks() -> None:
+    """Have glibc give every block of 1 MiB or more back to the system when it is freed.
+
+    Left alone it raises that threshold to the largest block seen, so that parts of files (16 MiB) come to lie in the
+    heaps of a dozen threads and stay there: memory would grow with the file (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+
+
+def _run(root: Supervisor, config: Config, options: dict[str, Any]) -> int:
+    return anyio.run(_live, root, backend=_backend(config), backend_options=options)
+
+
+async def _live(root: Supervisor) -> int:
+    """Run the tree to its end. Raises ConfigurationError when an actor met one at its start."""
+    context = Context[Any](root.name)
+    mistakes: list[ConfigurationError] = []
+    code = EXIT_STOPPED
+    try:
+        async with flavour.hosted(), anyio.create_task_group() as tasks:
+            tasks.start_soon(_obey_signals, context)
+            await root.run(context)
+            tasks.cancel_scope.cancel()
+    except* ConfigurationError as errors:
+        mistakes += [error for error in errors.exceptions if isinstance(error, ConfigurationError)]
+    except* IntensityExceeded as errors:
+        _LOG.critical("gave up: %s", errors.exceptions[0])
+        code = EXIT_GAVE_UP
+    if mistakes:
+        raise mistakes[0]
+    return code
+
+
+async def _obey_signals(context: Context[Any]) -> None:
+    """The first SIGTERM or SIGINT asks for an orderly stop, a second one cancels what is left."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if context.stopping.is_set():
+                _LOG.warning("%s again: stopping at once", signal.Signals(number).name)
+                context.cancel()
+            else:
+                _LOG.info("%s: stopping in order", signal.Signals(number).name)
+                context.stop(drain=True)

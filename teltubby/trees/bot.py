@@ -1,0 +1,110 @@
+"""The bot wing: intake, small files, the ledger, the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from teltubby.actors.desk import Describe
+from teltubby.actors.download import BotDownloadActor
+from teltubby.actors.health import Measure
+from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.upload import UploadActor
+from teltubby.adapters.base import Broker
+from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.adapters.metrics import Metrics
+from teltubby.config import Config
+from teltubby.messages.ledger import FindContent, LedgerMessage, ReadOverview
+from teltubby.messages.queue import JobNews, PublisherMessage
+from teltubby.messages.transfer import FetchSmall, UploadMessage
+from teltubby.supervision import ChildSpec, Mailbox, Supervisor
+from teltubby.trees import parts
+from teltubby.trees.common import root
+from teltubby.trees.conversation import bot_actor
+
+ASK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BotMail:
+    """The addresses of the bot wing."""
+
+    ledger: Mailbox[LedgerMessage] = field(default_factory=lambda: Mailbox("ledger", capacity=256))
+    upload: Mailbox[UploadMessage] = field(default_factory=lambda: Mailbox("upload"))
+    download: Mailbox[FetchSmall] = field(default_factory=lambda: Mailbox("download"))
+    queue: Mailbox[PublisherMessage] = field(default_factory=lambda: Mailbox("queue", capacity=256))
+    bot: Mailbox[JobNews] = field(default_factory=lambda: Mailbox("bot"))
+
+    async def first_copy(self, sha256: str) -> str | None:
+        """The key that the ledger knows for these bytes."""
+        known = await self.ledger.ref.ask(FindContent(sha256=sha256), within=ASK_SECONDS)
+        return None if known is None else known.s3_key
+
+
+def usage(config: Config, mail: BotMail, metrics: Metrics) -> Measure:
+    """Keeps the used share of the quota; it stays 0 where there is no quota."""
+
+    async def measure() -> None:
+        if config.s3.bucket_quota_bytes:
+            overview = await mail.ledger.ref.ask(ReadOverview(), within=ASK_SECONDS)
+            metrics.bucket_used_ratio.set(overview.bytes / config.s3.bucket_quota_bytes)
+
+    return measure
+
+
+def bot_tree(config: Config) -> Supervisor:
+    """`teltubby bot`."""
+    metrics = Metrics()
+    broker = parts.broker(config, Doorbell(), client="teltubby bot")
+    mail = BotMail()
+    wing = bot_wing(config, broker, mail, metrics, large_files=elsewhere)
+    return root("bot", config, metrics, wing, measure=usage(config, mail, metrics))
+
+
+def bot_wing(
+    config: Config, broker: Broker, mail: BotMail, metrics: Metrics, *, large_files: Describe
+) -> Sequence[ChildSpec | Supervisor]:
+    """The ledger first and the bot last: a stop ends the intake before it ends what the intake needs."""
+    width = config.ingest.concurrency
+    store, gateway = parts.store(config), parts.gateway(config)
+    return [
+        ChildSpec("ledger", lambda: LedgerActor(config.ingest.sqlite_path), mailbox=mail.ledger),
+        ChildSpec(
+            "upload",
+            lambda: UploadActor(
+                store(),
+                width=width,
+                multipart_bytes=config.s3.multipart_threshold,
+                first_copy=parts.first_copy(config, mail.first_copy),
+            ),
+            mailbox=mail.upload,
+        ),
+        ChildSpec("download", lambda: BotDownloadActor(gateway(), width=width), mailbox=mail.download),
+        ChildSpec(
+            "queue",
+            lambda: PublishingQueueActor(
+                broker, ledger=mail.ledger.ref, news=mail.bot.ref, backoff=parts.RECONNECT, rng=parts.RNG
+            ),
+            mailbox=mail.queue,
+        ),
+        ChildSpec(
+            "bot",
+            lambda: bot_actor(
+                config,
+                ledger=mail.ledger.ref,
+                upload=mail.upload.ref,
+                download=mail.download.ref,
+                queue=mail.queue.ref,
+                store=store(),
+                gateway=gateway(),
+                metrics=metrics,
+                large_files=large_files,
+            ),
+            mailbox=mail.bot,
+        ),
+    ]
+
+
+async def elsewhere() -> str:
+    return "fetched by the worker processes; jobs wait in the queue until one takes them"

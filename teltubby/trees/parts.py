@@ -1,0 +1,146 @@
+"""The adapters that the configuration asks for; making one opens nothing.
+
+Each is imported where it is asked for: aiogram's types take 3 s and 100 MB, Telethon's as much again, and a worker
+needs no Bot API, a single box no S3. That happens when the tree is built, before the loop runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from teltubby.actors.upload import FirstCopy
+from teltubby.adapters.base import BotGateway, Broker, MtprotoGateway, ObjectStore
+from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.config import Config
+from teltubby.config.choices import QueueBackend
+from teltubby.supervision import Backoff
+
+MTPROTO_PACKAGES = ("telethon", "cryptg")
+"""cryptg too: without it Telethon decrypts 2 MB/s (telegram.md)."""
+
+RECONNECT = Backoff(first=0.5, cap=30.0)
+"""For every actor's own reconnect loop."""
+
+BROKER_SECONDS = 15.0
+"""A broker that takes longer to answer is as good as away; confirms take milliseconds."""
+
+RNG = random.Random()
+
+
+def mtproto_missing(config: Config) -> str | None:
+    """Why this process cannot speak MTProto, for people; None when it can."""
+    missing = [name for name in MTPROTO_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"{' and '.join(missing)} not installed (pip install 'teltubby[mtproto]'); large files wait in the queue"
+    if config.mtproto.api_id is None or config.mtproto.api_hash is None:
+        return "MTPROTO_API_ID and MTPROTO_API_HASH are not set; large files wait in the queue"
+    return None
+
+
+def store(config: Config) -> Callable[[], ObjectStore]:
+    """Makes the object store."""
+    if config.s3.bucket is None:
+        from teltubby.adapters.folder_store import FolderStore
+
+        if config.storage.folder is None:
+            raise AssertionError("a checked configuration names a store")
+        return partial(FolderStore, config.storage.folder, part_size=config.s3.part_size)
+    from teltubby.adapters.s3_store import S3Store
+
+    if config.s3.access_key_id is None or config.s3.secret_access_key is None:
+        raise AssertionError("a checked configuration has the keys of its bucket")
+    return partial(
+        S3Store,
+        bucket=config.s3.bucket,
+        endpoint=config.s3.endpoint,
+        region=config.s3.region,
+        access_key_id=config.s3.access_key_id.get_secret_value(),
+        secret_access_key=config.s3.secret_access_key.get_secret_value(),
+        force_path_style=config.s3.force_path_style,
+        tls_skip_verify=config.s3.tls_skip_verify,
+        part_size=config.s3.part_size,
+        timeout=config.ingest.io_timeout_seconds,
+    )
+
+
+def broker(config: Config, doorbell: Doorbell, *, client: str) -> Broker:
+    """One connection to the queue; embedded ones in one process wake each other by the same `doorbell`."""
+    queue = config.queue
+    if queue.backend is QueueBackend.EMBEDDED:
+        from teltubby.adapters.embedded_broker import EmbeddedBroker
+
+        return EmbeddedBroker(queue.embedded_path, doorbell=doorbell)
+    from teltubby.adapters.rabbitmq import RabbitBroker
+    from teltubby.adapters.rabbitmq_topology import BrokerNames
+
+    return RabbitBroker(
+        host=queue.host,
+        port=queue.port,
+        username=queue.username,
+        password=queue.password.get_secret_value(),
+        vhost=queue.vhost,
+        names=BrokerNames(
+            exchange=queue.exchange,
+            dlx_exchange=queue.dlx_exchange,
+            jobs=queue.job_queue,
+            priority=queue.priority_queue,
+            retry=queue.retry_queue,
+            dead=queue.dead_letter_queue,
+        ),
+        queue_type=queue.queue_type.value,
+        timeout=min(config.ingest.io_timeout_seconds, BROKER_SECONDS),
+        client_name=client,
+    )
+
+
+def gateway(config: Config) -> Callable[[], BotGateway]:
+    """Makes a Bot API client."""
+    from teltubby.adapters.bot_api import AiogramGateway
+
+    return partial(
+        AiogramGateway,
+        token=bot_token(config),
+        api_url=config.telegram.bot_api_url,
+        local=config.telegram.bot_api_local,
+        timeout=config.ingest.io_timeout_seconds,
+    )
+
+
+def mtproto(config: Config) -> Callable[[], MtprotoGateway]:
+    """Makes the bot's own MTProto session. Only where `mtproto_missing` is None."""
+    from teltubby.adapters.telethon_session import DataCentre, TelethonSession
+
+    settings = config.mtproto
+    if settings.api_id is None or settings.api_hash is None:
+        raise AssertionError("a checked configuration has an api id")
+    centre = settings.data_centre
+    return partial(
+        TelethonSession,
+        api_id=settings.api_id,
+        api_hash=settings.api_hash.get_secret_value(),
+        bot_token=bot_token(config),
+        session_path=settings.bot_session_path,
+        timeout=config.ingest.io_timeout_seconds,
+        data_centre=None if centre is None else DataCentre(id=centre.number, host=centre.host, port=centre.port),
+        public_key=None if settings.public_key is None else Path(settings.public_key).read_text(),
+    )
+
+
+def first_copy(config: Config, known: FirstCopy) -> FirstCopy:
+    """How duplicates are recognised before an upload; not at all where DEDUP_ENABLE is off."""
+
+    async def nobody_asks(sha256: str) -> str | None:
+        del sha256
+        return None
+
+    return known if config.ingest.dedup_enable else nobody_asks
+
+
+def bot_token(config: Config) -> str:
+    if config.telegram.bot_token is None:
+        raise AssertionError("a checked configuration has a bot token")
+    return config.telegram.bot_token.get_secret_value()
