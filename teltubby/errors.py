@@ -48,6 +48,10 @@ class SessionNotReady(Transient):
     """The MTProto session is not signed in (yet, or any more); a state, not a failure of the job."""
 
 
+class SessionFileUnusable(Transient):
+    """The session file is held by another process, or cannot be read or written."""
+
+
 class BrokerUnavailable(Transient):
     """The message broker cannot be reached, or closed the connection."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,17 +13,17 @@ import anyio
 
 from teltubby.actors import phrases
 from teltubby.actors.announcing import Announcing
+from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.actors.items import Items
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.artifact import build, dumps
-from teltubby.archive.keys import ARTIFACT_NAME, Layout, plan_layout
+from teltubby.archive.keys import Layout, plan_layout
 from teltubby.archive.origins import ChatSlugFrom
 from teltubby.archive.recall import recall
 from teltubby.messages.jobs import FileInfo, Job, JobMetadata, Target, TelegramContext
 from teltubby.messages.ledger import (
     Acknowledged,
-    ArtifactStored,
     FindJob,
     FindSubmission,
     LedgerMessage,
@@ -31,13 +32,11 @@ from teltubby.messages.ledger import (
     Submit,
 )
 from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus
-from teltubby.messages.transfer import StoreArtifact, UploadMessage
 from teltubby.supervision import Ref
 
 _LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
-STORE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ class Bookkeeping:
 
 
 class Archiving:
-    """Archives submissions. Repeating one after a crash changes nothing that is done, and does what is not."""
+    """Archives submissions, `width` at a time. Repeating one after a crash does what is not done, and nothing else."""
 
     def __init__(
         self,
@@ -60,15 +59,17 @@ class Archiving:
         *,
         items: Items,
         ledger: Ref[LedgerMessage],
-        upload: Ref[UploadMessage],
+        artifacts: Artifacts,
         chat: Chat,
         announcing: Announcing,
         metrics: Metrics,
+        width: int,
     ) -> None:
+        self._slots = anyio.Semaphore(width)
         self._books = books
         self._items = items
         self._ledger = ledger
-        self._upload = upload
+        self._artifacts = artifacts
         self._chat = chat
         self._announcing = announcing
         self._metrics = metrics
@@ -96,17 +97,17 @@ class Archiving:
         """One submission: a new one, or one that was recorded before a crash and is carried on."""
         began = anyio.current_time()
         layout = plan_layout(messages, chat_slug_from=self._books.chat_slug_from)
-        jobs: tuple[Job, ...] = ()
-        outcomes: tuple[ItemOutcome, ...] = ()
-        if known is None:
-            outcomes = await self._items.archive(messages, layout)
-            jobs = tuple(self._job(outcome) for outcome in outcomes if outcome.status is ItemStatus.QUEUED)
-        with self._announcing.of(known.jobs if known is not None else [job.job_id for job in jobs]):
-            if known is None:
-                known = await self._submit(messages, layout, outcomes, jobs)
-                self._count(outcomes)
-            if not known.artifact_stored:
-                await self._store_artifact(known)
+        with ExitStack() as announcing:
+            async with self._slots:  # for the work only: what waits for the curator's chat must not hold up the others
+                if known is None:
+                    outcomes = await self._items.archive(messages, layout)
+                    jobs = tuple(self._job(outcome) for outcome in outcomes if outcome.status is ItemStatus.QUEUED)
+                    announcing.enter_context(self._announcing.of(job.job_id for job in jobs))
+                    known = await self._submit(messages, layout, outcomes, jobs)
+                    self._count(outcomes)
+                else:
+                    announcing.enter_context(self._announcing.of(known.jobs))
+                await self._artifacts.store(known.chat_id, known.message_id)
             await self._acknowledge(known, messages)
         self._metrics.processing_seconds.observe(anyio.current_time() - began)
         return bool(known.jobs)
@@ -139,12 +140,6 @@ class Archiving:
             ),
             within=ASK_SECONDS,
         )
-
-    async def _store_artifact(self, known: Submission) -> None:
-        key, body = known.base_path + ARTIFACT_NAME, known.artifact_json.encode()
-        await self._upload.ask(StoreArtifact(key=key, body=body), within=STORE_SECONDS)
-        stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=known.artifact_json)
-        await self._ledger.ask(stored, within=ASK_SECONDS)
 
     async def _acknowledge(self, known: Submission, messages: Sequence[IncomingMessage]) -> None:
         """Tell the curator once: one answer for what is settled, and for each job the line that grows with it."""

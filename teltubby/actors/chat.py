@@ -33,7 +33,9 @@ class _Wish:
 
     html: str
     final: bool
-    granted: anyio.Event = field(default_factory=anyio.Event)
+    granted: bool = False
+    over: anyio.Event = field(default_factory=anyio.Event)
+    """Granted, or given up at a stop."""
 
 
 class Chat:
@@ -44,17 +46,25 @@ class Chat:
         self._patience = patience
         self._backoff = backoff
         self._rng = rng
+        self._turns: dict[int, anyio.Lock] = {}
         self._wishes: dict[Line, _Wish] = {}
         self._edited_at: dict[Line, float] = {}
         self._paused_until = -math.inf
         self._changed = Wakeup()
+        self._ended = False
 
     async def say(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int | None:
         """Send until it is through, long texts in several messages; the first's id, or None when nobody can be told.
 
         Raises NotAnswered when a stop ends the waiting.
         """
-        sent = [await self._send(chat_id, page, reply_to) for page in phrases.pages(html)]
+        turn = self._turns.setdefault(chat_id, anyio.Lock())
+        try:
+            async with turn:  # one at a time: what a flood wait holds back must not be tried by others beside it
+                sent = [await self._send(chat_id, page, reply_to) for page in phrases.pages(html)]
+        finally:
+            if not turn.locked():
+                self._turns.pop(chat_id, None)
         return sent[0]
 
     async def set_menu(self, commands: Mapping[str, str]) -> None:
@@ -83,12 +93,21 @@ class Chat:
         wish = self._wishes[line] = _Wish(html, final=True)
         self._changed.ring()
         with anyio.move_on_after(CONCLUDE_SECONDS):
-            await wish.granted.wait()
-        if not wish.granted.is_set():
+            if not self._ended:
+                await wish.over.wait()
+        if not wish.granted:
             raise NotAnswered("the curator's line could not be brought up to date yet")
 
     async def keep_lines(self) -> None:
-        """Send the edits that are wished for, one at a time, until cancelled."""
+        """Send the edits that are wished for, one at a time, until cancelled; who waits for one is told then."""
+        try:
+            await self._keep_lines()
+        finally:
+            self._ended = True
+            for wish in self._wishes.values():
+                wish.over.set()
+
+    async def _keep_lines(self) -> None:
         while True:
             now = anyio.current_time()
             self._edited_at = {line: at for line, at in self._edited_at.items() if at + EDIT_SECONDS > now}
@@ -114,7 +133,8 @@ class Chat:
             return
         finally:
             self._edited_at[line] = anyio.current_time()
-        wish.granted.set()
+        wish.granted = True
+        wish.over.set()
         if self._wishes.get(line) is wish:
             del self._wishes[line]
 

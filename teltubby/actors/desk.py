@@ -51,7 +51,7 @@ class Desk:
             case "mode":
                 return f"Updates arrive by {self._mode}."
             case "mtstatus":
-                return f"Large files: {await self._large_files()}"
+                return phrases.mtproto_text(await self._large_files())
             case _:
                 return phrases.NOT_UNDERSTOOD
 

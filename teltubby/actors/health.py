@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Never
 
 from teltubby import __version__
+from teltubby.actors.troubles import Troubles
 from teltubby.adapters.http_server import HttpServer, Page
 from teltubby.adapters.metrics import Metrics
 from teltubby.supervision import Actor, Context, Node, State, SupervisionError, render
@@ -23,12 +24,20 @@ _WELL = (State.READY, State.FINISHED)
 
 
 class HealthActor(Actor[Never]):
-    """Serves `/healthz` (503 unless every actor of the tree is ready), `/status` (the tree) and `/metrics`."""
+    """Serves `/healthz` (503 unless every actor is ready and no operator is needed), `/status` and `/metrics`."""
 
     def __init__(
-        self, *, host: str, port: int, snapshot: Callable[[], Node], metrics: Metrics, measure: Measure
+        self,
+        *,
+        host: str,
+        port: int,
+        snapshot: Callable[[], Node],
+        troubles: Troubles,
+        metrics: Metrics,
+        measure: Measure,
     ) -> None:
         self._snapshot = snapshot
+        self._troubles = troubles
         self._measure = measure
         self._metrics = metrics
         self._server = HttpServer(
@@ -53,8 +62,10 @@ class HealthActor(Actor[Never]):
 
     async def _healthz(self) -> Page:
         unwell = list(unwell_actors(self._snapshot()))
-        body = json.dumps({"healthy": not unwell, "unwell": unwell}).encode()
-        return Page(body=body, content_type=_JSON, status=503 if unwell else 200)
+        troubles = self._troubles.reasons
+        healthy = not unwell and not troubles
+        body = json.dumps({"healthy": healthy, "unwell": unwell, "troubles": troubles}).encode()
+        return Page(body=body, content_type=_JSON, status=200 if healthy else 503)
 
     async def _status(self) -> Page:
         node = self._snapshot()

@@ -14,10 +14,11 @@ from teltubby.actors.archiving import Archiving
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
 from teltubby.actors.patience import Patience
+from teltubby.actors.troubles import Troubles
 from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import BotGateway, UpdateParser
 from teltubby.adapters.metrics import Metrics
-from teltubby.errors import MalformedMessage, NotAnswered, Permanent, Unauthorised
+from teltubby.errors import MalformedMessage, NotAnswered, Permanent, PollConflict, Unauthorised
 from teltubby.messages.ledger import CloseUpdates, InboxGroup, LedgerMessage, OpenGroups, RecordUpdates
 from teltubby.messages.media import IncomingMessage, RawUpdate
 from teltubby.messages.queue import OutboxFilled
@@ -33,10 +34,14 @@ UNAUTHORISED_SECONDS = 60.0
 SHORTEST_WAIT = 0.001
 """A rest that rounding leaves of a window must not keep the loop busy."""
 BUG_TRIES = 3
+FAILURES_TO_TELL = 2
+"""A single failure is over before a person has read of it."""
+INTAKE = "intake"
+"""Where the trouble is, in `/healthz`."""
 
 
 class Intake:
-    """Polls, records, groups and hands on. `width` submissions are worked on at a time."""
+    """Polls, records, groups and hands on."""
 
     def __init__(
         self,
@@ -45,13 +50,13 @@ class Intake:
         parse: UpdateParser,
         whitelist: Collection[int],
         album_seconds: float,
-        width: int,
         ledger: Ref[LedgerMessage],
         queue: Ref[OutboxFilled],
         archiving: Archiving,
         desk: Desk,
         chat: Chat,
         metrics: Metrics,
+        troubles: Troubles,
         patience: Patience,
         backoff: Backoff,
         rng: random.Random,
@@ -60,13 +65,13 @@ class Intake:
         self._parse = parse
         self._whitelist = frozenset(whitelist)
         self._album_seconds = album_seconds
-        self._slots = anyio.Semaphore(width)
         self._ledger = ledger
         self._queue = queue
         self._archiving = archiving
         self._desk = desk
         self._chat = chat
         self._metrics = metrics
+        self._troubles = troubles
         self._patience = patience
         self._backoff = backoff
         self._rng = rng
@@ -88,11 +93,18 @@ class Intake:
             with context.interruptible():
                 try:
                     updates = await self._gateway.updates(offset=offset, wait=POLL_SECONDS)
-                    offset = await self._record(updates, offset)
+                    offset = await self._record(updates)
                     failures = 0
+                    self._troubles.leave(INTAKE)
                 except Unauthorised as error:
                     _LOG.error("Telegram refuses the bot token: %s", error)
+                    self._troubles.enter(INTAKE, f"Telegram refuses the bot token: {error}")
                     pause = UNAUTHORISED_SECONDS
+                except PollConflict as error:
+                    failures += 1
+                    _LOG.warning("intake pauses: %s", error)
+                    self._troubles.enter(INTAKE, f"another process polls with this token, or a webhook is set: {error}")
+                    pause = self._backoff.delay(failures + 1, self._rng)
                 except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
                     failures += 1
                     _LOG.warning("intake pauses: %s", error)
@@ -103,9 +115,9 @@ class Intake:
                     pause = self._backoff.delay(failures + 1, self._rng)
                 await anyio.sleep(pause)
 
-    async def _record(self, updates: Sequence[RawUpdate], offset: int) -> int:
+    async def _record(self, updates: Sequence[RawUpdate]) -> int:
         if not updates:
-            return offset
+            return 0  # all before is confirmed by now; see poll() for why no high offset is kept
         await self._ledger.ask(RecordUpdates(updates=tuple(updates)), within=ASK_SECONDS)
         self._recorded.ring()
         return max(update.update_id for update in updates) + 1
@@ -155,9 +167,9 @@ class Intake:
             while True:
                 try:
                     if bugs < BUG_TRIES:
-                        if failures and not told:
+                        if failures >= FAILURES_TO_TELL and not told:
                             told = True
-                            await self._tell(group, phrases.WAITING_FOR_STORAGE)
+                            await self._tell(group, phrases.WAITING_FOR_STORAGE, only_files=True)
                         await self._deal_with(group)
                     elif not apologised:
                         apologised = True
@@ -192,9 +204,7 @@ class Intake:
             return
         carrying = [message for message in messages if message.media is not None]
         if carrying:
-            async with self._slots:  # not for commands, and not while waiting: the bot must not fall silent
-                jobs = await self._archiving.archive(carrying)
-            if jobs:
+            if await self._archiving.archive(carrying):
                 self._announce_jobs()
         elif first.text is not None and first.text.startswith("/"):
             await self._chat.say(first.chat_id, await self._desk.answer(first.text), reply_to=first.message_id)
@@ -224,7 +234,7 @@ class Intake:
         except MailboxFull:
             _LOG.info("the queue was told already")  # a full mailbox holds many of the same news
 
-    async def _tell(self, group: InboxGroup, html: str) -> None:
+    async def _tell(self, group: InboxGroup, html: str, *, only_files: bool = False) -> None:
         first = next(iter(self._messages(group)), None)
-        if first is not None and self._welcome(first):
+        if first is not None and self._welcome(first) and (first.media is not None or not only_files):
             await self._chat.say(first.chat_id, html, reply_to=first.message_id)

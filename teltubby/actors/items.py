@@ -19,7 +19,15 @@ from teltubby.actors.patience import Patience
 from teltubby.adapters.base import BotGateway
 from teltubby.archive.keys import Layout
 from teltubby.archive.routing import Direct, Limits, Queue, Skip, after_refusal, route
-from teltubby.errors import ContentMismatch, FileTooBig, FloodWait, Permanent, TelegramUnavailable
+from teltubby.errors import (
+    BadRequest,
+    ContentMismatch,
+    FileGone,
+    FileTooBig,
+    FloodWait,
+    Permanent,
+    TelegramUnavailable,
+)
 from teltubby.messages.ledger import FindFile, LedgerMessage, SettleFile
 from teltubby.messages.media import (
     DedupReason,
@@ -37,7 +45,10 @@ from teltubby.transfer.spool import FileSource
 _LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
-DOWNLOAD_TRIES = 6
+QUICK_TRIES = 6
+"""Of one download in a row, over a few seconds; then the submission waits and is repeated."""
+ROUNDS = 240
+"""Of such tries, up to half a minute apart, before one file counts as lost at Telegram: about two hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +94,7 @@ class Items:
         self._upload = upload
         self._gateway = gateway
         self._patience = patience
+        self._rounds: dict[str, int] = {}
         self._backoff = backoff
         self._rng = rng
 
@@ -115,7 +127,8 @@ class Items:
                 decision = after_refusal(item.media)
             except Permanent as error:
                 _LOG.warning("message %d: %s", item.message.message_id, error)
-                return item.outcome(ItemStatus.FAILED, reason=SkipReason.DOWNLOAD_FAILED)
+                lost = isinstance(error, FileGone | BadRequest)
+                return item.outcome(ItemStatus.FAILED, reason=SkipReason.DOWNLOAD_FAILED if lost else str(error))
         if isinstance(decision, Queue):
             queued = item.outcome(ItemStatus.QUEUED)
             return replace(queued, s3_key=item.key, job_id=str(uuid.uuid4()), size_bytes=item.media.size_bytes)
@@ -165,18 +178,31 @@ class Items:
         return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256)
 
     async def _fetch(self, item: _Item, into: Path) -> int:
+        """Fetch, with a few quick tries for what passes in seconds. Longer trouble is raised: the inbox repeats it."""
         failures = 0
-        while failures < DOWNLOAD_TRIES:
+        while True:
             try:
-                return await self._download.ask(FetchSmall(file_id=item.media.file_id, into=into), within=math.inf)
+                size = await self._download.ask(FetchSmall(file_id=item.media.file_id, into=into), within=math.inf)
             except FloodWait as error:
                 await self._patience.wait(error.seconds)
             except (TelegramUnavailable, ContentMismatch) as error:
                 failures += 1
                 _LOG.info("message %d, try %d: %s", item.message.message_id, failures, error)
+                if failures == QUICK_TRIES:
+                    await self._count_round(item, error)
+                    raise
                 await self._patience.wait(self._backoff.delay(failures + 1, self._rng))
+            else:
+                self._rounds.pop(item.key, None)
+                return size
+
+    async def _count_round(self, item: _Item, error: Exception) -> None:
+        """Raises FileGone when this file has been in trouble for hours while Telegram itself was well."""
         await self._gateway.identify()  # raises when it is Telegram that is away, not this file
-        raise Permanent(f"Telegram did not hand the file out in {DOWNLOAD_TRIES} tries")
+        self._rounds[item.key] = self._rounds.get(item.key, 0) + 1
+        if self._rounds[item.key] >= ROUNDS:
+            del self._rounds[item.key]
+            raise FileGone(f"Telegram did not hand the file out in hours: {error}")
 
 
 def _archived(item: _Item, key: str, size: int, sha256: str, reason: DedupReason) -> ItemOutcome:
@@ -191,5 +217,5 @@ def _archived(item: _Item, key: str, size: int, sha256: str, reason: DedupReason
         size_bytes=size,
         duplicate_of=None if stored_here else key,
         dedup_reason=None if stored_here else reason,
-        route=Route.BOT_API,
+        route=Route.BOT_API if stored_here or reason is DedupReason.SHA256 else None,  # nothing was fetched
     )

@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from teltubby.adapters.sqlite_ledger import Clock, SqliteLedger, utc_now
-from teltubby.errors import DatabaseUnavailable
+from teltubby.errors import ConfigurationError, DatabaseUnavailable
 from teltubby.messages.ledger import (
     Acknowledged,
     ApplyEvent,
@@ -59,6 +59,7 @@ class LedgerActor(Actor[LedgerMessage]):
 
     async def setup(self) -> None:
         self._limiter = anyio.CapacityLimiter(1)
+        await self._in_thread(self._make_folder)
         self._ledger = await self._in_thread(self._open)
 
     async def teardown(self) -> None:
@@ -117,6 +118,13 @@ class LedgerActor(Actor[LedgerMessage]):
                 return await self._read(ledger.overview)
             case _:
                 assert_never(message)
+
+    def _make_folder(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            mistake = f"SQLITE_PATH is '{self._path}', but its folder cannot be made: {error.strerror}."
+            raise ConfigurationError((mistake,)) from error
 
     def _open(self) -> SqliteLedger:
         return SqliteLedger.open(self._path, clock=self._clock, busy_timeout=self._busy_timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import assert_never
@@ -11,23 +10,19 @@ import anyio
 
 from teltubby.actors import phrases
 from teltubby.actors.announcing import Announcing
+from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.adapters.metrics import Metrics
-from teltubby.archive.artifact import dumps
-from teltubby.archive.keys import ARTIFACT_NAME
-from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, StoredItem, settle
+from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, StoredItem
 from teltubby.messages.jobs import JobCompleted, JobEvent, JobFailed, JobProgress, JobRetrying, JobStarted, JobState
 from teltubby.messages.ledger import (
     ApplyEvent,
-    ArtifactStored,
-    FindSubmission,
     JobView,
     LedgerMessage,
-    SaveArtifact,
     SetNotice,
     SettleFile,
 )
-from teltubby.messages.transfer import DropObject, StoreArtifact, UploadMessage
+from teltubby.messages.transfer import DropObject, UploadMessage
 from teltubby.supervision import Ref
 
 _LOG = logging.getLogger(__name__)
@@ -44,6 +39,7 @@ class News:
         *,
         ledger: Ref[LedgerMessage],
         upload: Ref[UploadMessage],
+        artifacts: Artifacts,
         chat: Chat,
         announcing: Announcing,
         metrics: Metrics,
@@ -52,13 +48,12 @@ class News:
     ) -> None:
         self._ledger = ledger
         self._upload = upload
+        self._artifacts = artifacts
         self._chat = chat
         self._announcing = announcing
         self._metrics = metrics
         self._location = location
         self._dedup = dedup
-        self._artifact = anyio.Lock()
-        """Two jobs of one album end at once, and each rewrites the same artifact."""
         self._turns: dict[str, anyio.Lock] = {}
         self._uncounted: set[str] = set()
         """Jobs whose end is recorded and not counted yet: their report comes again when something failed after that."""
@@ -109,7 +104,7 @@ class News:
             self._chat.show((view.job.chat_id, view.notice_message_id), text)
 
     async def _failed(self, view: JobView, event: JobFailed) -> None:
-        await self._settle_artifact(view, FailedItem(reason=event.reason))
+        await self._artifacts.settle(view, FailedItem(reason=event.reason))
         if self._to_be_counted(view):
             self._metrics.jobs_failed.inc()
         await self._conclude(view, phrases.job_failed(view.job, reason=event.reason))
@@ -143,7 +138,7 @@ class News:
                 duplicate_of=first.s3_key, size_bytes=event.size_bytes, sha256=event.sha256, route=event.route
             )
             text = phrases.job_duplicate(view.job, location=self._location(first.s3_key), sha256=event.sha256)
-        await self._settle_artifact(view, settlement)
+        await self._artifacts.settle(view, settlement)
         if isinstance(settlement, DuplicateItem) and event.duplicate_of is None:
             # The artifact points to the first copy by now: only then may the second one go.
             await self._upload.ask(DropObject(key=event.key), within=STORE_SECONDS)
@@ -159,24 +154,6 @@ class News:
         counted = view.job.job_id not in self._uncounted
         self._uncounted.discard(view.job.job_id)
         return not counted
-
-    async def _settle_artifact(self, view: JobView, settlement: Settlement) -> None:
-        async with self._artifact:
-            await self._rewrite_artifact(view, settlement)
-
-    async def _rewrite_artifact(self, view: JobView, settlement: Settlement) -> None:
-        request = FindSubmission(chat_id=view.submission_chat_id, message_id=view.submission_message_id)
-        known = await self._ledger.ask(request, within=ASK_SECONDS)
-        if known is None:
-            _LOG.warning("job %s belongs to no submission; its artifact cannot be completed", view.job.job_id)
-            return
-        body = dumps(settle(json.loads(known.artifact_json), view.job.job_id, settlement))
-        text = body.decode()
-        save = SaveArtifact(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
-        await self._ledger.ask(save, within=ASK_SECONDS)
-        await self._upload.ask(StoreArtifact(key=known.base_path + ARTIFACT_NAME, body=body), within=STORE_SECONDS)
-        stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
-        await self._ledger.ask(stored, within=ASK_SECONDS)
 
     async def _conclude(self, view: JobView, text: str) -> None:
         chat_id, line = view.job.chat_id, view.notice_message_id

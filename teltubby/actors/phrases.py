@@ -28,8 +28,8 @@ NOTHING_TO_ARCHIVE = (
     "Send or forward photos, videos, documents, audio, voice messages or stickers."
 )
 WAITING_FOR_STORAGE = (
-    "⏸ Received and kept. The archive cannot be reached at the moment; your files will be archived as soon as it is "
-    "back, you need not send them again."
+    "⏸ Received and kept. The archive, or Telegram's file server, cannot be reached at the moment; your files will be "
+    "archived as soon as it is back, you need not send them again."
 )
 INTERNAL_ERROR = (
     "❌ Something inside teltubby went wrong with this message, and trying again did not help. What is not confirmed "
@@ -48,6 +48,8 @@ _WHY = {
 PAGE_CHARACTERS = 3500
 """Telegram takes 4096 after parsing; lines of ours are far shorter than the difference."""
 _REASON_CHARACTERS = 300
+_NEXT_UNIT = 999.95
+"""What is more would be rounded up to 1000.0."""
 _BAR_CELLS = 16
 
 
@@ -80,7 +82,7 @@ def size(count: int | None) -> str:
         return "size unknown"
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
+        if value < _NEXT_UNIT or unit == "GB":
             return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError("the last unit takes everything")
@@ -131,10 +133,10 @@ def job_progress(job: Job, progress: JobProgress) -> str:
     cells = int(share * _BAR_CELLS)
     bar = "█" * cells + "░" * (_BAR_CELLS - cells)
     pace = ""
-    if progress.bytes_per_second > 0:
-        left = (total - done) / progress.bytes_per_second
+    if progress.bytes_per_second >= 1:
+        left = max(total - done, 0) / progress.bytes_per_second
         pace = f" · {size(int(progress.bytes_per_second))}/s · {left:.0f} s left"
-    return f"{words} ({share:.0%} complete)\n<code>{bar}</code>{pace}\n{_job_line(job)}"
+    return f"{words} ({int(share * 100)}% complete)\n<code>{bar}</code>{pace}\n{_job_line(job)}"
 
 
 def job_completed(job: Job, *, location: str, sha256: str, size_bytes: int, seconds: float) -> str:
@@ -199,6 +201,10 @@ def status_text(overview: Overview, *, large_files: str, storage: str) -> str:
     if overview.unstored_artifacts:
         lines.append(f"⚠️ {overview.unstored_artifacts} artifacts wait for the store to take them")
     return "\n".join(lines)
+
+
+def mtproto_text(standing: str) -> str:
+    return f"Large files: {escape(standing)}"
 
 
 def quota_text(overview: Overview, *, quota_bytes: int) -> str:

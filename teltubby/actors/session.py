@@ -12,7 +12,7 @@ from typing import assert_never
 import anyio
 
 from teltubby.adapters.base import MtprotoGateway
-from teltubby.errors import FloodWait, SessionNotReady, Transient, Unauthorised
+from teltubby.errors import FloodWait, Permanent, SessionNotReady, Transient, Unauthorised
 from teltubby.messages.jobs import Job
 from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
 from teltubby.messages.transfer import Locate, RemoteFile
@@ -100,7 +100,7 @@ class SessionActor(Actor[SessionMessage]):
         except FloodWait as error:
             self._enter(SessionState.FLOOD_WAIT, str(error))
             return error.seconds
-        except (Unauthorised, SessionNotReady) as error:
+        except (Unauthorised, SessionNotReady, Permanent) as error:
             self._enter(SessionState.SIGNED_OUT, str(error))
             return SIGN_IN_AGAIN_SECONDS
         except Transient as error:

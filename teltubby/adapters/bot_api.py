@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -52,6 +53,8 @@ R = TypeVar("R")
 
 DOWNLOAD_SECONDS = 600
 """A small file (at most 20 MiB from the cloud) that takes longer is given up and tried again."""
+
+DEFAULT_RETRY_AFTER = 5.0
 
 POLL_GRACE_SECONDS = 15.0
 """How much longer than a long poll its HTTP request may take before the connection counts as dead."""
@@ -194,10 +197,18 @@ _BY_CLASS: tuple[tuple[type[Exception], type[TeltubbyError]], ...] = (
 )
 
 
+def _retry_after(error: aiohttp.ClientResponseError) -> float:
+    """Seconds that the file server asks for; a few where it does not say."""
+    wanted = "" if error.headers is None else error.headers.get("Retry-After", "")
+    return float(wanted) if wanted.isdecimal() else DEFAULT_RETRY_AFTER
+
+
 def _translate(error: Exception) -> TeltubbyError:
     """What a failure of aiogram, aiohttp or the disk means to the house."""
     if isinstance(error, TelegramRetryAfter):
         return FloodWait(error.retry_after)
+    if isinstance(error, aiohttp.ClientResponseError) and error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return FloodWait(_retry_after(error))
     if isinstance(error, aiohttp.ClientResponseError):
         kind = FileGone if error.status in (403, 404) else TelegramUnavailable
         return kind(f"the file server answered {error.status}")

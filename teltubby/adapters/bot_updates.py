@@ -36,7 +36,7 @@ def parse_update(payload: str) -> IncomingMessage | None:
     try:
         raw: dict[str, Any] = json.loads(payload)
         message = Update.model_validate(raw).message
-    except (ValueError, ValidationError) as error:
+    except (ValueError, ValidationError, RecursionError) as error:
         raise MalformedMessage(f"not an update that this version understands: {error}") from error
     if message is None:
         return None

@@ -38,6 +38,8 @@ _SIGNED_OUT = (
     errors.AuthKeyNotFound,
     errors.AuthKeyPermEmptyError,
     errors.AuthKeyUnregisteredError,
+    errors.FrozenMethodInvalidError,
+    errors.PhoneNumberBannedError,
     errors.SessionExpiredError,
     errors.SessionRevokedError,
     errors.UserDeactivatedBanError,

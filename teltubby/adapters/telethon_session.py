@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rsa import PublicKey
 from telethon import TelegramClient, errors, functions, types
-from telethon.crypto import rsa
+from telethon.crypto import rsa as keys
 from telethon.sessions import StringSession
 
 from teltubby.adapters.base import Account
 from teltubby.adapters.telethon_errors import FOREIGN, translate
-from teltubby.errors import FileGone, SessionNotReady, TelegramUnavailable, Unauthorised
+from teltubby.errors import FileGone, SessionFileUnusable, SessionNotReady, TelegramUnavailable, Unauthorised
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
 from teltubby.messages.transfer import RemoteFile
 
@@ -62,6 +63,7 @@ class TelethonSession:
         self._api_id = api_id
         self._api_hash = api_hash
         self._bot_token = bot_token
+        self._bot_id = int(bot_token.partition(":")[0])
         self._path = session_path
         self._timeout = timeout
         self._data_centre = data_centre
@@ -84,7 +86,7 @@ class TelethonSession:
         if self._data_centre is not None:
             session.set_dc(self._data_centre.id, self._data_centre.host, self._data_centre.port)
         if self._public_key is not None:
-            rsa.add_key(self._public_key, old=False)
+            _trust(self._public_key)
         client = TelegramClient(
             session,
             self._api_id,
@@ -118,6 +120,9 @@ class TelethonSession:
         except FOREIGN as error:
             raise translate(error) from error
         self._key_is_dead = False
+        if me is not None and me.id != self._bot_id:
+            self._key_is_dead = True
+            raise TelegramUnavailable("the session file belongs to another account than the bot token; it is replaced")
         if me is None:
             raise SessionNotReady("Telegram accepted the sign-in but knows nobody on this session")
         try:
@@ -214,11 +219,11 @@ class _TelethonDocument:
             file_reference=self._document.file_reference,
             thumb_size="",
         )
-        request = min(length, REQUEST_BYTES)
+        request = _request_size(offset, length)
         chunks = self._client.iter_download(
             location,
             offset=offset,
-            limit=-(-length // request),
+            limit=length // request,
             chunk_size=request,
             request_size=request,
             file_size=self._document.size,
@@ -234,25 +239,41 @@ class _TelethonDocument:
         return bytes(received)
 
 
+def _request_size(offset: int, length: int) -> int:
+    """The largest power of two that both are multiples of: then 1 MiB is divisible by it, as the protocol demands."""
+    together = offset | length
+    return min(together & -together, REQUEST_BYTES)
+
+
 def _lock(path: Path) -> IO[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
     except OSError as error:
-        raise Unauthorised(f"the session's lock file {path} cannot be written: {error.strerror}") from error
+        raise SessionFileUnusable(f"the session's lock file {path} cannot be written: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.close()
-        raise Unauthorised(f"another process uses the session file {path.with_suffix('')}") from error
+        raise SessionFileUnusable(f"another process uses the session file {path.with_suffix('')}") from error
     return handle
+
+
+def _trust(public_key: str) -> None:
+    """Make the server's key known to Telethon, which reads PKCS#1 only; `BEGIN PUBLIC KEY` is what OpenSSL writes."""
+    try:
+        if "BEGIN PUBLIC KEY" in public_key:
+            public_key = PublicKey.load_pkcs1_openssl_pem(public_key.encode()).save_pkcs1().decode()
+        keys.add_key(public_key, old=False)
+    except ValueError as error:
+        raise Unauthorised(f"MTPROTO_PUBLIC_KEY is no RSA public key: {error}") from error
 
 
 def _load(path: Path) -> StringSession:
     try:
         return StringSession(path.read_text().strip() if path.exists() else "")
     except OSError as error:
-        raise Unauthorised(f"the session file {path} cannot be read: {error.strerror}") from error
+        raise SessionFileUnusable(f"the session file {path} cannot be read: {error.strerror}") from error
     except (ValueError, struct.error) as error:
         raise Unauthorised(f"the session file {path} is damaged; remove it to sign in anew") from error
 

@@ -52,6 +52,15 @@ def check_mtproto(config: Config) -> Iterator[Mistake]:
         )
 
 
+def check_mode(config: Config) -> Iterator[Mistake]:
+    """What is not built yet must not look as if it worked."""
+    if config.telegram.mode is TelegramMode.WEBHOOK:
+        yield Mistake(
+            about=("TELEGRAM_MODE",),
+            sentence="TELEGRAM_MODE is 'webhook', but must be polling: webhook mode comes with a later version.",
+        )
+
+
 def check_storage(config: Config) -> Iterator[Mistake]:
     """The archive has one place, and S3 can hold its largest file."""
     s3, storage = config.s3, config.storage
@@ -105,7 +114,13 @@ def check_queue(config: Config) -> Iterator[Mistake]:
     yield from _distinct({"JOB_EXCHANGE": queue.exchange, "JOB_DLX_EXCHANGE": queue.dlx_exchange})
 
 
-CHECKS: tuple[Callable[[Config], Iterator[Mistake]], ...] = (check_telegram, check_mtproto, check_storage, check_queue)
+CHECKS: tuple[Callable[[Config], Iterator[Mistake]], ...] = (
+    check_telegram,
+    check_mode,
+    check_mtproto,
+    check_storage,
+    check_queue,
+)
 
 
 def _missing(name: str, reason: str, *, about: tuple[str, ...] = ()) -> Mistake:

@@ -10,6 +10,7 @@ from teltubby.actors.download import BotDownloadActor
 from teltubby.actors.health import Measure
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
 from teltubby.adapters.embedded_subscription import Doorbell
@@ -57,13 +58,13 @@ def bot_tree(config: Config) -> Supervisor:
     """`teltubby bot`."""
     metrics = Metrics()
     broker = parts.broker(config, Doorbell(), client="teltubby bot")
-    mail = BotMail()
-    wing = bot_wing(config, broker, mail, metrics, large_files=elsewhere)
-    return root("bot", config, metrics, wing, measure=usage(config, mail, metrics))
+    mail, troubles = BotMail(), Troubles()
+    wing = bot_wing(config, broker, mail, metrics, troubles, large_files=elsewhere)
+    return root("bot", config, metrics, wing, troubles=troubles, measure=usage(config, mail, metrics))
 
 
 def bot_wing(
-    config: Config, broker: Broker, mail: BotMail, metrics: Metrics, *, large_files: Describe
+    config: Config, broker: Broker, mail: BotMail, metrics: Metrics, troubles: Troubles, *, large_files: Describe
 ) -> Sequence[ChildSpec | Supervisor]:
     """The ledger first and the bot last: a stop ends the intake before it ends what the intake needs."""
     width = config.ingest.concurrency
@@ -99,6 +100,7 @@ def bot_wing(
                 store=store(),
                 gateway=gateway(),
                 metrics=metrics,
+                troubles=troubles,
                 large_files=large_files,
             ),
             mailbox=mail.bot,

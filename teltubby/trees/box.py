@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from teltubby.actors.session import SessionMessage
+from teltubby.actors.troubles import Troubles
 from teltubby.adapters.embedded_subscription import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
@@ -19,7 +20,7 @@ DESCRIBE_SECONDS = 5.0
 
 def box_tree(config: Config) -> Supervisor:
     """`teltubby run`. Without MTProto (packages or api id) the worker wing is left out and large files wait."""
-    metrics, doorbell = Metrics(), Doorbell()
+    metrics, troubles, doorbell = Metrics(), Troubles(), Doorbell()
     mail, session = BotMail(), Mailbox[SessionMessage]("session")
     missing = parts.mtproto_missing(config)
 
@@ -33,9 +34,9 @@ def box_tree(config: Config) -> Supervisor:
         return f"MTProto session {standing.state}: {standing.detail}"
 
     bot_broker = parts.broker(config, doorbell, client="teltubby box, bot wing")
-    wings = [Supervisor("bot", bot_wing(config, bot_broker, mail, metrics, large_files=large_files))]
+    wings = [Supervisor("bot", bot_wing(config, bot_broker, mail, metrics, troubles, large_files=large_files))]
     if missing is None:
         worker_broker = parts.broker(config, doorbell, client="teltubby box, worker wing")
         first_copy = parts.first_copy(config, mail.first_copy)
         wings.append(Supervisor("worker", worker_wing(config, worker_broker, session, first_copy=first_copy)))
-    return root("box", config, metrics, wings, measure=usage(config, mail, metrics))
+    return root("box", config, metrics, wings, troubles=troubles, measure=usage(config, mail, metrics))

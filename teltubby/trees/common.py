@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from teltubby.actors.health import HealthActor, Measure
+from teltubby.actors.troubles import Troubles
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.supervision import ChildSpec, Node, Supervisor
@@ -20,6 +21,7 @@ def root(
     metrics: Metrics,
     wing: Sequence[ChildSpec | Supervisor],
     *,
+    troubles: Troubles,
     measure: Measure = nothing_to_measure,
 ) -> Supervisor:
     """The tree of a process: `health`, then `wing`."""
@@ -31,7 +33,9 @@ def root(
 
     health = ChildSpec(
         "health",
-        lambda: HealthActor(host=host, port=port, snapshot=snapshot, metrics=metrics, measure=measure),
+        lambda: HealthActor(
+            host=host, port=port, snapshot=snapshot, troubles=troubles, metrics=metrics, measure=measure
+        ),
     )
     tree = Supervisor(name, [health, *wing])
     return tree

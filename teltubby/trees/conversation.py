@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
+from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.bot import BotActor
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Describe, Desk
@@ -11,6 +12,7 @@ from teltubby.actors.intake import Intake
 from teltubby.actors.items import ItemRules, Items
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
+from teltubby.actors.troubles import Troubles
 from teltubby.adapters.base import BotGateway, ObjectStore
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.adapters.metrics import Metrics
@@ -33,6 +35,7 @@ def bot_actor(
     store: ObjectStore,
     gateway: BotGateway,
     metrics: Metrics,
+    troubles: Troubles,
     large_files: Describe,
 ) -> BotActor:
     """A new incarnation: nothing of it outlives a restart, what must is in the ledger. `store` only names places."""
@@ -57,6 +60,7 @@ def bot_actor(
         backoff=parts.RECONNECT,
         rng=parts.RNG,
     )
+    artifacts = Artifacts(ledger=ledger, upload=upload)
     archiving = Archiving(
         Bookkeeping(
             bucket=store.bucket,
@@ -67,10 +71,11 @@ def bot_actor(
         ),
         items=items,
         ledger=ledger,
-        upload=upload,
+        artifacts=artifacts,
         chat=chat,
         announcing=announcing,
         metrics=metrics,
+        width=config.ingest.concurrency,
     )
     desk = Desk(
         ledger=ledger,
@@ -82,6 +87,7 @@ def bot_actor(
     news = News(
         ledger=ledger,
         upload=upload,
+        artifacts=artifacts,
         chat=chat,
         announcing=announcing,
         metrics=metrics,
@@ -93,13 +99,13 @@ def bot_actor(
         parse=parse_update,
         whitelist=config.telegram.whitelist_ids,
         album_seconds=config.ingest.album_window_seconds,
-        width=config.ingest.concurrency,
         ledger=ledger,
         queue=queue,
         archiving=archiving,
         desk=desk,
         chat=chat,
         metrics=metrics,
+        troubles=troubles,
         patience=patience,
         backoff=parts.RECONNECT,
         rng=parts.RNG,

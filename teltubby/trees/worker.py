@@ -10,6 +10,7 @@ from teltubby.actors.download import DownloadActor
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.queue_worker import ConsumingQueueActor
 from teltubby.actors.session import SessionActor, SessionMessage
+from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import FirstCopy, UploadActor
 from teltubby.adapters.base import Broker
 from teltubby.adapters.embedded_subscription import Doorbell
@@ -26,7 +27,7 @@ def worker_tree(config: Config) -> Supervisor:
     """`teltubby worker`."""
     broker = parts.broker(config, Doorbell(), client="teltubby worker")
     wing = worker_wing(config, broker, Mailbox("session"), first_copy=nobody_knows)
-    return root("worker", config, Metrics(), wing)
+    return root("worker", config, Metrics(), wing, troubles=Troubles())
 
 
 def worker_wing(

@@ -1,0 +1,382 @@
+"""PublishingQueueActor: jobs go out in order and are marked after the confirm; reports come in and none is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.adapters.base import Destination
+from teltubby.errors import (
+    BadRequest,
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    Permanent,
+    StoreUnavailable,
+    TopologyConflict,
+)
+from teltubby.messages.jobs import Job, JobEvent, JobFailed, JobProgress, JobStarted, Priority
+from teltubby.messages.ledger import LedgerMessage, PendingOutbox, Submit
+from teltubby.messages.queue import DescribeQueue, JobNews, OutboxFilled, PublisherMessage
+from teltubby.supervision import Actor, ChildSpec, Mailbox, Ref, Supervisor
+from tests.actors.queues import Queue, queue_at
+from tests.actors.stage import large_job, restarts, running
+from tests.actors.worker_wing import BACKOFF
+from tests.twins import BrokerTwin, Script
+from tests.virtual_time import BEGINNING, until, wall_clock
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+JOBS, PRIORITY, DEAD, EVENTS = Destination.JOBS, Destination.PRIORITY, Destination.DEAD, Destination.EVENTS
+
+
+@dataclass
+class Reader(Actor[JobNews]):
+    """Stands for the BotActor: reads the news, or does with them what `trouble` says."""
+
+    read: list[JobEvent]
+    trouble: deque[Exception] = field(default_factory=deque)
+
+    async def handle(self, message: JobNews, /) -> None:
+        if self.trouble:
+            raise self.trouble.popleft()
+        self.read.append(message.event)
+
+
+class ScriptedLedger(LedgerActor):
+    """The real one, with trouble on order."""
+
+    def __init__(self, path: Path, script: Script) -> None:
+        super().__init__(path, clock=wall_clock)
+        self._script = script
+
+    async def handle(self, message: LedgerMessage, /) -> object:
+        await self._script.begin(type(message).__name__, message)
+        return await super().handle(message)
+
+
+@dataclass
+class Office:
+    """What a test reaches."""
+
+    tree: Supervisor
+    queue: Queue
+    broker: BrokerTwin
+    ledger: Ref[LedgerMessage]
+    ledger_script: Script
+    ref: Ref[PublisherMessage]
+    read: list[JobEvent]
+    trouble: deque[Exception]
+
+    async def submit(self, *jobs: Job, tell: bool = True) -> None:
+        """A submission with these jobs."""
+        first = jobs[0].message_id
+        await self.ledger.ask(
+            Submit(
+                chat_id=jobs[0].chat_id,
+                message_id=first,
+                media_group_id=None,
+                base_path=f"teltubby/{first}/",
+                artifact_json="{}",
+                jobs=jobs,
+                member_message_ids=(first,),
+            ),
+            within=100,
+        )
+        if tell:
+            self.ref.tell(OutboxFilled())
+
+    async def unpublished(self) -> list[str]:
+        return [job.job_id for job in await self.ledger.ask(PendingOutbox(limit=1000), within=100)]
+
+
+@asynccontextmanager
+async def office(tmp_path: Path, *, broker_away: bool = False) -> AsyncIterator[Office]:
+    async with queue_at(tmp_path / "queue.db") as queue:
+        broker, script = queue.twin(), Script()
+        if broker_away:
+            broker.script.break_down("open", BrokerUnavailable("away"))
+        ledger = Mailbox[LedgerMessage]("ledger", capacity=256)
+        bot = Mailbox[JobNews]("bot")
+        mail = Mailbox[PublisherMessage]("queue", capacity=256)
+        read: list[JobEvent] = []
+        trouble: deque[Exception] = deque()
+
+        def start() -> PublishingQueueActor:
+            return PublishingQueueActor(broker, ledger=ledger.ref, news=bot.ref, backoff=BACKOFF, rng=random.Random(1))
+
+        async with running(
+            ChildSpec("ledger", lambda: ScriptedLedger(tmp_path / "ledger.db", script), mailbox=ledger),
+            ChildSpec("bot", lambda: Reader(read, trouble), mailbox=bot),
+            ChildSpec("queue", start, mailbox=mail),
+        ) as tree:
+            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, trouble)
+
+
+def started(number: int) -> JobStarted:
+    return JobStarted(job_id=large_job(number).job_id, worker="w", attempt=1, at=BEGINNING)
+
+
+# -- jobs going out
+
+
+async def test_jobs_go_out_in_order_and_only_once(tmp_path: Path) -> None:
+    jobs = [large_job(number) for number in range(1, 8)]
+    async with office(tmp_path) as here:
+        await here.submit(*jobs[:3])
+        await here.submit(*jobs[3:])
+        await here.queue.settle(JOBS, 7)
+        await anyio.sleep(300)
+        assert await here.queue.jobs() == jobs
+        assert await here.unpublished() == []
+
+
+async def test_urgent_jobs_take_the_other_queue(tmp_path: Path) -> None:
+    urgent = [large_job(1, priority=Priority.URGENT), large_job(2, priority=Priority.HIGH)]
+    async with office(tmp_path) as here:
+        await here.submit(*urgent, large_job(3))
+        await here.queue.settle(PRIORITY, 2)
+        await here.queue.settle(JOBS, 1)
+        assert await here.queue.jobs(PRIORITY) == urgent
+
+
+async def test_more_jobs_than_one_batch(tmp_path: Path) -> None:
+    jobs = [large_job(number) for number in range(1, 131)]
+    async with office(tmp_path) as here:
+        await here.submit(*jobs)
+        await here.queue.settle(JOBS, 130)
+        assert [job.job_id for job in await here.queue.jobs()] == [job.job_id for job in jobs]
+
+
+async def test_the_outbox_is_looked_at_without_being_told(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        await anyio.sleep(5)
+        await here.submit(large_job(), tell=False)
+        await here.queue.settle(JOBS, 1)
+
+
+async def test_what_was_left_at_the_end_goes_out_at_the_next_start(tmp_path: Path) -> None:
+    async with office(tmp_path, broker_away=True) as here:
+        await here.submit(large_job())
+        await anyio.sleep(10)
+    async with office(tmp_path) as here:
+        await here.queue.settle(JOBS, 1)
+        await until(lambda: here.ledger_script.count("MarkPublished") == 1)
+        assert await here.unpublished() == []
+
+
+async def test_a_broker_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    async with office(tmp_path, broker_away=True) as here:
+        await here.submit(large_job(1))
+        await anyio.sleep(1000)
+        assert await here.unpublished() == [large_job(1).job_id]
+        assert "away" in await here.ref.ask(DescribeQueue(), within=5)
+        here.broker.script.repair("open")
+        await here.queue.settle(JOBS, 1)
+        assert await here.ref.ask(DescribeQueue(), within=5) == "connected"
+        assert restarts(here.tree) == {}
+        assert 30 < here.broker.script.count("open") < 300, "it keeps trying, with pauses"
+
+
+async def test_a_job_is_marked_only_after_the_confirm(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        gate = here.broker.script.hold("publish")
+        await here.submit(large_job())
+        await anyio.sleep(20)
+        assert await here.unpublished() == [large_job().job_id]
+        gate.set()
+        await until(lambda: here.ledger_script.count("MarkPublished") == 1)
+        await anyio.sleep(1)
+        assert await here.unpublished() == []
+
+
+async def test_a_publish_that_fails_is_done_again(tmp_path: Path) -> None:
+    jobs = [large_job(number) for number in (1, 2, 3)]
+    async with office(tmp_path) as here:
+        here.broker.script.fail("publish", BrokerUnavailable("cut"), skip=1)
+        await here.submit(*jobs)
+        await here.queue.settle(JOBS, 3)
+        assert await here.queue.jobs() == jobs
+        assert restarts(here.tree) == {}
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable("locked"), TimeoutError()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("request_name", ["PendingOutbox", "MarkPublished"])
+async def test_a_ledger_in_trouble_delays_and_loses_nothing(
+    tmp_path: Path, error: Exception, request_name: str
+) -> None:
+    async with office(tmp_path) as here:
+        await until(lambda: here.ledger_script.count("PendingOutbox") == 1)
+        here.ledger_script.fail(request_name, error)
+        await here.submit(large_job())
+        await until(lambda: here.ledger_script.count(request_name) >= 2 and here.ledger_script.count("PendingOutbox"))
+        await here.queue.settle(JOBS, await here.queue.depth(JOBS))
+        await anyio.sleep(100)
+        assert {job.job_id for job in await here.queue.jobs()} == {large_job().job_id}
+        assert await here.unpublished() == []
+        assert restarts(here.tree).get("queue") is None, "a crash of the ledger is not a crash of whoever asked it"
+
+
+async def test_a_topology_conflict_is_a_state_and_no_crash(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        await until(lambda: here.broker.script.count("consume") == 1)
+        here.broker.script.break_down("open", TopologyConflict("queue teltubby.large_files has other arguments"))
+        await here.broker.lose()
+        await anyio.sleep(600)
+        assert "other arguments" in await here.ref.ask(DescribeQueue(), within=5)
+        assert here.broker.script.count("open") < 15
+        here.broker.script.repair("open")
+        await here.submit(large_job())
+        await here.queue.settle(JOBS, 1)
+        assert restarts(here.tree) == {}
+
+
+# -- reports coming in
+
+
+async def test_reports_are_handed_on_in_order_and_acknowledged(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        for number in range(1, 60):
+            await here.queue.put_event(started(number))
+        await until(lambda: len(here.read) == 59)
+        assert here.read == [started(number) for number in range(1, 60)]
+        await here.broker.lose()
+        await anyio.sleep(60)
+        assert len(here.read) == 59, "what was acknowledged does not come again"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DatabaseUnavailable("locked"), StoreUnavailable("away"), TimeoutError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_report_that_was_not_handled_comes_again(tmp_path: Path, error: Exception) -> None:
+    async with office(tmp_path) as here:
+        here.trouble.append(error)
+        await here.queue.put_event(started(1))
+        await here.queue.put_event(started(2))
+        await until(lambda: len(here.read) >= 2)
+        await anyio.sleep(10)
+        assert sorted(event.job_id for event in here.read) == [started(1).job_id, started(2).job_id]
+        assert await here.queue.depth(EVENTS) == 0 and await here.queue.depth(DEAD) == 0
+        assert restarts(here.tree).get("queue") is None
+
+
+async def test_a_report_that_can_never_be_handled_does_not_stop_the_others(tmp_path: Path) -> None:
+
+    async with office(tmp_path) as here:
+        here.trouble.extend([BadRequest("never")] * 3)
+        await here.queue.put_event(started(1))
+        for number in (2, 3, 4, 5):
+            await here.queue.put_event(started(number))
+        await until(lambda: started(5) in here.read, within=600)
+        assert isinstance(BadRequest("never"), Permanent)
+        assert restarts(here.tree) == {}
+
+
+async def test_a_bug_of_the_reader_is_the_readers_crash_alone(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        here.trouble.append(ValueError("no item of this artifact belongs to the job"))
+        await here.queue.put_event(started(1))
+        await here.queue.put_event(started(2))
+        await until(lambda: started(2) in here.read)
+        await until(lambda: started(1) in here.read)  # it came again: nothing is lost
+        assert restarts(here.tree) == {"bot": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "schema", "reason"),
+    [
+        (b"not json", "teltubby.job.started", "1.0", "not JSON"),
+        (b"{}", "teltubby.job.started", "1.0", "job_id"),
+        (b"{}", "teltubby.job.exploded", "1.0", "exploded"),
+        (b"{}", "teltubby.job.started", "9.9", "9.9"),
+        (b"{}", "teltubby.job.started", None, "no schema version"),
+    ],
+)
+async def test_a_malformed_report_is_dead_with_the_reason_and_the_next_is_read(
+    tmp_path: Path, body: bytes, kind: str, schema: str | None, reason: str
+) -> None:
+    async with office(tmp_path) as here:
+        await here.queue.put(EVENTS, body, type=kind, schema=schema)
+        await here.queue.put_event(started(2))
+        await until(lambda: here.read == [started(2)])
+        (dead,) = await here.queue.take(DEAD)
+        assert dead.body == body
+        assert reason in json.dumps(dict(dead.headers))
+
+
+async def test_a_lost_connection_brings_reports_again_and_jobs_go_on(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        await here.queue.put_event(started(1))
+        await until(lambda: here.read == [started(1)])
+        await here.broker.lose()
+        await here.queue.put_event(started(2))
+        await here.submit(large_job())
+        await until(lambda: started(2) in here.read)
+        await here.queue.settle(JOBS, 1)
+        assert restarts(here.tree) == {}
+
+
+async def test_reports_are_read_while_the_outbox_is_stuck(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        here.broker.script.hold("publish")
+        await here.submit(large_job())
+        await here.queue.put_event(started(1))
+        await until(lambda: here.read == [started(1)], within=30)
+
+
+async def test_a_stop_ends_it_soon_and_loses_nothing(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        here.broker.script.slow("publish", 3)
+        await here.submit(large_job(1), large_job(2))
+        await here.queue.put_event(
+            JobProgress(
+                job_id=large_job(1).job_id,
+                worker="w",
+                attempt=1,
+                at=BEGINNING,
+                downloaded_bytes=1,
+                uploaded_bytes=0,
+                total_bytes=2,
+                bytes_per_second=1.0,
+            )
+        )
+        await until(lambda: here.broker.script.count("publish") == 1)
+        asked = anyio.current_time()
+    assert anyio.current_time() - asked < 10
+    async with office(tmp_path) as here:
+        await until(lambda: here.ledger_script.count("MarkPublished") >= 1)
+        await anyio.sleep(60)
+        assert await here.unpublished() == []
+        assert {job.job_id for job in await here.queue.jobs()} == {large_job(1).job_id, large_job(2).job_id}
+
+
+async def test_a_report_whose_reader_has_stopped_stays_in_the_queue(tmp_path: Path) -> None:
+    """At a stop the bot ends first."""
+    async with queue_at(tmp_path / "queue.db") as queue:
+        bot, ledger = Mailbox[JobNews]("bot"), Mailbox[LedgerMessage]("ledger")
+        bot.close()
+        broker = queue.twin()
+
+        def start() -> PublishingQueueActor:
+            return PublishingQueueActor(broker, ledger=ledger.ref, news=bot.ref, backoff=BACKOFF, rng=random.Random(1))
+
+        failed = JobFailed(job_id=large_job().job_id, worker="w", attempt=1, at=BEGINNING, reason="x")
+        await queue.put_event(failed)
+        async with running(
+            ChildSpec("ledger", lambda: LedgerActor(tmp_path / "ledger.db"), mailbox=ledger),
+            ChildSpec("queue", start),
+        ) as tree:
+            await anyio.sleep(20)
+            assert restarts(tree) == {}
+        assert await queue.events() == [failed]

@@ -1,0 +1,53 @@
+"""The simulated Telegram, with a bot, a curator, and a wire that can be cut."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from teltubby.adapters.bot_api import AiogramGateway
+from teltubby.simulator.curator import Curator
+from teltubby.simulator.people import User
+from teltubby.simulator.server import SimulatedTelegram
+from tests.servers.tcp_proxy import TcpProxy
+
+
+@pytest.fixture
+def telegram(request: pytest.FixtureRequest) -> Iterator[SimulatedTelegram]:
+    """Both servers; only the Bot API where the module says `MTPROTO = False`."""
+    with SimulatedTelegram(mtproto=getattr(request.module, "MTPROTO", True)) as telegram:
+        yield telegram
+
+
+@pytest.fixture
+def bot(telegram: SimulatedTelegram) -> User:
+    return telegram.add_bot()
+
+
+@pytest.fixture
+def curator(telegram: SimulatedTelegram, bot: User) -> Curator:
+    """A person who has started the bot: message 1."""
+    curator = telegram.add_curator(bot, "Ada", username="ada")
+    curator.send_text("/start")
+    return curator
+
+
+@pytest.fixture
+def wire(telegram: SimulatedTelegram) -> Iterator[TcpProxy]:
+    """Between the house and the Bot API."""
+    proxy = TcpProxy(urlsplit(telegram.bot_api_url).port or 0)
+    yield proxy
+    proxy.close()
+
+
+@asynccontextmanager
+async def opened(gateway: AiogramGateway) -> AsyncIterator[AiogramGateway]:
+    """The gateway, open."""
+    await gateway.open()
+    try:
+        yield gateway
+    finally:
+        await gateway.aclose()

@@ -1,0 +1,113 @@
+"""What Telethon's errors become: every one something of ours, and those that matter what telegram.md says."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+
+import pytest
+from telethon import errors
+from telethon.errors import rpcerrorlist
+from telethon.tl.types import RpcError
+
+from teltubby.adapters.telethon_errors import FOREIGN, translate
+from teltubby.errors import (
+    BadRequest,
+    FileGone,
+    FloodWait,
+    Permanent,
+    SessionNotReady,
+    SpoolFull,
+    TelegramUnavailable,
+    TeltubbyError,
+    Transient,
+    Unauthorised,
+)
+
+
+def rpc(code: int, name: str) -> BaseException:
+    """The error of this answer, as Telethon's own table makes it."""
+    made: BaseException = errors.rpc_message_to_error(RpcError(error_code=code, error_message=name), None)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "kind"),
+    [
+        (401, "AUTH_KEY_UNREGISTERED", SessionNotReady),
+        (401, "AUTH_KEY_INVALID", SessionNotReady),
+        (401, "AUTH_KEY_PERM_EMPTY", SessionNotReady),
+        (401, "SESSION_REVOKED", SessionNotReady),
+        (401, "SESSION_EXPIRED", SessionNotReady),
+        (401, "USER_DEACTIVATED", SessionNotReady),
+        (401, "USER_DEACTIVATED_BAN", SessionNotReady),
+        (406, "AUTH_KEY_DUPLICATED", SessionNotReady),
+        (420, "FROZEN_METHOD_INVALID", SessionNotReady),
+        (400, "PHONE_NUMBER_BANNED", SessionNotReady),
+        (400, "ACCESS_TOKEN_INVALID", Unauthorised),
+        (400, "ACCESS_TOKEN_EXPIRED", Unauthorised),
+        (400, "API_ID_INVALID", Unauthorised),
+        (400, "API_ID_PUBLISHED_FLOOD", Unauthorised),
+        (400, "FILE_REFERENCE_EXPIRED", TelegramUnavailable),
+        (400, "FILE_REFERENCE_INVALID", TelegramUnavailable),
+        (400, "FILE_REFERENCE_EMPTY", TelegramUnavailable),
+        (400, "LOCATION_INVALID", FileGone),
+        (400, "FILE_ID_INVALID", FileGone),
+        (400, "MESSAGE_ID_INVALID", FileGone),
+        (400, "LOCATION_NOT_AVAILABLE", TelegramUnavailable),
+        (500, "INTERNAL", TelegramUnavailable),
+        (500, "AUTH_RESTART", TelegramUnavailable),
+        (503, "Timeout", TelegramUnavailable),
+        (-503, "Timeout", TelegramUnavailable),
+        (400, "LIMIT_INVALID", BadRequest),
+        (400, "OFFSET_INVALID", BadRequest),
+        (403, "CHAT_FORBIDDEN", BadRequest),
+        (400, "SOMETHING_NEW_2031", BadRequest),
+    ],
+)
+def test_an_answer_means(code: int, name: str, kind: type[TeltubbyError]) -> None:
+    meaning = translate(rpc(code, name))
+    assert type(meaning) is kind
+    assert str(meaning)
+
+
+@pytest.mark.parametrize("name", ["FLOOD_WAIT_77", "FLOOD_PREMIUM_WAIT_77"])
+def test_every_wait_says_how_long(name: str) -> None:
+    meaning = translate(rpc(420, name))
+    assert isinstance(meaning, FloodWait)
+    assert meaning.seconds == 77
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionResetError(104, "reset"), TelegramUnavailable),
+        (ConnectionError("Cannot send requests while disconnected"), TelegramUnavailable),
+        (TimeoutError(), TelegramUnavailable),
+        (asyncio.IncompleteReadError(b"", 4), TelegramUnavailable),
+        (errors.SecurityError("bad hash"), TelegramUnavailable),
+        (errors.InvalidBufferError(b"\x6c\xfe\xff\xff"), TelegramUnavailable),
+        (errors.InvalidChecksumError(1, 2), TelegramUnavailable),
+        (errors.TypeNotFoundError(0x12345678, b""), TelegramUnavailable),
+        (ValueError("Request was unsuccessful 1 time(s)"), TelegramUnavailable),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SpoolFull),
+        (OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)), TelegramUnavailable),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else type(value).__name__,
+)
+def test_trouble_of_the_wire_and_the_disk_is_passing(error: BaseException, kind: type[TeltubbyError]) -> None:
+    assert isinstance(error, FOREIGN)
+    meaning = translate(error)
+    assert type(meaning) is kind and isinstance(meaning, Transient)
+    assert str(meaning), "it says something, whatever the library said"
+
+
+def test_nothing_that_telethon_can_answer_is_left_out() -> None:
+    """Every error of its table is caught, and what it means either passes, lasts, or needs an operator."""
+    named = [found(request=None) for found in set(rpcerrorlist.rpc_errors_dict.values())]
+    counted = [found(request=None, capture=5) for _, found in rpcerrorlist.rpc_errors_re]
+    assert len(named) > 300 and counted
+    for error in (*named, *counted):
+        assert isinstance(error, FOREIGN)
+        assert isinstance(translate(error), Transient | Permanent | Unauthorised), error
