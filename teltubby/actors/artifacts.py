@@ -10,6 +10,7 @@ import anyio
 from teltubby.archive.artifact import dumps
 from teltubby.archive.keys import ARTIFACT_NAME
 from teltubby.archive.settlement import Settlement, settle
+from teltubby.archive.slugs import slug
 from teltubby.messages.ledger import ArtifactStored, FindSubmission, JobView, LedgerMessage, SaveArtifact, Submission
 from teltubby.messages.transfer import StoreArtifact, UploadMessage
 from teltubby.supervision import Ref
@@ -55,7 +56,9 @@ class Artifacts:
         return await self._ledger.ask(FindSubmission(chat_id=chat_id, message_id=message_id), within=ASK_SECONDS)
 
     async def _store(self, known: Submission, text: str) -> None:
-        request = StoreArtifact(key=known.base_path + ARTIFACT_NAME, body=text.encode())
+        written = json.loads(text)["message_timestamp_utc"]
+        beside = f"{known.base_path}message-{slug(written)}.json"
+        request = StoreArtifact(key=known.base_path + ARTIFACT_NAME, beside=beside, body=text.encode())
         await self._upload.ask(request, within=STORE_SECONDS)
         stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
         await self._ledger.ask(stored, within=ASK_SECONDS)

@@ -48,11 +48,15 @@ class LedgerActor(Actor[LedgerMessage]):
     """Answers the ledger's requests one after the other, in a thread, so that the loop never waits for a disk.
 
     A database that cannot be used now is a state: every request is refused with DatabaseUnavailable until it can
-    again. Only at the start it is fatal, as is a file that a newer teltubby wrote (ConfigurationError).
+    again. Only at the start it is fatal, as is a file that a newer teltubby wrote, or
+    that belongs to another bot than `bot_id` (ConfigurationError).
     """
 
-    def __init__(self, path: Path, *, clock: Clock = utc_now, busy_timeout: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, *, bot_id: int | None = None, clock: Clock = utc_now, busy_timeout: float = 5.0
+    ) -> None:
         self._path = path
+        self._bot_id = bot_id
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._available = True
@@ -127,7 +131,16 @@ class LedgerActor(Actor[LedgerMessage]):
             raise ConfigurationError((mistake,)) from error
 
     def _open(self) -> SqliteLedger:
-        return SqliteLedger.open(self._path, clock=self._clock, busy_timeout=self._busy_timeout)
+        ledger = SqliteLedger.open(self._path, clock=self._clock, busy_timeout=self._busy_timeout)
+        owner = self._bot_id if self._bot_id is None else ledger.claim(self._bot_id)
+        if owner != self._bot_id:
+            ledger.close()
+            mistake = (
+                f"SQLITE_PATH is '{self._path}', which belongs to bot {owner}, but TELEGRAM_BOT_TOKEN is that of bot "
+                f"{self._bot_id}: their message ids would be mixed up. Give this bot a database of its own."
+            )
+            raise ConfigurationError((mistake,))
+        return ledger
 
     async def _read(self, work: Callable[[Unpack[Ts]], R], *args: *Ts) -> R:
         """Work that changes nothing. Raises DatabaseUnavailable, and logs when that begins."""

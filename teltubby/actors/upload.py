@@ -11,6 +11,7 @@ import anyio
 from anyio import move_on_after, to_thread
 
 from teltubby.adapters.base import ObjectStore, PartReceipt
+from teltubby.archive.artifact import same_submission
 from teltubby.errors import ContentMismatch, ObjectExists, TeltubbyError
 from teltubby.messages.transfer import ByteSource, DropObject, StoreArtifact, Stored, StoreFile, UploadMessage
 from teltubby.supervision import Pool, SupervisionError
@@ -47,9 +48,8 @@ class UploadActor(Pool[UploadMessage]):
         match message:
             case StoreFile():
                 return await self._store_file(message)
-            case StoreArtifact(key=key, body=body):
-                digest = hashlib.sha256(body).hexdigest()
-                await self._store.put(key, body, content_type="application/json", sha256=digest, replace=True)
+            case StoreArtifact():
+                await self._store_artifact(message)
                 return None
             case DropObject(key=key):
                 await self._store.delete(key)
@@ -68,6 +68,16 @@ class UploadActor(Pool[UploadMessage]):
         if request.source.size < self._multipart_bytes:
             return await self._store_whole(request)
         return await self._store_in_parts(request)
+
+    async def _store_artifact(self, request: StoreArtifact) -> None:
+        digest = hashlib.sha256(request.body).hexdigest()
+        kind = "application/json"
+        try:
+            await self._store.put(request.key, request.body, content_type=kind, sha256=digest)
+        except ObjectExists:
+            ours = same_submission(await self._store.get(request.key), request.body)
+            key = request.key if ours else request.beside
+            await self._store.put(key, request.body, content_type=kind, sha256=digest, replace=True)
 
     async def _store_whole(self, request: StoreFile) -> Stored:
         body = await _read(request.source, 0, request.source.size)

@@ -29,6 +29,8 @@ from teltubby.flavour import asyncio_hosted
 
 logger = logging.getLogger("teltubby.broker")
 
+CANCEL_AGAIN_SECONDS = 0.2
+
 
 class RabbitSubscription(ObjectReceiveStream[Delivery]):
     """Deliveries of `queues` (by source, the preferred first) on a channel of its own.
@@ -107,9 +109,11 @@ class RabbitSubscription(ObjectReceiveStream[Delivery]):
     async def stop(self) -> None:
         """End, and leave nothing running; the channel stays to be closed with its connection."""
         self.end()
-        if self._balancer is not None and not self._balancer.done():
+        while self._balancer is not None and not self._balancer.done():
+            # Again until it has ended: on Python 3.11 asyncio.wait_for, in which aio-pika waits for answers, swallows
+            # a cancellation that meets an answer or a lost connection.
             self._balancer.cancel()
-            await asyncio.wait({self._balancer})
+            await asyncio.wait({self._balancer}, timeout=CANCEL_AGAIN_SECONDS)
 
     async def _keep_balance(self) -> None:
         while not self._ended:
@@ -144,7 +148,7 @@ class RabbitSubscription(ObjectReceiveStream[Delivery]):
             self._consumer_tags[source] = await queue.consume(arrived, timeout=self._timeout)
 
     async def _pause(self) -> None:
-        while self._consumer_tags:
+        while self._consumer_tags and not self._ended:
             source, tag = self._consumer_tags.popitem()
             await self._queues[source].cancel(tag, timeout=self._timeout)
         while self._excess:

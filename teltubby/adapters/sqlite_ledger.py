@@ -48,6 +48,13 @@ class SqliteLedger:
             raise
         return cls(file, clock)
 
+    def claim(self, bot_id: int) -> int:
+        """Make the file that bot's, if it is nobody's yet, and return the id of the bot that it belongs to."""
+        with self.file.write() as connection:
+            connection.execute("INSERT INTO owner SELECT ? WHERE NOT EXISTS (SELECT 1 FROM owner)", (bot_id,))
+        (row,) = self.file.read("SELECT bot_id FROM owner")
+        return int(row["bot_id"])
+
     def overview(self) -> Overview:
         """Counts of everything."""
         states = self.file.read("SELECT upper(state) AS state, count(*) AS jobs FROM jobs GROUP BY 1")

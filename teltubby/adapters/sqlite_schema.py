@@ -72,13 +72,18 @@ def _inbox_outbox_and_submissions(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def _the_owner(db: Database) -> None:
+    """Whose updates and messages these are: update ids, and message ids in private chats, are one bot's own."""
+    db.conn.execute("CREATE TABLE owner (bot_id INTEGER PRIMARY KEY)")
+
+
 def _add(table: Table, column: str, definition: str) -> None:
     """Add a column unless an older program already did."""
     if column not in table.columns_dict:
         table.db.conn.execute(f"ALTER TABLE {table.name} ADD COLUMN {column} {definition}")
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_the_old_shape, _inbox_outbox_and_submissions)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_the_old_shape, _inbox_outbox_and_submissions, _the_owner)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

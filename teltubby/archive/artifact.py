@@ -71,6 +71,21 @@ def totals(items: Sequence[JsonObject]) -> dict[str, JsonValue]:
     }
 
 
+def same_submission(one: bytes, other: bytes) -> bool:
+    """Whether two artifacts speak of the same message of the same chat. What is no artifact is not the same."""
+    try:
+        return _identity(one) == _identity(other)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _identity(artifact: bytes) -> tuple[JsonValue, ...]:
+    known = json.loads(artifact)
+    telegram = known["telegram"]
+    files = [item["file_unique_id"] for item in telegram["items"]]
+    return known["message_timestamp_utc"], telegram["chat_id"], telegram["message_id"], files
+
+
 def dumps(artifact: JsonObject) -> bytes:
     """The artifact as it is stored: UTF-8, indented by two, ending in a newline.
 

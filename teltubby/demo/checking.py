@@ -17,7 +17,7 @@ STORED, DUPLICATE = "stored", "duplicate"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedFile:
-    """A file as its sender knows it; `route` is the way on which it must have come."""
+    """A file as its sender knows it; `route` is the way on which it must have come, if it is new."""
 
     kind: str
     size: int
@@ -169,7 +169,7 @@ class _Check:
             file_unique_id=file.file_unique_id,
             original_filename=file.file_name,
             status=DUPLICATE if submission.duplicate else STORED,
-            route=file.route,
+            route=None if submission.duplicate else file.route,
             s3_key=key,
             duplicate_of=key if submission.duplicate else None,
         )

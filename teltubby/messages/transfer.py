@@ -73,9 +73,13 @@ class StoreFile(Request[Stored]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreArtifact(Request[None]):
-    """Write a message's `message.json`, over an older state of the same artifact if there is one."""
+    """Write a message's `message.json`, over an older state of the same artifact if there is one.
+
+    Where `key` holds another submission's (of a bot or a database that came before), it goes to `beside` instead.
+    """
 
     key: str
+    beside: str
     body: bytes
 
 

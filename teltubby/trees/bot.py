@@ -70,7 +70,11 @@ def bot_wing(
     width = config.ingest.concurrency
     store, gateway = parts.store(config), parts.gateway(config)
     return [
-        ChildSpec("ledger", lambda: LedgerActor(config.ingest.sqlite_path), mailbox=mail.ledger),
+        ChildSpec(
+            "ledger",
+            lambda: LedgerActor(config.ingest.sqlite_path, bot_id=parts.bot_id(config)),
+            mailbox=mail.ledger,
+        ),
         ChildSpec(
             "upload",
             lambda: UploadActor(

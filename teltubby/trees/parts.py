@@ -140,6 +140,11 @@ def first_copy(config: Config, known: FirstCopy) -> FirstCopy:
     return known if config.ingest.dedup_enable else nobody_asks
 
 
+def bot_id(config: Config) -> int:
+    """The bot's own account id, which its token begins with."""
+    return int(bot_token(config).partition(":")[0])
+
+
 def bot_token(config: Config) -> str:
     if config.telegram.bot_token is None:
         raise AssertionError("a checked configuration has a bot token")

@@ -238,6 +238,16 @@ async def test_a_database_of_a_newer_program_stops_the_tree(newer: Path) -> None
     assert any(isinstance(cause, ConfigurationError) for cause in causes)
 
 
+async def test_a_database_belongs_to_one_bot(tmp_path: Path) -> None:
+    path = tmp_path / "l.db"
+    for owner in (1, 1):
+        ledger = LedgerActor(path, bot_id=owner)
+        await ledger.setup()
+        await ledger.teardown()
+    with pytest.raises(ConfigurationError, match="belongs to bot 1, but TELEGRAM_BOT_TOKEN is that of bot 2"):
+        await LedgerActor(path, bot_id=2).setup()
+
+
 CHILD = """
 import sys
 from pathlib import Path

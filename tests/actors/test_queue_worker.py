@@ -36,13 +36,6 @@ BODY = noise(2 * MIB + 77)
 JOBS, DEAD, RETRY, EVENTS = Destination.JOBS, Destination.DEAD, Destination.RETRY, Destination.EVENTS
 
 
-class Line(WorkerWing):
-    """The wing with its queue."""
-
-    queue: Queue
-    broker: BrokerTwin
-
-
 @asynccontextmanager
 async def line(
     tmp_path: Path, *, concurrency: int = 2, retry_seconds: float = 60.0, session: SessionTwin | None = None

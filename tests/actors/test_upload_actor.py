@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -347,12 +348,29 @@ async def test_many_first_requests_open_it_once() -> None:
 # -- artifacts and drops
 
 
+def artifact(message_id: int, status: str) -> bytes:
+    """As much of one as tells whose it is."""
+    items = [{"file_unique_id": "u1", "status": status}]
+    telegram = {"chat_id": "7", "message_id": str(message_id), "items": items}
+    return json.dumps({"message_timestamp_utc": "2026-11-20T12:00:00Z", "telegram": telegram}).encode()
+
+
 async def test_an_artifact_replaces_its_older_state() -> None:
     async with uploads() as up:
-        for body in (b'{"a":1}\n', b'{"a":2}\n'):
-            await up.ref.ask(StoreArtifact(key="teltubby/a/message.json", body=body), within=10)
-        assert up.store.objects == {"teltubby/a/message.json": b'{"a":2}\n'}
-        assert up.store.content_types["teltubby/a/message.json"] == "application/json"
+        for body in (artifact(1, "queued"), artifact(1, "stored")):
+            await up.ref.ask(StoreArtifact(key="a/message.json", beside="a/message-2.json", body=body), within=10)
+        assert up.store.objects == {"a/message.json": artifact(1, "stored")}
+        assert up.store.content_types["a/message.json"] == "application/json"
+
+
+@pytest.mark.parametrize("taken", [artifact(2, "stored"), b"{}", b"no artifact"])
+async def test_an_artifact_never_replaces_that_of_another_submission(taken: bytes) -> None:
+    """A new bot begins its message ids anew, and its archive may be that of the bot before it."""
+    async with uploads() as up:
+        up.store.objects["a/message.json"] = taken
+        for body in (artifact(1, "queued"), artifact(1, "stored")):
+            await up.ref.ask(StoreArtifact(key="a/message.json", beside="a/message-2.json", body=body), within=10)
+        assert up.store.objects == {"a/message.json": taken, "a/message-2.json": artifact(1, "stored")}
 
 
 async def test_a_dropped_object_is_gone_and_may_be_dropped_again() -> None:

@@ -100,11 +100,21 @@ async def test_an_offset_confirms_what_lies_before_it(gateway: BotGateway, curat
     assert await gateway.updates(offset=first.update_id, wait=0) == (), "confirmed means discarded"
 
 
-async def test_a_long_poll_returns_when_something_comes(gateway: BotGateway, curator: Curator) -> None:
+async def until_polled(telegram: SimulatedTelegram, bot: User) -> None:
+    """Wait until a getUpdates of the bot waits at the server."""
+    queue = telegram.bot_api.account(bot.token or "").updates
+    with anyio.fail_after(WITHIN):
+        while telegram.call(lambda: queue._poll is None or queue._poll.done()):
+            await anyio.sleep(0.01)
+
+
+async def test_a_long_poll_returns_when_something_comes(
+    gateway: BotGateway, telegram: SimulatedTelegram, bot: User, curator: Curator
+) -> None:
     (start,) = await gateway.updates(offset=0, wait=0)
 
     async def write() -> None:
-        await anyio.sleep(0.1)  # until the poll waits; earlier it would be no long poll, and no wrong one either
+        await until_polled(telegram, bot)
         await to_thread.run_sync(curator.send_text, "now")
 
     async with anyio.create_task_group() as tasks:
@@ -265,7 +275,7 @@ async def test_a_second_poller_is_told(telegram: SimulatedTelegram, bot: User, c
         with anyio.fail_after(WITHIN):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(conflicts, one, start.update_id + 1)
-                await anyio.sleep(0.2)  # until the first poll waits
+                await until_polled(telegram, bot)
                 await other.updates(offset=start.update_id + 1, wait=0)
 
 
@@ -287,13 +297,15 @@ async def test_a_refused_connection_is_told_and_survived(wire: TcpProxy, bot: Us
         assert (await gateway.identify()).id == bot.id
 
 
-async def test_a_cut_long_poll_is_told_and_survived(wire: TcpProxy, bot: User, curator: Curator) -> None:
+async def test_a_cut_long_poll_is_told_and_survived(
+    wire: TcpProxy, telegram: SimulatedTelegram, bot: User, curator: Curator
+) -> None:
     async with opened(gateway_to(f"http://{wire.host}:{wire.port}", bot)) as gateway:
         (start,) = await gateway.updates(offset=0, wait=0)
         with anyio.fail_after(WITHIN):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(is_unavailable, gateway, start.update_id + 1)
-                await anyio.sleep(0.2)  # until the poll waits
+                await until_polled(telegram, bot)
                 await to_thread.run_sync(wire.cut)
         curator.send_text("after the cut")
         assert len(await gateway.updates(offset=start.update_id + 1, wait=5)) == 1

@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
+from rsa import PublicKey
 from telethon import TelegramClient
 
 from teltubby.adapters.base import Account
@@ -433,7 +434,7 @@ async def test_closing_ends_the_wait_for_the_loss(house: House) -> None:
         with anyio.fail_after(WITHIN):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(session.wait_lost)
-                await anyio.sleep(0.1)  # until it waits
+                await anyio.wait_all_tasks_blocked()
                 await session.aclose()
             await session.wait_lost()
 
@@ -487,8 +488,51 @@ async def test_many_parts_at_once(house: House, curator: Curator, film: File) ->
 
 async def test_it_asks_for_no_updates(house: House, curator: Curator) -> None:
     """A session that receives updates would be a second mailbox to keep in step (telegram.md)."""
-    async with house.opened():
+    async with house.opened() as session:
         for number in range(5):
             await to_thread.run_sync(curator.send_text, f"message {number}")
-        await anyio.sleep(0.2)  # until they would have come
+        with pytest.raises(FileGone):  # by the time of this answer they would have come on the same connection
+            await session.locate(curator.user.id, 99_999)
     assert house.calls("updates.getState") == 0 and house.calls("updates.getDifference") == 0
+
+
+async def test_the_session_file_of_another_bot_is_replaced(house: House) -> None:
+    """Message ids are one account's own: in the mailbox of another bot there are other messages under them."""
+    other = house.telegram.add_bot("Other", "other_bot")
+    async with house.opened(token=other.token):
+        pass
+    session = house.session()
+    with pytest.raises(TelegramUnavailable, match="another account"):
+        await session.open()
+    await session.aclose()
+    assert (await session.open()).id == house.bot.id
+    await session.aclose()
+    async with house.opened():
+        assert house.calls("auth.importBotAuthorization") == 2, "the new session was kept"
+
+
+async def test_a_key_as_openssl_writes_it_serves_too(house: House) -> None:
+    pem = PublicKey.load_pkcs1(house.telegram.public_key_pem.encode())
+    spki = _spki(pem)
+    session = TelethonSession(
+        api_id=1,
+        api_hash="hash",
+        bot_token=house.bot.token or "",
+        session_path=house.path,
+        timeout=5.0,
+        data_centre=DataCentre(id=2, host="127.0.0.1", port=house.wire.port),
+        public_key=spki,
+    )
+    assert (await session.open()).id == house.bot.id
+    await session.aclose()
+
+
+def _spki(key: PublicKey) -> str:
+    """The key as SubjectPublicKeyInfo in PEM (RFC 5280, 4.1), by OpenSSL itself."""
+    done = subprocess.run(
+        ["openssl", "rsa", "-RSAPublicKey_in", "-pubout"],
+        input=key.save_pkcs1(),
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode()

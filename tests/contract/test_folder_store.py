@@ -230,6 +230,6 @@ def test_a_full_disk_is_said_and_nothing_is_lost(folder_world: FolderWorld) -> N
     namespace = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
     if subprocess.run([*namespace, "sh", "-c", mount], check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a small disk; test_no_room_is_said_and_nothing_is_lost did run")
-    command = [*namespace, "sh", "-c", f'{mount} && exec "$@"', "sh", *PROCESS, "starve", folder_world.root]
+    command = [*namespace, "sh", "-c", f'{mount} && exec "$@"', "sh", *PROCESS, "starve", str(folder_world.root)]
     done = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
     assert json.loads(done.stdout) == ["film.mp4", "second"]

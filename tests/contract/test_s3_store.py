@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import pytest
@@ -388,7 +389,7 @@ async def test_an_object_of_another_size_is_no_success(s3_world: S3World, proxy:
 
 @pytest.mark.parametrize("conditions", ["ignored", "rejected"])
 async def test_a_store_without_conditional_writes_is_asked_first(
-    s3_world: S3World, proxy: S3Proxy, conditions: str
+    s3_world: S3World, proxy: S3Proxy, conditions: Literal["ignored", "rejected"]
 ) -> None:
     proxy.conditions = conditions
     async with s3_world.store(endpoint=proxy.endpoint) as store:

@@ -11,7 +11,9 @@ import json
 import logging
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import eventlet
 import eventlet.hubs
@@ -86,10 +88,22 @@ use = egg:swift#versioned_writes
 """
 
 
-def log_to_stderr(conf, name, log_to_console, log_route, fmt, logger, adapted_logger):
+def log_to_stderr(
+    conf: object,
+    name: object,
+    log_to_console: object,
+    log_route: object,
+    fmt: object,
+    logger: logging.Logger,
+    adapted_logger: object,
+) -> None:
     """Swift's hook for log handlers: the test reads stderr from a file when a node fails to start."""
-    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers if handler):
+    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
         logger.addHandler(logging.StreamHandler(sys.stderr))
+
+
+Application = Callable[[dict[str, Any], object], Iterable[bytes]]
+"""What WSGI calls so."""
 
 
 class OneAtATime:
@@ -99,11 +113,11 @@ class OneAtATime:
     Amazon's S3 promises one winner, and that is what our tests are about.
     """
 
-    def __init__(self, app):
+    def __init__(self, app: Application) -> None:
         self.app = app
-        self.locks = defaultdict(Semaphore)
+        self.locks: defaultdict[str, Semaphore] = defaultdict(Semaphore)
 
-    def __call__(self, environ, start_response):
+    def __call__(self, environ: dict[str, Any], start_response: object) -> Iterable[bytes]:
         if "HTTP_IF_NONE_MATCH" not in environ:
             return self.app(environ, start_response)
         with self.locks[environ["PATH_INFO"]]:

@@ -1,0 +1,156 @@
+"""Households for the acceptance tests, on both backends."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from teltubby.simulator.server import SimulatedTelegram
+from tests.acceptance.archives import BucketArchive, FolderArchive
+from tests.acceptance.household import Household
+from tests.acceptance.nursery import Nursery
+from tests.acceptance.product import Begin
+from tests.acceptance.queues import Queues
+from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_proxy, rabbit_vhost
+from tests.servers.swift import SwiftNode
+
+__all__ = ["rabbit_node", "rabbit_proxy", "rabbit_vhost"]
+
+SWIFT = pytest.StashKey[SwiftNode]()
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The event loop that the product runs on."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def nurseries() -> Iterator[dict[str, Nursery]]:
+    """Where processes come from, by backend."""
+    found: dict[str, Nursery] = {}
+    yield found
+    for nursery in found.values():
+        nursery.close()
+
+
+@pytest.fixture
+def begin(nurseries: dict[str, Nursery], backend: str) -> Begin:
+    """How processes are started; a test that is about the command itself overrides it with run_command."""
+    if backend not in nurseries:
+        nurseries[backend] = Nursery(backend)
+    return nurseries[backend].fork
+
+
+@pytest.fixture(scope="session")
+def swift(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> SwiftNode:
+    """A private Swift with S3 in front."""
+    if SWIFT not in pytestconfig.stash:
+        node = SwiftNode(tmp_path_factory.mktemp("swift"))
+        pytestconfig.add_cleanup(node.stop)
+        node.start()
+        pytestconfig.stash[SWIFT] = node
+    return pytestconfig.stash[SWIFT]
+
+
+@pytest.fixture
+def telegram() -> Iterator[SimulatedTelegram]:
+    """A Telegram of this test alone."""
+    with SimulatedTelegram() as telegram:
+        yield telegram
+
+
+@pytest.fixture
+def bucket(swift: SwiftNode) -> Iterator[BucketArchive]:
+    """A name for a bucket of this test alone; nothing made it yet."""
+    archive = BucketArchive(swift, f"acceptance-{uuid.uuid4().hex[:12]}")
+    yield archive
+    archive.close()
+
+
+Keep = Callable[[Household], Household]
+
+
+@pytest.fixture
+def keep() -> Iterator[Keep]:
+    """Takes households in: at the end they are stopped in order, and looked at.
+
+    A fixture names it last, so that processes end before what they use does.
+    """
+    with ExitStack() as stack:
+
+        def take_in(household: Household) -> Household:
+            stack.callback(household.kill)
+            stack.callback(household.stop)
+            return household
+
+        yield take_in
+
+
+def folder_household(telegram: SimulatedTelegram, home: Path, backend: str, begin: Begin) -> Household:
+    """A single box: embedded queue, folder store."""
+    archive = FolderArchive(home / "archive")
+    archive.root.mkdir()
+    settings = {"TELTUBBY_BACKEND": backend, "STORAGE_FOLDER": str(archive.root)}
+    return Household(telegram, home, archive, begin, settings)
+
+
+@pytest.fixture
+def box(telegram: SimulatedTelegram, tmp_path: Path, backend: str, begin: Begin, keep: Keep) -> Household:
+    """A single box, not started."""
+    return keep(folder_household(telegram, tmp_path, backend, begin))
+
+
+def s3_settings(swift: SwiftNode, bucket: BucketArchive) -> dict[str, str]:
+    """How a process reaches the bucket."""
+    return {
+        "S3_ENDPOINT": swift.endpoint,
+        "S3_ACCESS_KEY_ID": swift.access_key_id,
+        "S3_SECRET_ACCESS_KEY": swift.secret_access_key,
+        "S3_BUCKET": bucket.name,
+    }
+
+
+def rabbit_settings(node: RabbitNode, vhost: str) -> dict[str, str]:
+    """How a process reaches the virtual host."""
+    return {
+        "QUEUE_BACKEND": "rabbitmq",
+        "RABBITMQ_HOST": node.host,
+        "RABBITMQ_PORT": str(node.port),
+        "RABBITMQ_USERNAME": node.user,
+        "RABBITMQ_PASSWORD": node.password,
+        "RABBITMQ_VHOST": vhost,
+    }
+
+
+@pytest.fixture
+def wings(
+    telegram: SimulatedTelegram,
+    tmp_path: Path,
+    backend: str,
+    begin: Begin,
+    swift: SwiftNode,
+    bucket: BucketArchive,
+    rabbit_node: RabbitNode,
+    rabbit_vhost: str,
+    keep: Keep,
+) -> Household:
+    """For `teltubby bot` and `teltubby worker` on RabbitMQ and S3, not started."""
+    bucket.create()
+    settings = {
+        "TELTUBBY_BACKEND": backend,
+        **rabbit_settings(rabbit_node, rabbit_vhost),
+        **s3_settings(swift, bucket),
+    }
+    return keep(Household(telegram, tmp_path, bucket, begin, settings))
+
+
+@pytest.fixture
+def queues(rabbit_node: RabbitNode, rabbit_vhost: str) -> Queues:
+    """The queues of this test."""
+    return Queues(node=rabbit_node, vhost=rabbit_vhost)

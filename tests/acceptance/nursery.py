@@ -1,0 +1,131 @@
+"""Starts processes of the product: forked from one that has imported everything, or from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+START_WITHIN = 60.0
+MAIN = Path(__file__).with_name("nursery_main.py")
+ROOT = Path(__file__).parents[2]
+
+
+class Process(Protocol):
+    """A running process, or one that ended."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
+def run_command(arguments: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path) -> Process:
+    """`python -m teltubby …`, as an operator starts it."""
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "teltubby", *arguments],
+            env=dict(environment),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,  # Ctrl-C is for pytest, whose fixtures then end this
+        )
+
+
+class Forked:
+    """A process that the nursery forked."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._ended = threading.Event()
+        self._code = 0
+
+    def end(self, code: int) -> None:
+        """It ended."""
+        self._code = code
+        self._ended.set()
+
+    def poll(self) -> int | None:
+        return self._code if self._ended.is_set() else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired("teltubby", timeout or 0)
+        return self._code
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+
+class Nursery:
+    """One per backend and session."""
+
+    def __init__(self, backend: str) -> None:
+        self._children: dict[int, Forked] = {}
+        self._started: queue.Queue[Forked | None] = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, MAIN, backend],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, name="nursery", daemon=True)
+        self._reader.start()
+        if self._started.get(timeout=START_WITHIN) is not None:
+            raise RuntimeError("the nursery spoke out of turn")
+
+    def fork(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path) -> Process:
+        """A new process of `teltubby …`."""
+        request = {
+            "arguments": list(arguments),
+            "environment": dict(environment),
+            "directory": str(directory),
+            "log": str(log),
+        }
+        assert self._process.stdin is not None
+        log.touch()
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        child = self._started.get(timeout=START_WITHIN)
+        assert child is not None
+        return child
+
+    def close(self) -> None:
+        """End it, and what it started."""
+        for child in tuple(self._children.values()):
+            child.send_signal(signal.SIGKILL)
+        for pipe in (self._process.stdin,):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait(START_WITHIN)
+        self._reader.join(START_WITHIN)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said = json.loads(line)
+            if "ready" in said:
+                self._started.put(None)
+            elif "started" in said:
+                child = self._children[said["started"]] = Forked(said["started"])
+                self._started.put(child)
+            else:
+                self._children.pop(said["ended"]).end(said["code"])

@@ -1,0 +1,135 @@
+"""The object store away, wrong, or without its bucket: the curator is told that files are kept, and they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from teltubby.simulator.files import FileKind
+from teltubby.simulator.server import SimulatedTelegram
+from tests.acceptance.archives import BucketArchive, sha256
+from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
+from tests.acceptance.conftest import Keep, s3_settings
+from tests.acceptance.household import Household
+from tests.acceptance.polling import eventually
+from tests.acceptance.product import Begin
+from tests.servers.swift import SwiftNode
+from tests.servers.tcp_proxy import TcpProxy
+
+MIB = 1 << 20
+KEPT = "Received and kept"
+
+
+@pytest.fixture
+def s3_box(
+    telegram: SimulatedTelegram,
+    tmp_path: Path,
+    backend: str,
+    begin: Begin,
+    swift: SwiftNode,
+    bucket: BucketArchive,
+    keep: Keep,
+) -> Household:
+    """A single box on S3; nobody made the bucket yet."""
+    settings = {"TELTUBBY_BACKEND": backend, **s3_settings(swift, bucket)}
+    return keep(Household(telegram, tmp_path, bucket, begin, settings))
+
+
+@pytest.fixture
+def wire(swift: SwiftNode, s3_box: Household) -> Iterator[TcpProxy]:
+    """The box reaches S3 through it."""
+    wire = TcpProxy(swift.port)
+    s3_box.settings["S3_ENDPOINT"] = f"http://127.0.0.1:{wire.port}"
+    yield wire
+    s3_box.stop()  # before the wire goes
+    wire.close()
+
+
+def test_bucket_missing_at_the_start(s3_box: Household, bucket: BucketArchive) -> None:
+    """Small and large wait until somebody makes it."""
+    product, ada = s3_box.start("run"), s3_box.ada
+    photo, video = ada.new_file(FileKind.PHOTO, 50_000), ada.new_file(FileKind.VIDEO, 21 * MIB)
+    first, second = ada.send_photo(photo), ada.send_video(video)
+    s3_box.answer(first, KEPT)
+    product.wait_logged("S3_BUCKET")
+    assert product.get("/healthz")[0] == 200
+    bucket.create()
+    s3_box.answer(first, "Archived 1 file")
+    s3_box.answer(second, "Large file archived successfully", within=90)
+    for message, file in ((first, photo), (second, video)):
+        assert sha256(bucket, s3_box.items(message)[0]["s3_key"]) == file.sha256()
+    assert [line.text[:1] for line in s3_box.answers(first)] == ["⏸", "✅"], "told once to wait, once that it is done"
+
+
+def test_commands_are_answered_while_files_wait(s3_box: Household, bucket: BucketArchive) -> None:
+    """The operator asks what is wrong exactly then: waiting files must not take all places."""
+    s3_box.start("run", CONCURRENCY="1")
+    ada = s3_box.ada
+    messages = [ada.send_photo(ada.new_file(FileKind.PHOTO, 50_000 + number)) for number in range(3)]
+    s3_box.answer(messages[0], KEPT)
+    s3_box.answer(ada.send_text("/status"), "Archive: 0 files", within=15)
+    for message in messages:
+        s3_box.answer(message, KEPT, within=30)
+    bucket.create()
+    for message in messages:
+        s3_box.answer(message, "Archived 1 file", within=90)
+
+
+@ON_ASYNCIO
+def test_wrong_credentials(s3_box: Household, bucket: BucketArchive) -> None:
+    """They need an operator and a restart; what was handed in before is archived then."""
+    bucket.create()
+    product, ada = s3_box.start("run", S3_SECRET_ACCESS_KEY="wrong-secret"), s3_box.ada
+    photo, video = ada.new_file(FileKind.PHOTO, 50_000), ada.new_file(FileKind.VIDEO, 21 * MIB)
+    first, second = ada.send_photo(photo), ada.send_video(video)
+    s3_box.answer(first, KEPT)
+    s3_box.answer(second, KEPT)
+    product.wait_logged("S3_SECRET_ACCESS_KEY")
+    assert "wrong-secret" not in product.log and product.get("/healthz")[0] == 200
+    product.stop()
+    s3_box.start("run")
+    s3_box.answer(first, "Archived 1 file")
+    s3_box.answer(second, "Large file archived successfully", within=90)
+    assert sha256(bucket, s3_box.items(first)[0]["s3_key"]) == photo.sha256()
+    assert sha256(bucket, s3_box.items(second)[0]["s3_key"]) == video.sha256()
+
+
+def test_unreachable_and_cut(s3_box: Household, bucket: BucketArchive, wire: TcpProxy) -> None:
+    """Refused connections, then a wire that is cut in the middle of a large upload."""
+    bucket.create()
+    wire.refuse()
+    product, ada = s3_box.start("run", S3_MULTIPART_PART_SIZE_MB="5"), s3_box.ada
+    photo = ada.new_file(FileKind.PHOTO, 50_000)
+    first = ada.send_photo(photo)
+    s3_box.answer(first, KEPT)
+    wire.accept()
+    s3_box.answer(first, "Archived 1 file")
+    faults = s3_box.telegram.world.faults
+    s3_box.in_world(lambda: setattr(faults, "bandwidth", 8 * MIB))
+    video = ada.new_file(FileKind.VIDEO, 24 * MIB)
+    second = ada.send_video(video)
+    eventually(bucket.unfinished, what="the upload to begin")
+    wire.refuse()
+    wire.cut()
+    s3_box.in_world(lambda: setattr(faults, "bandwidth", None))
+    product.wait_logged("comes again in")
+    wire.accept()
+    s3_box.answer(second, "Large file archived successfully", within=90)
+    assert sha256(bucket, s3_box.items(second)[0]["s3_key"]) == video.sha256()
+    assert bucket.unfinished() == [] and s3_box.spooled() == []
+
+
+@ON_TRIO
+def test_stopped_while_the_store_is_away(s3_box: Household, bucket: BucketArchive) -> None:
+    """An end in order, with 0, although files wait; the next start archives them."""
+    product, ada = s3_box.start("run"), s3_box.ada
+    photo = ada.new_file(FileKind.PHOTO, 50_000)
+    message = ada.send_photo(photo)
+    s3_box.answer(message, KEPT)
+    product.stop()
+    bucket.create()
+    s3_box.start("run")
+    s3_box.answer(message, "Archived 1 file")
+    assert sha256(bucket, s3_box.items(message)[0]["s3_key"]) == photo.sha256()
