@@ -57,7 +57,8 @@ class FolderArchive:
                 yield chunk
 
     def unfinished(self) -> list[str]:
-        return [str(path) for path in self.root.glob(".uploads/*/data")]
+        records = self.root.glob(".uploads/*/upload")  # what has no record was never begun, and is swept one day
+        return [str(record.parent) for record in records if json.loads(record.read_bytes())["inode"] is None]
 
     def location(self, key: str) -> str:
         return str(self.root / key)

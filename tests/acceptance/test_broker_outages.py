@@ -12,7 +12,7 @@ from tests.acceptance.archives import sha256
 from tests.acceptance.backends import ON_TRIO
 from tests.acceptance.household import Household
 from tests.acceptance.polling import eventually
-from tests.acceptance.queues import DEAD, JOBS, PRIORITY, Queues
+from tests.acceptance.queues import DEAD, EVENTS, JOBS, PRIORITY, Queues
 from tests.servers.tcp_proxy import TcpProxy
 
 MIB = 1 << 20
@@ -67,7 +67,8 @@ def test_cut_in_the_middle(wings: Household, wire: TcpProxy, queues: Queues) -> 
     stored = [key for key in wings.archive.stored() if not key.endswith(".json")]
     assert sorted(sha256(wings.archive, key) for key in stored) == sorted(file.sha256() for file in files)
     wings.stop()
-    assert queues.depths() == {} and wings.spooled() == []
+    # A job that came twice reports twice; the bot may be stopped before it heard the second time.
+    assert queues.depths().keys() <= {EVENTS} and wings.spooled() == []
 
 
 def test_messages_that_are_no_jobs(wings: Household, queues: Queues) -> None:

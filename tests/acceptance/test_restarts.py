@@ -239,8 +239,9 @@ def test_killed_again_and_again(box: Household) -> None:
     heads: list[int] = []
     product: Product | None = None
     for number, moment in enumerate(("getFile", "sendMessage", "editMessageText", "")):
+        if number:
+            let_leases_run_out(box)
         product = box.start("run")
-        let_leases_run_out(box)
         strike = hold(box, moment) if moment else None
         sent = [
             ada.new_file(FileKind.DOCUMENT, 40_000 + number, name=f"{number}.bin"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from telethon import TelegramClient
 
 from teltubby.adapters.bot_api import AiogramGateway
 from teltubby.simulator.curator import Curator
 from teltubby.simulator.people import User
 from teltubby.simulator.server import SimulatedTelegram
+from tests.adapters.house import House
 from tests.servers.tcp_proxy import TcpProxy
 
 
@@ -51,3 +54,22 @@ async def opened(gateway: AiogramGateway) -> AsyncIterator[AiogramGateway]:
         yield gateway
     finally:
         await gateway.aclose()
+
+
+@pytest.fixture(autouse=True)
+def no_ports_of_earlier_tests() -> None:
+    """Telethon keeps the server's configuration on the class."""
+    TelegramClient._config = None
+
+
+@pytest.fixture
+def mtproto_wire(telegram: SimulatedTelegram) -> Iterator[TcpProxy]:
+    proxy = TcpProxy(telegram.mtproto_ports[2])
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+async def house(telegram: SimulatedTelegram, bot: User, mtproto_wire: TcpProxy, tmp_path: Path) -> AsyncIterator[House]:
+    yield House(telegram, bot, mtproto_wire, tmp_path / "data" / "bot.session")
+    assert telegram.call(lambda: list(telegram.mtproto_server.failures)) == []

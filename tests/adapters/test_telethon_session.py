@@ -7,20 +7,16 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from anyio import to_thread
-from rsa import PublicKey
 from telethon import TelegramClient
 
 from teltubby.adapters.base import Account
-from teltubby.adapters.telethon_session import DataCentre, TelethonSession
+from teltubby.adapters.telethon_session import TelethonSession
 from teltubby.errors import (
     FileGone,
     FloodWait,
@@ -32,75 +28,13 @@ from teltubby.errors import (
 from teltubby.messages.transfer import RemoteFile
 from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import File, FileKind
-from teltubby.simulator.people import User
-from teltubby.simulator.server import SimulatedTelegram
-from tests.servers.tcp_proxy import TcpProxy
+from tests.adapters.house import House
 
 pytestmark = pytest.mark.anyio
 
 WITHIN = 30.0
 MIB = 1 << 20
 SIZE = 3 * MIB + 12_345
-
-
-@pytest.fixture(autouse=True)
-def no_ports_of_earlier_tests() -> None:
-    """Telethon keeps the server's configuration on the class."""
-    TelegramClient._config = None
-
-
-@pytest.fixture
-def mtproto_wire(telegram: SimulatedTelegram) -> Iterator[TcpProxy]:
-    proxy = TcpProxy(telegram.mtproto_ports[2])
-    yield proxy
-    proxy.close()
-
-
-@dataclass
-class House:
-    """The server, and sessions to it through a wire that can be cut."""
-
-    telegram: SimulatedTelegram
-    bot: User
-    wire: TcpProxy
-    path: Path
-
-    def session(self, *, token: str | None = None, timeout: float = 5.0, path: Path | None = None) -> TelethonSession:
-        return TelethonSession(
-            api_id=1,
-            api_hash="hash",
-            bot_token=token or self.bot.token or "",
-            session_path=path or self.path,
-            timeout=timeout,
-            data_centre=DataCentre(id=2, host="127.0.0.1", port=self.wire.port),
-            public_key=self.telegram.public_key_pem,
-        )
-
-    @asynccontextmanager
-    async def opened(self, **options: Any) -> AsyncIterator[TelethonSession]:
-        session = self.session(**options)
-        try:
-            await session.open()
-            yield session
-        finally:
-            await session.aclose()
-
-    def calls(self, method: str) -> int:
-        """How often the server answered or refused this."""
-        return self.telegram.call(lambda: sum(call.method == method for call in self.telegram.mtproto_server.calls))
-
-    def fault(self, method: str, **fault: Any) -> None:
-        """What the next call of this method meets."""
-        self.telegram.call(lambda: self.telegram.world.faults.add(method, **fault))
-
-    def on_server(self, work: Callable[..., None], *args: Any) -> None:
-        self.telegram.call(work, *args)
-
-
-@pytest.fixture
-async def house(telegram: SimulatedTelegram, bot: User, mtproto_wire: TcpProxy, tmp_path: Path) -> AsyncIterator[House]:
-    yield House(telegram, bot, mtproto_wire, tmp_path / "data" / "bot.session")
-    assert telegram.call(lambda: list(telegram.mtproto_server.failures)) == []
 
 
 def sent_to_bot(house: House, curator: Curator, file: File) -> int:
@@ -494,45 +428,3 @@ async def test_it_asks_for_no_updates(house: House, curator: Curator) -> None:
         with pytest.raises(FileGone):  # by the time of this answer they would have come on the same connection
             await session.locate(curator.user.id, 99_999)
     assert house.calls("updates.getState") == 0 and house.calls("updates.getDifference") == 0
-
-
-async def test_the_session_file_of_another_bot_is_replaced(house: House) -> None:
-    """Message ids are one account's own: in the mailbox of another bot there are other messages under them."""
-    other = house.telegram.add_bot("Other", "other_bot")
-    async with house.opened(token=other.token):
-        pass
-    session = house.session()
-    with pytest.raises(TelegramUnavailable, match="another account"):
-        await session.open()
-    await session.aclose()
-    assert (await session.open()).id == house.bot.id
-    await session.aclose()
-    async with house.opened():
-        assert house.calls("auth.importBotAuthorization") == 2, "the new session was kept"
-
-
-async def test_a_key_as_openssl_writes_it_serves_too(house: House) -> None:
-    pem = PublicKey.load_pkcs1(house.telegram.public_key_pem.encode())
-    spki = _spki(pem)
-    session = TelethonSession(
-        api_id=1,
-        api_hash="hash",
-        bot_token=house.bot.token or "",
-        session_path=house.path,
-        timeout=5.0,
-        data_centre=DataCentre(id=2, host="127.0.0.1", port=house.wire.port),
-        public_key=spki,
-    )
-    assert (await session.open()).id == house.bot.id
-    await session.aclose()
-
-
-def _spki(key: PublicKey) -> str:
-    """The key as SubjectPublicKeyInfo in PEM (RFC 5280, 4.1), by OpenSSL itself."""
-    done = subprocess.run(
-        ["openssl", "rsa", "-RSAPublicKey_in", "-pubout"],
-        input=key.save_pkcs1(),
-        capture_output=True,
-        check=True,
-    )
-    return done.stdout.decode()
