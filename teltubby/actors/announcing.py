@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from teltubby.supervision.mailbox import Signal
+from teltubby.supervision import Signal
 
 
 class Announcing:

@@ -31,8 +31,7 @@ from teltubby.messages.jobs import Job, JobEvent, JobFailed, JobRetrying
 from teltubby.messages.queue import ConsumerMessage, DescribeQueue
 from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
 from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_job, encode_event, encode_job, event_type
-from teltubby.supervision import Backoff, Context, Ref, SupervisionError
-from teltubby.supervision.mailbox import Signal
+from teltubby.supervision import Backoff, Context, Ref, Signal, SupervisionError
 from teltubby.transfer.spool import sweep
 
 _LOG = logging.getLogger(__name__)

@@ -8,8 +8,7 @@ from teltubby.adapters.embedded_subscription import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.messages.session import DescribeSession
-from teltubby.supervision import Mailbox, Supervisor
-from teltubby.supervision.errors import SupervisionError
+from teltubby.supervision import Mailbox, SupervisionError, Supervisor
 from teltubby.trees import parts
 from teltubby.trees.bot import BotMail, bot_wing, usage
 from teltubby.trees.common import root

@@ -26,7 +26,7 @@ from teltubby.trees.common import root
 def worker_tree(config: Config) -> Supervisor:
     """`teltubby worker`."""
     broker = parts.broker(config, Doorbell(), client="teltubby worker")
-    wing = worker_wing(config, broker, Mailbox("session"), first_copy=nobody_knows)
+    wing = worker_wing(config, broker, Mailbox("session"), first_copy=parts.nobody_knows)
     return root("worker", config, Metrics(), wing, troubles=Troubles())
 
 
@@ -87,9 +87,3 @@ def worker_wing(
             mailbox=queue,
         ),
     ]
-
-
-async def nobody_knows(sha256: str) -> str | None:
-    """The ledger is in another process: it settles duplicates when the report arrives there."""
-    del sha256
-    return None
