@@ -11,7 +11,7 @@ from teltubby.simulator.bot_account import BotAccount
 from teltubby.simulator.bot_errors import STANDARD, ApiError, too_many_requests
 from teltubby.simulator.bot_methods import CANONICAL, METHODS
 from teltubby.simulator.bot_parameters import MAX_UPLOAD, read_parameters
-from teltubby.simulator.faults import Fault, Throttle
+from teltubby.simulator.faults import Fault
 from teltubby.simulator.messages import Event
 from teltubby.simulator.people import User
 from teltubby.simulator.world import World
@@ -98,14 +98,16 @@ class BotApi:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         response.content_length = content.size
         await response.prepare(request)
-        throttle = Throttle(self._world.faults)
+        line, ready = self._world.faults.line(), asyncio.get_running_loop().time()
         end = content.size if fault is None or fault.truncate is None else min(fault.truncate, content.size)
-        for offset in range(0, end, CHUNK):
-            chunk = content.read(offset, min(CHUNK, end - offset))
+        offset = 0
+        while offset < end:
+            chunk = content.read(offset, min(line.piece or CHUNK, end - offset))
             if fault is not None and fault.corrupt and offset == 0:
                 chunk = bytes((chunk[0] ^ 1,)) + chunk[1:]
-            await throttle.spend(len(chunk))
+            await line.carry(len(chunk), ready)
             await response.write(chunk)
+            offset += len(chunk)
         if end < content.size:
             _cut(request)
         return response
@@ -122,7 +124,7 @@ class BotApi:
         if fault.error == 429:
             raise too_many_requests(fault.retry_after or 1)
         if fault.error is not None:
-            raise ApiError(fault.error, fault.message or STANDARD.get(fault.error, "Error"))
+            raise ApiError(fault.error, fault.text() or STANDARD.get(fault.error, "Error"))
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(ApiError(404, "Not Found").body(), status=404)

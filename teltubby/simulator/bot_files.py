@@ -99,7 +99,7 @@ class BotFiles:
         self._links[path] = Link(held=held, expires=self._world.now() + LINK_SECONDS)
         answer: dict[str, object] = {"file_id": file_id, "file_unique_id": held.unique_id}
         if held.file.size_known:
-            answer["file_size"] = held.content.size
+            answer["file_size"] = held.content.size if held.letter else held.file.stated_size
         return answer | {"file_path": path}
 
     def content_at(self, path: str) -> Content:
@@ -132,8 +132,10 @@ class BotFiles:
                 raise bad_request(f"{size} is too big for a photo; the maximum size is {MAX_PHOTO_UPLOAD} bytes")
             if not upload.data.startswith(PICTURES):
                 raise bad_request("IMAGE_PROCESS_FAILED")
-            return self._world.add_file(kind, data=upload.data)
-        return self._world.add_file(kind, data=upload.data, name=upload.name, mime_type=upload.mime_type)
+            return self._world.add_file(kind, data=upload.data, dc=self._bot.home_dc)
+        return self._world.add_file(
+            kind, data=upload.data, name=upload.name, mime_type=upload.mime_type, dc=self._bot.home_dc
+        )
 
     def _new_path(self, held: Held) -> str:
         kind = held.file.kind

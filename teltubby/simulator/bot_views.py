@@ -183,7 +183,7 @@ class Views:
 
     def _ids(self, file: File) -> Json:
         ids: Json = {"file_id": self._files.file_id(file), "file_unique_id": file.unique_id}
-        return ids | ({"file_size": file.size} if file.size_known else {})
+        return ids | ({"file_size": file.stated_size} if file.size_known else {})
 
     def _document(self, file: File) -> Json:
         return present(file_name=file.name, mime_type=file.mime_type) | self._ids(file)

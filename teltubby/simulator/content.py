@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -12,7 +12,7 @@ from typing import Protocol
 BLOCK = 4096
 PATTERN = 1024 * 1024
 HASH_RANGE = 128 * 1024
-STAMP = struct.Struct(">Q")
+STAMP = 8
 
 
 class Content(Protocol):
@@ -25,6 +25,10 @@ class Content(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer at the end, none beyond it."""
+        ...
+
+    def pieces(self, offset: int, length: int) -> Sequence[bytes | memoryview]:
+        """The same bytes in pieces, for who copies them together with something else."""
         ...
 
     def __hash__(self) -> int:
@@ -47,18 +51,15 @@ class GeneratedContent:
         end = min(offset + length, self.size)
         if offset < 0 or end <= offset:
             return b""
-        pattern = _pattern(self.seed)
         first = offset // BLOCK
-        start = first * BLOCK
-        inside = start % PATTERN
-        span = end - start
-        repeats = (inside + span + PATTERN - 1) // PATTERN
-        whole = bytearray((pattern * repeats)[inside : inside + span])
-        # The last block may be shorter than a stamp: pad, stamp, cut.
-        whole.extend(bytes(STAMP.size))
-        for number, position in enumerate(range(0, span, BLOCK), start=first):
-            STAMP.pack_into(whole, position, number)
-        return bytes(memoryview(whole)[offset - start : span])
+        blocks = b"".join(_blocks(self.seed, first, -(-end // BLOCK) - first))
+        return blocks[offset - first * BLOCK : end - first * BLOCK]
+
+    def pieces(self, offset: int, length: int) -> Sequence[bytes | memoryview]:
+        """The same bytes in pieces, for who copies them together with something else."""
+        if offset < 0 or offset % BLOCK or length % BLOCK or offset + length > self.size:
+            return (self.read(offset, length),)
+        return _blocks(self.seed, offset // BLOCK, length // BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,26 @@ class LiteralContent:
         """Up to `length` bytes from `offset`; fewer at the end, none beyond it."""
         return self.data[offset : offset + length] if offset >= 0 else b""
 
+    def pieces(self, offset: int, length: int) -> Sequence[bytes | memoryview]:
+        """The same bytes in pieces, for who copies them together with something else."""
+        return (self.read(offset, length),)
+
 
 @lru_cache(maxsize=16)
-def _pattern(seed: int) -> bytes:
-    return hashlib.shake_128(b"teltubby simulator" + str(seed).encode()).digest(PATTERN)
+def _pattern(seed: int) -> list[memoryview]:
+    """The 4 KiB blocks of the pattern, without the bytes that a stamp covers."""
+    pattern = memoryview(hashlib.shake_128(b"teltubby simulator" + str(seed).encode()).digest(PATTERN))
+    return [pattern[start + STAMP : start + BLOCK] for start in range(0, PATTERN, BLOCK)]
+
+
+def _blocks(seed: int, first: int, count: int) -> list[bytes | memoryview]:
+    """Stamp and rest of `count` whole blocks, in turns; nothing is copied but the stamps."""
+    pattern = _pattern(seed)
+    stamps = struct.pack(f">{count}Q", *range(first, first + count))
+    blocks: list[bytes | memoryview] = [b""] * (2 * count)
+    blocks[::2] = [stamps[start : start + STAMP] for start in range(0, len(stamps), STAMP)]
+    blocks[1::2] = [pattern[number % len(pattern)] for number in range(first, first + count)]
+    return blocks
 
 
 def chunks(content: Content, size: int = PATTERN) -> Iterator[bytes]:

@@ -78,8 +78,13 @@ class Curator:
         is_animated: bool = False,
         is_video: bool = False,
         size_known: bool = True,
+        dc: int | None = None,
+        claimed_size: int | None = None,
     ) -> File:
-        """Upload a file that no message has yet; see World.add_file. The same seed and size is the same content."""
+        """Upload a file that no message has yet; see World.add_file. The same seed and size is the same content.
+
+        It is stored at `dc`, by default the person's home.
+        """
 
         def add() -> File:
             return self._world.add_file(
@@ -95,6 +100,8 @@ class Curator:
                 is_animated=is_animated,
                 is_video=is_video,
                 size_known=size_known,
+                dc=self.user.home_dc if dc is None else dc,
+                claimed_size=claimed_size,
             )
 
         return self._loop.call(add)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from teltubby.simulator.content import Content, sha256_of, sha256_ranges
+from teltubby.simulator.people import HOME_DC
 
 UNIQUE_PHOTO = 1
 UNIQUE_DOCUMENT = 2
@@ -43,8 +44,9 @@ class File:
 
     Sending the same content anew makes another File with another id. `id` is a signed 64-bit document or photo id,
     `dc` where MTProto serves it, `name` exactly what the sender gave. `size_known=False` makes the Bot API omit
-    file_size, as it does now and then. A photo's `sizes` run from small to large, and the last is `content`.
-    `references` is the generation of valid file references (see World.file_reference).
+    file_size, as it does now and then; `claimed_size` is what both servers say instead of the truth. A photo's `sizes`
+    run from small to large, and the last is `content`. `references` is the generation of valid file references (see
+    World.file_reference), of which each is good for `reference_uses` parts (None: any number); `uses` counts them.
     """
 
     id: int
@@ -53,7 +55,7 @@ class File:
     date: int
     mime_type: str | None = None
     name: str | None = None
-    dc: int = 2
+    dc: int = HOME_DC
     width: int = 0
     height: int = 0
     duration: int = 0
@@ -64,12 +66,20 @@ class File:
     is_video: bool = False
     size_known: bool = True
     sizes: tuple[PhotoSize, ...] = ()
-    references: int = field(default=0)
+    claimed_size: int | None = None
+    references: int = 0
+    reference_uses: int | None = None
+    uses: int = 0
 
     @property
     def size(self) -> int:
         """Length in bytes (of the largest size, for a photo)."""
         return self.content.size
+
+    @property
+    def stated_size(self) -> int:
+        """What the servers say its length is."""
+        return self.content.size if self.claimed_size is None else self.claimed_size
 
     @property
     def is_photo(self) -> bool:
@@ -84,6 +94,19 @@ class File:
     def size_unique_id(self, size: PhotoSize) -> str:
         """The Bot API's file_unique_id of one size of a photo."""
         return photo_unique_id(self.id, size.letter)
+
+    def expire_reference(self) -> None:
+        """Make the references given out so far invalid."""
+        self.references += 1
+        self.uses = 0
+
+    def use_reference(self) -> bool:
+        """Whether the present reference is good for one part more, which is counted; otherwise it expires by this."""
+        if self.reference_uses is not None and self.uses >= self.reference_uses:
+            self.expire_reference()
+            return False
+        self.uses += 1
+        return True
 
     def rendition(self, letter: str) -> Content | None:
         """What `thumb_size=letter` (empty: the file itself) stands for; None when there is no such size."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BOT_API_CHANNEL_BASE = -1_000_000_000_000
 SERVICE_ACCOUNT = 777000
+HOME_DC = 2
 
 
 class ChatKind(StrEnum):
@@ -42,7 +43,10 @@ class Mailbox:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class User:
-    """A person or a bot. `password` is the second factor; `hides_forwards` makes forwards of them `hidden_user`."""
+    """A person or a bot. `password` is the second factor; `hides_forwards` makes forwards of them `hidden_user`.
+
+    `home_dc` is the data centre where MTProto signs them in, and where what they upload is stored.
+    """
 
     id: int
     first_name: str
@@ -56,6 +60,7 @@ class User:
     password: str | None = field(default=None, repr=False)
     hides_forwards: bool = False
     deactivated: bool = False
+    home_dc: int = HOME_DC
     mailbox: Mailbox = field(default_factory=Mailbox, repr=False)
 
     @property

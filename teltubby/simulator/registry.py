@@ -19,7 +19,7 @@ from teltubby.simulator.messages import (
     OriginHiddenUser,
     OriginUser,
 )
-from teltubby.simulator.people import SERVICE_ACCOUNT, Chat, ChatKind, Peer, User
+from teltubby.simulator.people import HOME_DC, SERVICE_ACCOUNT, Chat, ChatKind, Peer, User
 
 TOKEN_ALPHABET = string.ascii_letters + string.digits + "_-"
 MIME_TYPES = {
@@ -74,6 +74,7 @@ class Registry:
         premium: bool = False,
         password: str | None = None,
         hides_forwards: bool = False,
+        home_dc: int = HOME_DC,
     ) -> User:
         """A person. Their mailbox starts at some message id of its own, as that of an account with a past would."""
         user = User(
@@ -86,17 +87,31 @@ class Registry:
             premium=premium,
             password=password,
             hides_forwards=hides_forwards,
+            home_dc=home_dc,
         )
         user.mailbox.last_id = self._random.randrange(10_000, 90_000)
         self.users[user.id] = user
         return user
 
-    def add_bot(self, first_name: str, username: str, *, id: int | None = None, token: str | None = None) -> User:
+    def add_bot(
+        self,
+        first_name: str,
+        username: str,
+        *,
+        id: int | None = None,
+        token: str | None = None,
+        home_dc: int = HOME_DC,
+    ) -> User:
         """A bot; its id is the number in its token, which is made up unless given."""
         number = int(token.split(":")[0]) if token else self._user_id(id)
         secret = "AA" + "".join(self._random.choice(TOKEN_ALPHABET) for _ in range(33))
         bot = User(
-            id=number, first_name=first_name, username=username, is_bot=True, token=token or f"{number}:{secret}"
+            id=number,
+            first_name=first_name,
+            username=username,
+            is_bot=True,
+            token=token or f"{number}:{secret}",
+            home_dc=home_dc,
         )
         self.users[bot.id] = bot
         return bot
@@ -174,7 +189,7 @@ class Registry:
         id: int | None = None,
         name: str | None = None,
         mime_type: str | None = None,
-        dc: int = 2,
+        dc: int = HOME_DC,
         width: int = 0,
         height: int = 0,
         duration: int = 0,
@@ -184,10 +199,12 @@ class Registry:
         is_animated: bool = False,
         is_video: bool = False,
         size_known: bool = True,
+        claimed_size: int | None = None,
     ) -> File:
         """A file on Telegram's servers: `size` bytes made from `seed` (a fresh one unless given), or literal `data`.
 
         The same seed and size under another id is the same content sent anew. Photos get their smaller sizes.
+        `dc` is where MTProto serves it; `claimed_size` is a lie that both servers tell about its length.
         """
         content: Content
         if data is not None:
@@ -213,6 +230,7 @@ class Registry:
             is_animated=is_animated,
             is_video=is_video,
             size_known=size_known,
+            claimed_size=claimed_size,
             sizes=_photo_sizes(content, width, height) if kind is FileKind.PHOTO else (),
         )
         self.files[file.id] = file
@@ -224,7 +242,7 @@ class Registry:
         return int.from_bytes(digest[:8], "little", signed=True)
 
     def file_reference(self, file: File) -> bytes:
-        """The reference that upload.getFile wants now; another one is expired or forged."""
+        """The reference that upload.getFile wants now; another one is expired or forged. Asking makes no new one."""
         generation = struct.pack(">I", file.references)
         return b"\x01" + generation + self._keyed(b"reference" + generation + str(file.id).encode())[:20]
 

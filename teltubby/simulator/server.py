@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, TypedDict, TypeVar, TypeVarTuple
 
 from teltubby.simulator.bot_api import BotApi
 from teltubby.simulator.curator import Curator
-from teltubby.simulator.people import User
+from teltubby.simulator.people import HOME_DC, User
 from teltubby.simulator.world import World
 
 if TYPE_CHECKING:
@@ -23,8 +23,14 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 HOST = "127.0.0.1"
-HOME_DC = 2
 STOP_SECONDS = 10.0
+
+
+class _MTProtoOptions(TypedDict):
+    dcs: Sequence[int]
+    media_only: bool
+    strict_duplicates: bool
+    tmp_sessions: int | None
 
 
 class SimulatedTelegram:
@@ -32,15 +38,33 @@ class SimulatedTelegram:
 
     A context manager. It never shares a loop with the product, so the product may run on asyncio or trio. The world
     must only be touched through `call` (or by `add_bot`, `add_curator` and the curators, which use it). With
-    `mtproto=False` only the Bot API runs.
+    `mtproto=False` only the Bot API runs. `dcs`, `media_only`, `strict_duplicates` and `tmp_sessions` are those of
+    MTProtoServer.
     """
 
-    def __init__(self, *, mtproto: bool = True, seed: int = 0, world: World | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        mtproto: bool = True,
+        seed: int = 0,
+        world: World | None = None,
+        dcs: Sequence[int] = (HOME_DC,),
+        media_only: bool = False,
+        strict_duplicates: bool = True,
+        tmp_sessions: int | None = None,
+    ) -> None:
         self.world = world or World(seed=seed)
         self.bot_api = BotApi(self.world)
         self.bot_api_url = ""
         self.mtproto_ports: dict[int, int] = {}
+        self.mtproto_media_ports: dict[int, int] = {}
         self._wants_mtproto = mtproto
+        self._options: _MTProtoOptions = {
+            "dcs": dcs,
+            "media_only": media_only,
+            "strict_duplicates": strict_duplicates,
+            "tmp_sessions": tmp_sessions,
+        }
         self._mtproto: MTProtoServer | None = None
         self._rsa_key: RsaKey | None = None
         # Not asyncio.new_event_loop(): within trio_asyncio its policy would answer with another kind of loop.
@@ -118,10 +142,15 @@ class SimulatedTelegram:
         return outcome.result()
 
     def add_bot(
-        self, first_name: str = "Teltubby", username: str = "teltubby_bot", *, token: str | None = None
+        self,
+        first_name: str = "Teltubby",
+        username: str = "teltubby_bot",
+        *,
+        token: str | None = None,
+        home_dc: int = HOME_DC,
     ) -> User:
         """A bot; its token is `.token`."""
-        return self.call(lambda: self.world.add_bot(first_name, username, token=token or None))
+        return self.call(lambda: self.world.add_bot(first_name, username, token=token or None, home_dc=home_dc))
 
     def add_curator(
         self,
@@ -134,6 +163,7 @@ class SimulatedTelegram:
         phone: str | None = None,
         language_code: str | None = "en",
         password: str | None = None,
+        home_dc: int = HOME_DC,
     ) -> Curator:
         """A person who will talk to the bot (and has not yet)."""
         user = self.call(
@@ -145,6 +175,7 @@ class SimulatedTelegram:
                 phone=phone,
                 language_code=language_code,
                 password=password,
+                home_dc=home_dc,
             )
         )
         return Curator(self, self.world, user, bot)
@@ -166,8 +197,9 @@ class SimulatedTelegram:
         from teltubby.simulator.mtproto.server import MTProtoServer
 
         self._rsa_key = make_rsa_key()
-        self._mtproto = MTProtoServer(self.world, self._rsa_key)
+        self._mtproto = MTProtoServer(self.world, self._rsa_key, **self._options)
         self.mtproto_ports = self._await(self._mtproto.start(HOST))
+        self.mtproto_media_ports = dict(self._mtproto.media_ports)
 
     async def _stop(self) -> None:
         if self._mtproto is not None:

@@ -255,7 +255,14 @@ class World(Registry):
     def expire_references(self, files: Iterable[File] | None = None) -> None:
         """Make every file reference given out so far (for these files, or for all) invalid."""
         for file in self.files.values() if files is None else files:
-            file.references += 1
+            file.expire_reference()
+
+    def swap_file(self, file: File, other: File) -> None:
+        """Put another file into all posts that hold this one, without an event: who asks again sees the other one."""
+        peers: list[Peer] = [*self.users.values(), *self.chats.values()]
+        for message in (message for peer in peers for message in peer.mailbox.messages.values()):
+            if message.post.media is file:
+                message.post.media = other
 
     # -- inner workings
 

@@ -14,6 +14,7 @@ from teltubby.simulator.files import FileKind, document_unique_id, zeros_encoded
 from teltubby.simulator.messages import Event, MessageAdded, MessageEdited, MessagesDeleted, OriginChannel, OriginUser
 from teltubby.simulator.people import ChatKind, Peer, User
 from teltubby.simulator.rules import FloodControl, FloodRule, Reason, Refused
+from teltubby.simulator.server import SimulatedTelegram
 from teltubby.simulator.world import World
 
 MIB = 1 << 20
@@ -29,10 +30,12 @@ def test_generated_content_is_as_long_as_said(size: int) -> None:
     assert content.read(size, 10) == b""
 
 
-@given(offset=st.integers(0, 3 * MIB), length=st.integers(0, 2 * MIB))
-def test_a_range_is_a_slice_of_the_whole(offset: int, length: int) -> None:
+@given(offset=st.integers(0, 3 * MIB), length=st.integers(0, 2 * MIB), aligned=st.booleans())
+def test_a_range_is_a_slice_of_the_whole(offset: int, length: int, aligned: bool) -> None:
+    if aligned:
+        offset, length = offset // 4096 * 4096, length // 4096 * 4096
     content = GeneratedContent(size=3 * MIB - 777, seed=1)
-    assert content.read(offset, length) == WHOLE[offset : offset + length]
+    assert content.read(offset, length) == b"".join(content.pieces(offset, length)) == WHOLE[offset : offset + length]
 
 
 WHOLE = GeneratedContent(size=3 * MIB - 777, seed=1).read(0, 3 * MIB)
@@ -101,6 +104,34 @@ def test_access_hashes_belong_to_accounts_and_references_expire() -> None:
     before = world.file_reference(file)
     world.expire_references()
     assert world.file_reference(file) != before
+
+
+def test_references_may_wear_out() -> None:
+    file = World().add_file(FileKind.VIDEO, 10)
+    assert all(file.use_reference() for _ in range(100)) and file.references == 0
+    file.reference_uses, file.uses = 2, 0
+    assert [file.use_reference() for _ in range(5)] == [True, True, False, True, True]
+    assert file.references == 1
+
+
+def test_a_document_can_be_swapped_unseen() -> None:
+    world = World()
+    ada, bot = world.add_user("Ada"), world.add_bot("Bot", "a_bot")
+    file, other, third = (world.add_file(FileKind.VIDEO, 10) for _ in range(3))
+    message = world.send(ada, bot, media=file)
+    untouched = world.send(ada, bot, media=third)
+    events = len(bot.mailbox.events)
+    world.swap_file(file, other)
+    assert message.post.media is other and untouched.post.media is third
+    assert message.post.edits == 0 and len(bot.mailbox.events) == events
+
+
+def test_files_are_stored_at_the_senders_home() -> None:
+    with SimulatedTelegram(mtproto=False) as telegram:
+        curator = telegram.add_curator(telegram.add_bot(), home_dc=5)
+        assert curator.new_file(FileKind.PHOTO, 10).dc == 5
+        assert curator.new_file(FileKind.PHOTO, 10, dc=4).dc == 4
+        assert telegram.call(telegram.world.add_file, FileKind.PHOTO, 10).dc == 2
 
 
 # -- mailboxes

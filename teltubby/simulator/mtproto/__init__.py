@@ -1,7 +1,8 @@
-"""The simulated Telegram's MTProto server, one listening port per data centre.
+"""The simulated Telegram's MTProto server, one listening port per data centre, and if wanted one more for files.
 
-Lowest first: crypto, tl -> rsa_key, transport, envelope, plain, session -> keys, incoming, handshake -> state, rpc ->
-media, views, peers, auth, messages, files, updates, config -> methods -> dispatch -> service, connection -> server.
+Lowest first: crypto, tl -> rsa_key, transport, envelope, plain, session, parallel, served -> keys, incoming, handshake,
+exports -> inlet, outlet, state, rpc -> media, views, peers, auth, messages, files, updates, config -> methods ->
+dispatch -> service, connection -> server.
 Requests and types are read and written by Telethon's TL layer (`tl.py` is the only module that names it); transports,
 handshake and sessions are our own, and kurigram, a client of other origin, checks the whole.
 """

@@ -24,6 +24,7 @@ def import_bot_authorization(caller: Caller, request: Any) -> Any:
     bot = caller.world.bot_by_token(request.bot_auth_token)
     if bot is None:
         raise RpcError(400, "ACCESS_TOKEN_INVALID")
+    _require_home(caller, bot, "USER_MIGRATE")
     return _sign_in(caller, bot)
 
 
@@ -31,6 +32,9 @@ def send_code(caller: Caller, request: Any) -> Any:
     """auth.sendCode: a new code, told by the account 777000 as the real one does, and readable in `login_codes`."""
     caller.require_application(request.api_id)
     phone = _valid_phone(request.phone_number)
+    account = caller.world.user_by_phone(phone)
+    if account is not None:
+        _require_home(caller, account, "PHONE_MIGRATE")
     return _send_code(caller, phone, secrets.token_hex(9))
 
 
@@ -60,26 +64,35 @@ def sign_in(caller: Caller, request: Any) -> Any:
 
 
 def log_out(caller: Caller, request: Any) -> Any:
-    """auth.logOut: the key lives on without an account."""
+    """auth.logOut: the key lives on without an account (assumed: so do those that its login was exported to)."""
     _ = caller.account
-    caller.key.account_id = None
+    caller.state.end_login(caller.key)
     return types.auth.LoggedOut()
 
 
 def export_authorization(caller: Caller, request: Any) -> Any:
-    """auth.exportAuthorization: a token for one sign-in at another data centre."""
-    account = caller.account
-    if request.dc_id == caller.dc or request.dc_id not in caller.state.ports:
+    """auth.exportAuthorization: a token for one sign-in at one other data centre.
+
+    Assumed: a login that was imported cannot be exported further, and the home data centre's cannot be had this way.
+    """
+    account, state, now = caller.account, caller.state, caller.world.now()
+    if request.dc_id in (caller.dc, account.home_dc) or request.dc_id not in state.ports or caller.key.copy_of:
         raise RpcError(400, "DC_ID_INVALID")
-    return types.auth.ExportedAuthorization(account.id, caller.state.export(account))
+    wait = state.exports.wait(account.id, now)
+    if wait:
+        raise RpcError(420, f"FLOOD_WAIT_{wait}")
+    token = state.exports.export(account.id, request.dc_id, caller.key, now)
+    return types.auth.ExportedAuthorization(account.id, token)
 
 
 def import_authorization(caller: Caller, request: Any) -> Any:
-    """auth.importAuthorization."""
-    account_id = caller.state.exported.pop(request.bytes, None)
-    if account_id is None or account_id != request.id:
+    """auth.importAuthorization: once, soon, by the account and at the data centre that the token was made for."""
+    origin = caller.state.exports.redeem(request.bytes, request.id, caller.dc, caller.world.now())
+    if origin is None:
         raise RpcError(400, "AUTH_BYTES_INVALID")
-    return _sign_in(caller, caller.world.users[account_id])
+    authorization = _sign_in(caller, caller.world.users[request.id])
+    caller.key.copy_of = origin
+    return authorization
 
 
 def void_sent_codes(state: State, event: Event) -> None:
@@ -93,11 +106,20 @@ def void_sent_codes(state: State, event: Event) -> None:
             pending.expires = 0
 
 
+def _require_home(caller: Caller, account: User, error: str) -> None:
+    """Raise RpcError 303 unless this is where the account is at home (core.telegram.org/api/datacenter)."""
+    if account.home_dc != caller.dc:
+        raise RpcError(303, f"{error}_{account.home_dc}")
+
+
 def _sign_in(caller: Caller, account: User) -> Any:
     if account.deactivated:
         raise RpcError(401, "USER_DEACTIVATED")
+    if caller.key.is_duplicated:
+        raise RpcError(406, "AUTH_KEY_DUPLICATED")
     caller.key.account_id = account.id
-    return types.auth.Authorization(user_view(caller.world, account, account))
+    user = user_view(caller.world, account, account)
+    return types.auth.Authorization(user, tmp_sessions=caller.state.tmp_sessions)
 
 
 def _send_code(caller: Caller, phone: str, code_hash: str) -> Any:

@@ -37,9 +37,13 @@ SETTINGS: dict[str, int] = {
 
 
 def get_config(caller: Caller, request: Any) -> Any:
-    """help.getConfig: every data centre on its loopback port."""
+    """help.getConfig: every data centre on its loopback port; what is for files only comes last, as clients expect."""
     state, now = caller.state, caller.world.now()
     options = [types.DcOption(id=dc, ip_address=state.host, port=port) for dc, port in sorted(state.ports.items())]
+    options += [
+        types.DcOption(id=dc, ip_address=state.host, port=port, media_only=True)
+        for dc, port in sorted(state.media_ports.items())
+    ]
     return types.Config(
         date=now,
         expires=now + CONFIG_SECONDS,
@@ -49,6 +53,7 @@ def get_config(caller: Caller, request: Any) -> Any:
         dc_txt_domain_name="",
         me_url_prefix="https://t.me/",
         webfile_dc_id=caller.dc,
+        tmp_sessions=state.tmp_sessions,
         **SETTINGS,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teltubby.simulator.faults import Fault
-from teltubby.simulator.mtproto.files import FilePart
+from teltubby.simulator.mtproto.files import FilePart, wrong_hashes
 from teltubby.simulator.mtproto.methods import HANDLERS
 from teltubby.simulator.mtproto.rpc import Caller, RpcError, method_name
 from teltubby.simulator.mtproto.state import Call
@@ -32,8 +32,36 @@ OLDEST_LAYER = 133
 NEWEST_LAYER = 399
 
 
+# Assumed: what official clients send to media data centres, and that anything else is refused like this.
+MEDIA_NAMESPACES = ("upload", "auth", "help")
+# The code that goes with an error of that beginning, when a fault gives none; 400 goes with all others.
+CODES = {
+    "FLOOD_": 420,
+    "FROZEN_": 420,
+    "FILE_MIGRATE_": 303,
+    "USER_MIGRATE_": 303,
+    "PHONE_MIGRATE_": 303,
+    "NETWORK_MIGRATE_": 303,
+    "AUTH_KEY_DUPLICATED": 406,
+    "AUTH_KEY_": 401,
+    "SESSION_": 401,
+    "USER_DEACTIVATED": 401,
+    "INTERNAL": 500,
+    "RPC_CALL_FAIL": 500,
+    "Timedout": -503,
+}
+
+
 class Cut(Exception):
     """A fault on order: close the connection and answer nothing."""
+
+
+class Stall(Exception):
+    """A fault on order: this connection sends nothing more, and stays open."""
+
+
+class Unanswered(Exception):
+    """A fault on order: this request is never answered."""
 
 
 @dataclass(slots=True)
@@ -77,30 +105,53 @@ def read_query(caller: Caller, body: bytes) -> Query:
 
 
 def answer(caller: Caller, request: Any, fault: Fault | None) -> Any:
-    """Call the handler of an unwrapped request, as far as a fault lets it; raises RpcError or Cut."""
-    if fault is not None and fault.cut:
-        raise Cut
-    if fault is not None and (fault.error is not None or fault.message is not None):
-        raise RpcError(fault.error or 400, fault.message or "INTERNAL")
+    """Call the handler of an unwrapped request, as far as a fault lets it; raises RpcError, Cut, Stall, Unanswered."""
+    if fault is not None:
+        _suffer(caller, request, fault)
     handler = HANDLERS.get(type(request))
     if handler is None:
         raise RpcError(400, "INPUT_METHOD_INVALID")
+    if caller.address.media_only and not method_name(type(request)).startswith(MEDIA_NAMESPACES):
+        raise RpcError(400, "METHOD_INVALID")
     result = handler(caller, request)
-    if fault is not None and isinstance(result, FilePart):
-        return result.damaged(truncate=fault.truncate, corrupt=fault.corrupt)
+    if isinstance(result, FilePart):
+        if fault is not None:
+            result = result.damaged(shift=fault.shift, truncate=fault.truncate, corrupt=fault.corrupt)
+        if result.document_id is not None:
+            caller.state.served.add(result.document_id, request.offset, result.size)
+    elif fault is not None and fault.corrupt and isinstance(request, functions.upload.GetFileHashesRequest):
+        return wrong_hashes(result)
     return result
 
 
-def take_fault(caller: Caller, request: Any) -> tuple[Fault | None, float]:
-    """The fault that strikes this request, if any, and the seconds to wait before it is answered; logs the call."""
+def _suffer(caller: Caller, request: Any, fault: Fault) -> None:
+    """What a fault does before the handler sees the request; raises what it is to end with."""
+    if fault.cut:
+        raise Cut
+    if fault.stall:
+        raise Stall
+    if fault.silent:
+        raise Unanswered
+    if fault.expire and isinstance(request, functions.upload.GetFileRequest | functions.upload.GetFileHashesRequest):
+        file = caller.world.files.get(getattr(request.location, "id", 0))
+        if file is not None:
+            file.expire_reference()
+    text = fault.text()
+    if fault.error is not None or text is not None:
+        code = next((code for start, code in CODES.items() if (text or "").startswith(start)), 400)
+        raise RpcError(fault.error or code, text or "INTERNAL")
+
+
+def take_fault(caller: Caller, request: Any) -> Fault | None:
+    """The fault that strikes this request, if any; logs the call."""
     method = method_name(type(request))
-    caller.state.calls.append(Call(dc=caller.dc, account_id=caller.key.account_id, method=method))
-    faults = caller.world.faults
-    fault = faults.take(method, caller.key.account_id, vars(request))
-    return fault, faults.latency + (fault.delay if fault else 0.0)
+    account_id = caller.key.account_id
+    call = Call(dc=caller.dc, media_only=caller.address.media_only, account_id=account_id, method=method)
+    caller.state.calls.append(call)
+    return caller.world.faults.take(method, account_id, vars(request))
 
 
-def rpc_result(msg_id: int, result: Any) -> Sequence[bytes]:
+def rpc_result(msg_id: int, result: Any) -> Sequence[bytes | memoryview]:
     """The body of an rpc_result: gzipped if that pays, and never for parts of files, which stay in pieces."""
     head = RPC_RESULT.pack(RPC_RESULT_ID, msg_id)
     if isinstance(result, FilePart):

@@ -63,7 +63,14 @@ def unseal(auth_key: bytes, packet: bytes) -> Envelope:
 
 
 def seal(
-    auth_key: bytes, key_id: int, *, salt: int, session_id: int, msg_id: int, seqno: int, body: Sequence[bytes]
+    auth_key: bytes,
+    key_id: int,
+    *,
+    salt: int,
+    session_id: int,
+    msg_id: int,
+    seqno: int,
+    body: Sequence[bytes | memoryview],
 ) -> tuple[bytes, bytes]:
     """Encrypt a message for a client: head and encrypted data. The body's pieces are copied once, together."""
     length = sum(map(len, body))

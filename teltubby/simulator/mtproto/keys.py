@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from hashlib import sha1
 
+from teltubby.simulator.mtproto.parallel import ParallelUse
 from teltubby.simulator.mtproto.session import Session
 
 SALT_STEP = 1800
@@ -59,7 +60,10 @@ class Salts:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class AuthKey:
-    """One authorization key of one data centre. `account_id` is None until somebody signs in on it."""
+    """One authorization key of one data centre. `account_id` is None until somebody signs in on it.
+
+    `copy_of` is the key whose login was exported to this one. One that `is_duplicated` never signs in again.
+    """
 
     key: bytes
     salts: Salts
@@ -67,6 +71,9 @@ class AuthKey:
     awaits_password_of: int | None = None
     api_id: int | None = None
     layer: int | None = None
+    copy_of: AuthKey | None = None
+    is_duplicated: bool = False
+    parallel: ParallelUse = field(default_factory=ParallelUse)
     sessions: dict[int, Session] = field(default_factory=dict)
     key_id: int = field(init=False)
 

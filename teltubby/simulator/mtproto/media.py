@@ -68,7 +68,7 @@ def document_view(world: World, viewer: User, file: File) -> Any:
         file_reference=world.file_reference(file),
         date=file.date,
         mime_type=file.mime_type or "application/octet-stream",
-        size=file.size,
+        size=file.stated_size,
         dc_id=file.dc,
         attributes=list(_attributes(file)),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from teltubby.simulator.mtproto.keys import AuthKey
 from teltubby.simulator.mtproto.session import Session
-from teltubby.simulator.mtproto.state import State
+from teltubby.simulator.mtproto.state import Address, State
 from teltubby.simulator.people import User
 from teltubby.simulator.world import World
 
@@ -24,12 +24,17 @@ class RpcError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: the data centre, key and session on which a request came."""
+    """Who asks: the address, key and session on which a request came."""
 
     state: State
-    dc: int
+    address: Address
     key: AuthKey
     session: Session
+
+    @property
+    def dc(self) -> int:
+        """The data centre that is asked."""
+        return self.address.dc
 
     @property
     def world(self) -> World:

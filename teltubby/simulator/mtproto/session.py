@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 TOO_OLD_SECONDS = 300
@@ -51,18 +51,21 @@ class Received(IntEnum):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Outgoing:
-    """A message to the client; number and seqno are given to it when it is first sent, and kept when it is repeated."""
+    """A message to the client; number and seqno are given to it when it is first sent, and kept when it is repeated.
 
-    body: Sequence[bytes]
+    `due` is the event loop's time at which it could leave, had the server nothing else to do; 0 is whenever it is seen.
+    """
+
+    body: Sequence[bytes | memoryview]
     content_related: bool
     answers: int | None = None
+    due: float = 0.0
     msg_id: int = 0
     seqno: int = 0
+    size: int = field(init=False)
 
-    @property
-    def size(self) -> int:
-        """Length of the body in bytes."""
-        return sum(map(len, self.body))
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.body))
 
     @property
     def is_repeatable(self) -> bool:
@@ -147,10 +150,10 @@ class Session:
         """Queue a message; `answers` is the client's message that it responds to."""
         self._queue(Outgoing(body=body, content_related=content_related, answers=answers))
 
-    def post_answer(self, question: int, body: Sequence[bytes]) -> None:
+    def post_answer(self, question: int, body: Sequence[bytes | memoryview], *, due: float = 0.0) -> None:
         """Queue the answer to an RPC query, unless the client dropped it meanwhile."""
         if question in self.answers:
-            outgoing = Outgoing(body=body, content_related=True, answers=question)
+            outgoing = Outgoing(body=body, content_related=True, answers=question, due=due)
             self.answers[question] = outgoing if outgoing.is_repeatable else FORGOTTEN
             self._queue(outgoing)
 

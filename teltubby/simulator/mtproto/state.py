@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from teltubby.simulator.mtproto.exports import Exports
 from teltubby.simulator.mtproto.keys import AuthKey, Salts
 from teltubby.simulator.mtproto.rsa_key import RsaKey
-from teltubby.simulator.people import User
+from teltubby.simulator.mtproto.served import Served
 from teltubby.simulator.world import World
 
 REMEMBERED_CALLS = 10_000
 REMEMBERED_VIOLATIONS = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request as it was answered or refused: `method` as in the schema ("upload.getFile")."""
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a data centre listens: its main port, or the one for files (`media_only`)."""
 
     dc: int
+    media_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as it was answered or refused: where it came, and `method` as in the schema ("upload.getFile")."""
+
+    dc: int
+    media_only: bool
     account_id: int | None
     method: str
 
@@ -62,11 +71,15 @@ class State:
     world: World
     rsa_key: RsaKey
     api_ids: Collection[int] | None = None
+    strict_duplicates: bool = True
+    tmp_sessions: int | None = None
     host: str = "127.0.0.1"
     ports: dict[int, int] = field(default_factory=dict)
+    media_ports: dict[int, int] = field(default_factory=dict)
     keys: dict[tuple[int, int], AuthKey] = field(default_factory=dict)
     codes: LoginCodes = field(default_factory=LoginCodes)
-    exported: dict[bytes, int] = field(default_factory=dict)
+    exports: Exports = field(default_factory=Exports)
+    served: Served = field(default_factory=Served)
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS))
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     violations: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED_VIOLATIONS))
@@ -77,11 +90,33 @@ class State:
         self.keys[dc, auth_key.key_id] = auth_key
         return auth_key
 
-    def export(self, account: User) -> bytes:
-        """A token that signs the account in at another data centre, once."""
-        token = secrets.token_bytes(32)
-        self.exported[token] = account.id
-        return token
+    def end_login(self, key: AuthKey) -> None:
+        """Nobody is signed in on this key any more, nor on those that its login was exported to."""
+        key.account_id = None
+        for other in self.keys.values():
+            if other.copy_of is key:
+                other.account_id = None
+
+    def admits(self, key: AuthKey, address: Address, connection: object, *, opened: float, now: float) -> bool:
+        """Whether a query may come this way; if not, too many connections use the key, and its session has ended.
+
+        See parallel.py for what is too many.
+        """
+        account = self.world.users.get(key.account_id or 0)
+        if not self.strict_duplicates or address.media_only or account is None or account.home_dc != address.dc:
+            return True
+        parallel = key.parallel.query(connection, opened=opened, now=now)
+        if parallel <= (self.tmp_sessions or 1):
+            return True
+        self.violations.append(f"{parallel} connections used the key of account {account.id} in parallel")
+        self.end_login(key)
+        key.is_duplicated = True
+        return False
+
+    def leave(self, connection: object) -> None:
+        """A connection is closed."""
+        for key in self.keys.values():
+            key.parallel.closed(connection)
 
 
 def digits(phone: str) -> str:

@@ -46,10 +46,10 @@ class Stream:
         """Give bytes back to be read again."""
         self._ahead = data + self._ahead
 
-    def write(self, pieces: Sequence[bytes]) -> None:
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Queue bytes for sending; pieces are not joined, so a large one is not copied."""
         for piece in pieces:
-            self._writer.write(self._encryptor.apply(piece) if self._encryptor else piece)
+            self._writer.write(self._encryptor.apply(bytes(piece)) if self._encryptor else piece)
 
     def obfuscate(self, head: bytes) -> bytes:
         """Switch to obfuscated2 by its 64-byte header; returns the transport's tag from inside it."""

@@ -60,8 +60,8 @@ def bots_copy(message: Message, bot: User) -> Message:
 
 
 @pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    """A running server; at the end it must not have failed inside."""
+async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """A running server, with the options that a test gives it indirectly; at the end it must not have failed inside."""
     world = World(seed=7)
     bot = world.add_bot("Archive", "archive_bot")
     person = world.add_user("Ада", username="ada", phone="+79991234567")
@@ -71,7 +71,7 @@ async def scene() -> AsyncIterator[Scene]:
     world.send(person, bot, "/start")
     photo_post = world.send(person, bot, "a photo", media=photo)
     document_post = world.send(person, bot, "a video", media=document)
-    server = MTProtoServer(world, make_rsa_key(), dcs=(2, 4))
+    server = MTProtoServer(world, make_rsa_key(), **{"dcs": (2, 4), **getattr(request, "param", {})})
     await server.start()
     yield Scene(
         world=world,
@@ -103,8 +103,11 @@ async def reconnect(scene: Scene) -> AsyncIterator[Reconnect]:
     """Opens further connections with a client's key, on the same session or a fresh one."""
     opened: list[RawClient] = []
 
-    async def connect(client: RawClient, *, dc: int = 2, same_session: bool = True) -> RawClient:
-        opened.append(await client.on_new_connection(scene.server.ports[dc], same_session=same_session))
+    async def connect(
+        client: RawClient, *, dc: int = 2, same_session: bool = True, media_only: bool = False
+    ) -> RawClient:
+        ports = scene.server.media_ports if media_only else scene.server.ports
+        opened.append(await client.on_new_connection(ports[dc], same_session=same_session))
         return opened[-1]
 
     yield connect

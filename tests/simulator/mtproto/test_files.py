@@ -161,7 +161,7 @@ async def test_a_narrow_line_is_narrow(raw_bot: RawClient, scene: Scene) -> None
 
 
 async def test_slow_answers_are_acknowledged_at_once(raw_bot: RawClient, scene: Scene) -> None:
-    scene.world.faults.latency = 0.05
+    scene.world.faults.add("updates.getState", delay=0.05)
     sent = raw_bot.send(GET_STATE)
     acknowledgement = (await raw_bot.receive()).value
     assert isinstance(acknowledgement, types.MsgsAck) and acknowledgement.msg_ids == [sent]

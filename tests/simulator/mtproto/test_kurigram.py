@@ -50,6 +50,19 @@ async def client(new_client: NewClient, scene: Scene) -> pyrogram.Client:
     return client
 
 
+@pytest.mark.parametrize("scene", [{"media_only": True}], indirect=True)
+@pytest.mark.parametrize("dc", [2, 4])
+async def test_files_come_over_the_address_that_is_for_them(client: pyrogram.Client, scene: Scene, dc: int) -> None:
+    scene.photo.dc = dc
+    message = await client.get_messages(scene.person.id, scene.photo_post.id)
+    assert message is not None
+    data = await client.download_media(message, in_memory=True)
+    assert sha256(data.getvalue()).hexdigest() == scene.photo.sha256()
+    parts = [call for call in scene.server.calls if call.method == "upload.getFile"]
+    assert {(call.dc, call.media_only) for call in parts} >= {(dc, True)}
+    assert not scene.server.violations
+
+
 @pytest.mark.parametrize("protocol", [transport.TCPAbridged, transport.TCPIntermediate, transport.TCPFull])
 async def test_a_bot_signs_in_fetches_and_downloads(new_client: NewClient, scene: Scene, protocol: Any) -> None:
     client = new_client(bot_token=scene.bot.token, protocol_factory=protocol)

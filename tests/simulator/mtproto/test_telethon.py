@@ -181,6 +181,7 @@ async def test_lost_keys_are_told(client: TelegramClient, scene: Scene) -> None:
         await client.get_me()
 
 
+@pytest.mark.parametrize("scene", [{}, {"media_only": True}], indirect=True)
 async def test_a_file_of_another_data_centre(new_client: NewClient, scene: Scene) -> None:
     scene.document.dc = 4
     client = await bot_client(new_client, scene, receive_updates=False)
@@ -188,6 +189,25 @@ async def test_a_file_of_another_data_centre(new_client: NewClient, scene: Scene
     data = await downloaded(client, message.media, request_size=512 * 1024)
     assert sha256(data).hexdigest() == scene.document.sha256()
     assert {call.dc for call in scene.server.calls if call.method == "upload.getFile"} == {4}
+
+
+async def test_a_bot_that_is_at_home_elsewhere(new_client: NewClient, scene: Scene) -> None:
+    scene.bot.home_dc = 4
+    client = await bot_client(new_client, scene, receive_updates=False)
+    assert client.session.dc_id == 4
+    message = await client.get_messages(scene.person.id, ids=scene.photo_post.id)
+    assert sha256(await client.download_media(message, file=bytes)).hexdigest() == scene.photo.sha256()
+    assert [call.method for call in scene.server.calls].count("auth.exportAuthorization") == 1
+
+
+async def test_a_duplicated_session_is_told(new_client: NewClient, scene: Scene) -> None:
+    first = await bot_client(new_client, scene, session=StringSession(), receive_updates=False)
+    copied = await new_client(StringSession(first.session.save()), receive_updates=False)
+    await copied.get_me()
+    with pytest.raises(errors.AuthKeyDuplicatedError):
+        await first.get_me()
+    with pytest.raises(errors.AuthKeyUnregisteredError):
+        await copied(functions.updates.GetStateRequest())
 
 
 async def test_every_kind_of_media_is_read(client: TelegramClient, scene: Scene) -> None:
