@@ -2,13 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from teltubby.messages.jobs import Job
 from teltubby.supervision import Request
+
+PART_BYTES = 1 << 20
+"""Bytes in every part but a file's last: the largest aligned part that upload.getFile serves (telegram.md, Limits)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLocation:
+    """What Telegram must be told to serve a document to this account; `size` in bytes as the document announces it."""
+
+    document_id: int
+    access_hash: int
+    file_reference: bytes
+    data_centre: int
+    size: int
+
+
+Refresh = Callable[[], Awaitable[FileLocation]]
+"""Asks for the message again: the same document under a fresh file reference. Raises what Locate does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeHash:
+    """Telegram's SHA-256 (32 bytes) of `length` bytes of a file from `offset` (upload.getFileHashes)."""
+
+    offset: int
+    length: int
+    sha256: bytes
+
+
+class VerifyHashes(StrEnum):
+    """Whether parts are checked against the server's hashes: where it has them, never, or always."""
+
+    AUTO = "auto"
+    OFF = "off"
+    REQUIRE = "require"
+
+
+class PartConnection(Protocol):
+    """One connection to one data centre, for parts of files; many requests may be in flight on it.
+
+    Raises FloodWait, ReferenceExpired, FileMoved, PartUnavailable (this part, now), ConnectionLost (with it every other
+    request of this connection), SessionNotReady, FileGone, BadRequest. A connection that was lost stays lost.
+    """
+
+    async def fetch(self, location: FileLocation, offset: int, length: int) -> bytes | memoryview:
+        """One part: `length` a power of two from 4 KiB to 1 MiB, `offset` a multiple of it; shorter only at the end."""
+        ...
+
+    async def hashes(self, location: FileLocation, offset: int) -> Sequence[RangeHash]:
+        """Hashes of the ranges from `offset` on, as many as the server gives at once; none where it has none."""
+        ...
+
+    async def wait_lost(self) -> None:
+        """Return when the connection is lost or closed."""
+
+    async def aclose(self) -> None:
+        """Disconnect; requests in flight raise ConnectionLost. Safe to call twice."""
 
 
 class ByteSource(Protocol):
@@ -22,33 +80,67 @@ class ByteSource(Protocol):
         ...
 
 
-class GrowingFile(ByteSource, Protocol):
-    """A file that one side fills from the front while another reads it."""
+class PartFile(ByteSource, Protocol):
+    """A file that one side fills part by part, in any order, while another reads its prefix."""
 
     @property
     def prefix(self) -> int:
-        """How many bytes from the front are there."""
+        """How many bytes from the front are there without a gap."""
         ...
 
-    async def append(self, data: bytes) -> None:
-        """Add the next bytes. Raises SpoolFull."""
+    @property
+    def present(self) -> Collection[int]:
+        """Indexes of the parts (of PART_BYTES) that are there, from an earlier run too."""
+        ...
+
+    async def write(self, index: int, data: bytes | memoryview) -> None:
+        """Part `index`, whole. Returns once a killed process would find it again. Raises SpoolFull, SpoolClosed."""
 
     def fail(self, error: Exception) -> None:
-        """Tell waiting readers that no more bytes will come, and why."""
+        """Tell waiting readers that no more bytes will come, and why; writers, that none are wanted."""
 
-
-class RemoteFile(Protocol):
-    """A document at Telegram that we may read. Raises FloodWait, TelegramUnavailable, SessionNotReady, FileGone."""
-
-    @property
-    def document_id(self) -> int: ...
-
-    @property
-    def size(self) -> int: ...
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """One part: `offset` and `length` multiples of 4 KiB, within one 1 MiB block; shorter only at the end."""
+    async def wait_failed(self) -> Exception:
+        """Return why, once `fail` was called."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReceipt:
+    """The store's receipt for one part of an upload; `number` starts at 1, `size` in bytes."""
+
+    number: int
+    etag: str
+    size: int
+    sha256: str
+    """Hex digest of the part's bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunUpload:
+    """A multipart upload that was begun and not completed, and the receipts of its first parts, without a gap."""
+
+    key: str
+    upload_id: str
+    part_size: int
+    receipts: Sequence[PartReceipt] = ()
+
+
+class UploadLog(Protocol):
+    """Remembers an upload across restarts. Each method returns once a killed process would find it again."""
+
+    @property
+    def begun(self) -> BegunUpload | None:
+        """The upload to go on with, or None."""
+        ...
+
+    async def begin(self, upload: BegunUpload) -> None:
+        """Remember an upload that was just begun, in place of any other."""
+
+    async def add(self, receipt: PartReceipt) -> None:
+        """Remember that the next part is stored."""
+
+    async def forget(self) -> None:
+        """There is no upload to go on with: it was given up, or the store forgot it. After success it is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +155,17 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFile(Request[Stored]):
-    """Store all of `source` under `key`; `stored` is told the bytes that are up. Answered when the store confirmed."""
+    """Store all of `source` under `key`; `stored` is told the bytes that are up. Answered when the store confirmed.
+
+    With a `log`, an upload that an earlier run began goes on where it stood, and one that is cut off stays in the store
+    for the next.
+    """
 
     key: str
     source: ByteSource
     content_type: str
     stored: Callable[[int], None]
+    log: UploadLog | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +187,18 @@ class DropObject(Request[None]):
     key: str
 
 
-UploadMessage = StoreFile | StoreArtifact | DropObject
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortUpload(Request[None]):
+    """Drop an upload that nobody will go on with, as its job ends without it; one that is gone already is fine.
+
+    A StoreFile under the same key that still runs is ended first.
+    """
+
+    key: str
+    upload_id: str
+
+
+UploadMessage = StoreFile | StoreArtifact | DropObject | AbortUpload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +211,26 @@ class FetchSmall(Request[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLarge(Request[None]):
-    """Fill `spool` with a document over MTProto, front to back; `spool.prefix` tells how far it is."""
+    """Fill `into` with a document over MTProto, many parts at once; `refresh` renews a file reference that expired."""
 
-    document: RemoteFile
-    spool: GrowingFile
+    location: FileLocation
+    refresh: Refresh
+    into: PartFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Locate(Request[RemoteFile]):
+class Locate(Request[FileLocation]):
     """Find the job's document by the session's route, in this account's own mailbox."""
 
     job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial(Request[PartConnection]):
+    """Open one more connection for parts to a data centre, under the session's account.
+
+    When it is open and `is_wanted` says that whoever asked has left, it is closed again.
+    """
+
+    data_centre: int
+    is_wanted: Callable[[], bool] = lambda: True
