@@ -1,5 +1,6 @@
 # make demo    set up what is missing and show the main job against a simulated Telegram; ARGS="--json --out DIR …"
-# make test    set up what is missing and run all tests; ARGS="-k name …"
+# make test    set up what is missing and run all tests; ARGS="-k name …", WORKERS=0 for one process, as --pdb needs
+# make bench   measure beside other clients, about 12 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
 # make lint    ruff and mypy
 # make fmt     format the code
 # make lock    resolve the dependencies anew into requirements/*.lock
@@ -9,9 +10,11 @@ SHELL := bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 ARGS ?=
+## Processes that run tests: many of those wait, so that there may be one more than the two cores of a small machine.
+WORKERS ?= 3
 export PYTHON MAKECMDGOALS
 
-.PHONY: help demo test lint fmt lock setup setup-runtime
+.PHONY: help demo test bench lint fmt lock setup setup-runtime
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -22,7 +25,12 @@ demo: setup-runtime
 test: setup
 	@scripts/install-rabbitmq.sh
 	@scripts/install-swift.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+bench: setup
+	@scripts/install-rabbitmq.sh
+	@scripts/install-bench.sh
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -16,3 +16,4 @@ compile runtime pyproject.toml --extra mtproto --constraints requirements/dev.lo
 compile build --group build --constraints requirements/dev.lock "$@"
 compile installer --group installer "$@"
 compile swift requirements/swift.in --python-version 3.11 "$@"
+compile bench requirements/bench.in --python-version 3.11 "$@"

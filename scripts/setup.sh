@@ -80,6 +80,14 @@ install_all() {
   install_with pip install --quiet || fail "could not install $lock"
 }
 
+# uv leaves byte code out, and Python may be told not to write it: then every start would compile 3 s, and a worker would
+# need 80 MiB more. What cannot be compiled (templates) is nothing that is imported.
+compile_all() {
+  say "compiling to byte code"
+  "$python" -m compileall -qq -j 0 "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" teltubby ||
+    say "not all of it: see above"
+}
+
 fits "$python" || make_venv
 fingerprint=$(cat requirements/{dev,runtime,build,installer}.lock pyproject.toml "$0" | sha256sum | cut -d' ' -f1)
 case "$(cat "$stamp" 2>/dev/null || true)" in
@@ -87,5 +95,6 @@ case "$(cat "$stamp" 2>/dev/null || true)" in
 esac
 rm -f "$stamp"
 install_all
+compile_all
 printf '%s %s\n' "$wanted" "$fingerprint" >"$stamp"
 say "done in $SECONDS s"

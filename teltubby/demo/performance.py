@@ -52,7 +52,7 @@ def perform(screen: Screen, *, out: Path | None, keep_running: bool, publish: Pu
     """
     started = time.monotonic()
     _check_packages()
-    with prepared(out) as place, SimulatedTelegram() as telegram:
+    with prepared(out) as place, SimulatedTelegram(media_only=True) as telegram:
         bot = telegram.add_bot()
         curator = telegram.add_curator(bot, "Ada", username=CURATOR)
         with Product(place, _settings(place, telegram, bot, curator)) as product:
@@ -80,7 +80,7 @@ def perform(screen: Screen, *, out: Path | None, keep_running: bool, publish: Pu
             show_report(screen.console, report)
             publish(report)
             if keep_running:
-                return _stay(screen, place, product) and report.ok
+                return stay(screen, place, product) and report.ok
             if place.kept:
                 screen.console.print(Text(f"Everything is kept in {place.root}"), soft_wrap=True)
             return report.ok
@@ -144,18 +144,18 @@ def _inspect(place: Place, played: Sequence[Played], running: Product | None) ->
     )
 
 
-def _stay(screen: Screen, place: Place, product: Product) -> bool:
+def stay(screen: Screen, place: Place, product: Product) -> bool:
     """Leave the product running until Ctrl-C; whether it then stopped as it should."""
-    for line in (
-        "",
-        "The product stays up until you press Ctrl-C. Meanwhile:",
-        f"  the archive    {place.archive}",
-        f"  its log        {place.log}",
-        f"  its health     {product.url}/healthz  (also /status and /metrics)",
-        f"  its actors     teltubby tree --port {product.port}",
-    ):
-        screen.console.print(Text(line), soft_wrap=True)
     try:
+        for line in (  # whoever reads the first of them may press Ctrl-C before the last
+            "",
+            "The product stays up until you press Ctrl-C. Meanwhile:",
+            f"  the archive    {place.archive}",
+            f"  its log        {place.log}",
+            f"  its health     {product.url}/healthz  (also /status and /metrics)",
+            f"  its actors     teltubby tree --port {product.port}",
+        ):
+            screen.console.print(Text(line), soft_wrap=True)
         while True:
             product.pause(60.0)
     except KeyboardInterrupt:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ READY_WITHIN = 90.0
 STOP_WITHIN = 40.0
 POLL = 0.1
 LAST_LINES = 15
+_PORT = re.compile(r"health, status and metrics on port (\d+)")
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -43,14 +43,6 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {ENV_FILE_VARIABLE: os.devnull}
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Product:
     """A running `teltubby run`; leaving the context ends it, orderly if there is time and by force if not.
 
@@ -58,9 +50,10 @@ class Product:
     """
 
     def __init__(self, place: Place, settings: Mapping[str, str]) -> None:
-        self.port = free_port()
+        self.port = 0
+        """Where it answers over HTTP, from when it is ready: it takes a free one, and its log says which."""
         self._place = place
-        self._environment = clean_environment(os.environ) | dict(settings) | {"HEALTH_PORT": str(self.port)}
+        self._environment = clean_environment(os.environ) | dict(settings) | {"HEALTH_PORT": "0"}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -94,7 +87,7 @@ class Product:
     def wait_until_ready(self) -> None:
         """Return when every actor is ready. Raises DemoFailed when it ends before that, or takes too long."""
         deadline = time.monotonic() + READY_WITHIN
-        while not _healthy(f"{self.url}/healthz"):
+        while not self._ready():
             self.pause(POLL)
             if time.monotonic() > deadline:
                 raise DemoFailed(f"The product was not ready within {READY_WITHIN:g} s.", details=self.last_lines())
@@ -137,8 +130,17 @@ class Product:
 
     def last_lines(self) -> str:
         """The end of its log."""
-        lines = self._place.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-LAST_LINES:])
+        return "\n".join(self._log().splitlines()[-LAST_LINES:])
+
+    def _ready(self) -> bool:
+        found = _PORT.findall(self._log())
+        if not found:
+            return False
+        self.port = int(found[-1])
+        return _healthy(f"{self.url}/healthz")
+
+    def _log(self) -> str:
+        return self._place.log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def _child(self) -> subprocess.Popen[bytes]:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 START_WITHIN = 60.0
 MAIN = Path(__file__).with_name("nursery_main.py")
@@ -70,12 +70,16 @@ class Forked:
             os.kill(self.pid, sig)
 
 
+Answer = Forked | Literal["ready", "ended"]
+"""What the nursery says when it was asked for something, or at its start or end."""
+
+
 class Nursery:
     """One per backend and session."""
 
     def __init__(self, backend: str) -> None:
         self._children: dict[int, Forked] = {}
-        self._started: queue.Queue[Forked | None] = queue.Queue()
+        self._answers: queue.Queue[Answer] = queue.Queue()
         self._process = subprocess.Popen(
             [sys.executable, MAIN, backend],
             cwd=ROOT,
@@ -87,8 +91,9 @@ class Nursery:
         )
         self._reader = threading.Thread(target=self._read, name="nursery", daemon=True)
         self._reader.start()
-        if self._started.get(timeout=START_WITHIN) is not None:
-            raise RuntimeError("the nursery spoke out of turn")
+        if self._next_answer() != "ready":
+            self.close()
+            raise RuntimeError("the nursery did not start; it says why on stderr")
 
     def fork(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path) -> Process:
         """A new process of `teltubby …`."""
@@ -102,8 +107,8 @@ class Nursery:
         log.touch()
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        child = self._started.get(timeout=START_WITHIN)
-        assert child is not None
+        child = self._next_answer()
+        assert isinstance(child, Forked), "the nursery ended; it says why on stderr"
         return child
 
     def close(self) -> None:
@@ -118,14 +123,18 @@ class Nursery:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
+    def _next_answer(self) -> Answer:
+        return self._answers.get(timeout=START_WITHIN)
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             said = json.loads(line)
             if "ready" in said:
-                self._started.put(None)
+                self._answers.put("ready")
             elif "started" in said:
                 child = self._children[said["started"]] = Forked(said["started"])
-                self._started.put(child)
+                self._answers.put(child)
             else:
                 self._children.pop(said["ended"]).end(said["code"])
+        self._answers.put("ended")

@@ -19,6 +19,7 @@ JOBS = "teltubby.large_files"
 PRIORITY = "teltubby.priority_jobs"
 DEAD = "teltubby.failed_jobs"
 EVENTS = "teltubby.events"
+QUESTIONS = "teltubby.questions"
 RETRIES = ("teltubby.retry_jobs", *(f"teltubby.retry_jobs.{2**power}s" for power in range(1, 17)))
 ALL = (JOBS, PRIORITY, DEAD, EVENTS, *RETRIES)
 
@@ -39,12 +40,20 @@ class Queues:
         return True
 
     def depths(self) -> dict[str, int]:
-        """Messages that are ready, by queue; empty queues are left out."""
+        """Messages that are ready, by queue; empty queues are left out, as are questions, which come and go."""
 
         async def look(channel: AbstractChannel) -> dict[str, int]:
             found = {name: await channel.declare_queue(name, passive=True) for name in ALL}
             counts = {name: queue.declaration_result.message_count or 0 for name, queue in found.items()}
             return {name: count for name, count in counts.items() if count}
+
+        return self._visit(look)
+
+    def depth(self, queue: str) -> int:
+        """Messages that are ready in one queue."""
+
+        async def look(channel: AbstractChannel) -> int:
+            return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
 
         return self._visit(look)
 

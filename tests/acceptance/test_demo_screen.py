@@ -19,7 +19,7 @@ from teltubby.config import Role, load
 from teltubby.demo import main
 from teltubby.demo.checking import CheckedArtifact, CheckedObject
 from teltubby.demo.errors import DemoFailed
-from teltubby.demo.performance import play
+from teltubby.demo.performance import play, stay
 from teltubby.demo.place import Place, prepared
 from teltubby.demo.product import Product, clean_environment
 from teltubby.demo.report import Report, show_report
@@ -174,6 +174,9 @@ class Silent(Product):
     def last_lines(self) -> str:
         return "the last line"
 
+    def stop_gracefully(self) -> str | None:
+        return None
+
 
 def test_a_wait_that_is_too_long_names_the_scene(telegram: SimulatedTelegram, ada: Curator, tmp_path: Path) -> None:
     photo, *_ = script(telegram, ada)
@@ -182,6 +185,30 @@ def test_a_wait_that_is_too_long_names_the_scene(telegram: SimulatedTelegram, ad
     with pytest.raises(DemoFailed, match=r"Scene 1 \(A photo\) was not over within 0 s") as caught:
         play(hurried, ada, silent, PlainScreen(Console(file=io.StringIO())))
     assert "Harbour at dawn" in caught.value.details and "the last line" in caught.value.details
+
+
+class Impatient(io.StringIO):
+    """Whoever reads there presses Ctrl-C, once, as soon as it says that one may."""
+
+    pressed = False
+
+    def write(self, text: str, /) -> int:
+        written = super().write(text)
+        if "until you press Ctrl-C" in text and not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+        return written
+
+
+def test_ctrl_c_counts_from_the_word_on_that_offers_it(tmp_path: Path) -> None:
+    console = Console(file=Impatient())
+    place = Place(root=tmp_path, kept=True)
+    try:
+        orderly = stay(PlainScreen(console), place, Silent(place, {}))
+    except KeyboardInterrupt:
+        pytest.fail("it was taken for an interruption")
+    assert orderly
+    assert isinstance(console.file, Impatient) and "Stopping in order." in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.servers.ports import HOST, free_port
+
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
-HOST = "127.0.0.1"
 USER = "guest"
 PASSWORD = "guest"
 
@@ -57,14 +58,6 @@ def find_server() -> Path:
     if found is None:
         raise RabbitUnavailable("rabbitmq-server is not installed: run scripts/install-rabbitmq.sh")
     return Path(found)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody used a moment ago; RabbitMQ cannot be told to choose one itself."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RabbitNode:
@@ -166,9 +159,12 @@ class RabbitNode:
 
     def evaluate(self, expression: str) -> str:
         """Evaluate Erlang in the node: erl_call takes milliseconds where rabbitmqctl takes two seconds."""
+        # A name of its own: the one that -r chooses changes once a second only, and the node refuses a call as long as
+        # it has not noticed that the one before, of the same name, has ended.
+        name = f"tests-{secrets.token_hex(8)}"
         done = subprocess.run(
             [
-                "erl_call", "-address", f"localhost:{self._distribution_port}", "-c", self._cookie, "-r", "-e",
+                "erl_call", "-address", f"localhost:{self._distribution_port}", "-c", self._cookie, "-h", name, "-e",
                 "-timeout", "30",
             ],
             input=f"{expression}.\n".encode(), capture_output=True, timeout=40, check=False,

@@ -18,7 +18,7 @@ def rabbit_node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
     """A private RabbitMQ node, started once (5 s) however often this is imported; fails where RabbitMQ is missing."""
     if _NODE not in pytestconfig.stash:
         node = RabbitNode(tmp_path_factory.mktemp("rabbitmq"))
-        pytestconfig.add_cleanup(node.stop)
+        pytestconfig.add_cleanup(node.kill)
         node.start()
         pytestconfig.stash[_NODE] = node
     return pytestconfig.stash[_NODE]
