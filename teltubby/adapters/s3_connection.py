@@ -11,10 +11,12 @@ import aioboto3
 import aiohttp
 import anyio.to_thread
 from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, ClientError
 
 from teltubby.adapters.s3_errors import translate
+from teltubby.adapters.s3_models import S3Models
 from teltubby.adapters.s3_signing import Signer
 from teltubby.errors import StoreRefused, StoreUnavailable
 
@@ -88,12 +90,14 @@ class S3Connection:
             raise translate(exc, doing) from exc
 
     def _make_client(self) -> S3Client:
-        """aiobotocore makes clients in a coroutine that never waits, but reads 1 MB of service models from the disk.
+        """aiobotocore makes clients in a coroutine that never waits, but parses 2 MB of models from the disk.
 
         So a thread takes that one step. The client's connections belong to the loop that first needs them.
         """
         try:
-            context = aioboto3.Session().client(
+            session = AioSession()
+            session.get_component("data_loader").file_loader = S3Models()
+            context = aioboto3.Session(botocore_session=session).client(
                 "s3", region_name=self._region, endpoint_url=self._endpoint, verify=self._verify, config=self._config
             )
             context.__aenter__().send(None)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from teltubby.adapters.base import ObjectInfo, PartReceipt
+from teltubby.adapters.base import ObjectInfo
+from teltubby.messages.transfer import PartReceipt
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MULTIPART_ETAG = re.compile(r"[0-9a-f]{32}-[0-9]+")

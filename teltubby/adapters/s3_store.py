@@ -6,20 +6,21 @@ it (then a HEAD before writing is all the protection there is).
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
-from teltubby.adapters.base import ObjectInfo, PartReceipt, UnfinishedUpload
+from teltubby.adapters.base import ObjectInfo, UnfinishedUpload
 from teltubby.adapters.object_keys import check_key
+from teltubby.adapters.s3_body import in_place
 from teltubby.adapters.s3_connection import S3Connection
 from teltubby.adapters.s3_errors import code_of, status_of
 from teltubby.adapters.s3_identity import StoredObject, made_of
 from teltubby.adapters.s3_signing import checksum
 from teltubby.errors import ContentMismatch, ObjectExists, StoreUnavailable, UploadVanished
 from teltubby.flavour import asyncio_hosted
+from teltubby.messages.transfer import PartReceipt
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import CompletedMultipartUploadTypeDef
@@ -138,7 +139,7 @@ class S3Store:
                 Key=key,
                 UploadId=upload_id,
                 PartNumber=number,
-                Body=io.BytesIO(body),
+                Body=in_place(body),
                 ContentLength=len(body),
                 ChecksumSHA256=checksum(sha256),
             )
@@ -261,7 +262,7 @@ class S3Store:
                 await s3.put_object(
                     Bucket=self._bucket,
                     Key=key,
-                    Body=io.BytesIO(body),  # shares the memory; aiohttp warns of large plain bytes
+                    Body=in_place(body),
                     ContentLength=len(body),
                     ContentType=content_type,
                     ChecksumSHA256=checksum(sha256),
