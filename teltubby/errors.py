@@ -40,12 +40,36 @@ class FloodWait(Transient):
         self.seconds = seconds
 
 
+class ReferenceExpired(Transient):
+    """The file reference is no longer good: the message has to be asked for again."""
+
+
+class FileMoved(Transient):
+    """The file is at `data_centre`, not where it was asked for."""
+
+    def __init__(self, data_centre: int) -> None:
+        super().__init__(f"the file is at data centre {data_centre}")
+        self.data_centre = data_centre
+
+
+class PartUnavailable(TelegramUnavailable):
+    """Telegram could not serve this part now; others may go well."""
+
+
+class ConnectionLost(TelegramUnavailable):
+    """The connection is gone, and with it what was in flight on it."""
+
+
 class PollConflict(Transient):
     """Another process polls with the same bot token, or a webhook is set."""
 
 
 class SessionNotReady(Transient):
     """The MTProto session is not signed in (yet, or any more); a state, not a failure of the job."""
+
+
+class SessionAway(SessionNotReady):
+    """The MTProto session is signed in but not connected now; it comes back by itself."""
 
 
 class SessionFileUnusable(Transient):
@@ -76,8 +100,12 @@ class SpoolFull(Transient):
     """The spool has no room for the file."""
 
 
+class SpoolBusy(Transient):
+    """Another attempt at the same job holds its spool."""
+
+
 class NotAnswered(Transient):
-    """Another actor of this process did not answer in time, or ended while it should have."""
+    """Another actor, of this process or across the broker, did not answer in time, or ended while it should have."""
 
 
 class SpoolClosed(Transient):
@@ -106,6 +134,10 @@ class FileTooBig(Permanent):
 
 class FileGone(Permanent):
     """Telegram no longer has the message or its file, or the store not the object."""
+
+
+class Unverifiable(Permanent):
+    """Parts of the file cannot be verified as the configuration requires."""
 
 
 class IdentityMismatch(Permanent):

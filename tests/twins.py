@@ -18,7 +18,7 @@ from teltubby.adapters.base import (
     Destination,
     ObjectInfo,
     Outgoing,
-    PartReceipt,
+    Question,
     UnfinishedUpload,
 )
 from teltubby.adapters.embedded_broker import EmbeddedBroker
@@ -33,7 +33,7 @@ from teltubby.errors import (
     UploadVanished,
 )
 from teltubby.messages.media import RawUpdate
-from teltubby.messages.transfer import RemoteFile
+from teltubby.messages.transfer import PartReceipt
 from teltubby.supervision.mailbox import Signal
 
 BOT = Account(id=4711, username="archive_bot", is_bot=True)
@@ -42,7 +42,7 @@ Watcher = Callable[[str], Awaitable[None]]
 """Told of every call before and after its effect, as `"send before"` and `"send after"`; may never return."""
 
 
-async def _nobody_watches(moment: str) -> None:
+async def nobody_watches(moment: str) -> None:
     del moment
 
 
@@ -58,7 +58,7 @@ class Call:
 class Script:
     """What a twin's next calls meet. Every call is noted, whether it went well or not."""
 
-    def __init__(self, watch: Watcher = _nobody_watches) -> None:
+    def __init__(self, watch: Watcher = nobody_watches) -> None:
         self.calls: list[Call] = []
         self.watch = watch
         self._errors: defaultdict[str, deque[Exception | None]] = defaultdict(deque)
@@ -66,8 +66,11 @@ class Script:
         self._held: dict[str, anyio.Event] = {}
         self._delays: dict[str, float] = {}
 
-    def fail(self, method: str, *errors: Exception, skip: int = 0) -> None:
-        """After `skip` calls that go well, the next ones fail, each with one of these, before they have any effect."""
+    def fail(self, method: str, *errors: Exception | None, skip: int = 0) -> None:
+        """After `skip` calls that go well, the next ones fail, each with one of these, before they have any effect.
+
+        None among them is a call that goes well.
+        """
         self._errors[method].extend([*[None] * skip, *errors])
 
     def break_down(self, method: str, error: Exception) -> None:
@@ -93,6 +96,10 @@ class Script:
     def count(self, method: str) -> int:
         """How often it was called."""
         return len(self.times(method))
+
+    def asked(self, method: str) -> list[object]:
+        """On what it was called."""
+        return [call.subject for call in self.calls if call.method == method]
 
     async def begin(self, method: str, subject: object = None) -> None:
         """A call begins: what was ordered for it happens."""
@@ -125,7 +132,7 @@ class _Upload:
 class MemoryStore:
     """`ObjectStore` in memory; `objects` is what anybody would see. Connections may come and go, the content stays."""
 
-    def __init__(self, *, part_size: int = 16, watch: Watcher = _nobody_watches) -> None:
+    def __init__(self, *, part_size: int = 16, watch: Watcher = nobody_watches) -> None:
         self.script = Script(watch)
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
@@ -303,7 +310,7 @@ class Telegram:
 class BotTwin:
     """`BotGateway` over a `Telegram`."""
 
-    def __init__(self, telegram: Telegram, *, watch: Watcher = _nobody_watches) -> None:
+    def __init__(self, telegram: Telegram, *, watch: Watcher = nobody_watches) -> None:
         self.telegram = telegram
         self.script = Script(watch)
         self.is_open = False
@@ -375,72 +382,6 @@ class BotTwin:
             raise BadRequest("message is too long")
 
 
-# -- MTProto -----------------------------------------------------------------------------------------------------
-
-
-class RemoteTwin:
-    """`RemoteFile` over bytes; `truth` is what `read` serves, `size` what is claimed."""
-
-    def __init__(
-        self, document_id: int, truth: bytes, *, size: int | None = None, watch: Watcher = _nobody_watches
-    ) -> None:
-        self.script = Script(watch)
-        self._document_id = document_id
-        self._truth = truth
-        self._size = len(truth) if size is None else size
-
-    @property
-    def document_id(self) -> int:
-        return self._document_id
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    async def read(self, offset: int, length: int) -> bytes:
-        assert offset % 4096 == 0 and length % 4096 == 0, "offset and length are multiples of 4 KiB"
-        assert offset >> 20 == (offset + length - 1) >> 20, "a part stays within one block of 1 MiB"
-        await self.script.begin("read", offset)
-        return self._truth[offset : offset + length]
-
-
-class SessionTwin:
-    """`MtprotoGateway`; `documents` by chat and message id."""
-
-    def __init__(self) -> None:
-        self.script = Script()
-        self.documents: dict[tuple[int, int], RemoteFile] = {}
-        self.is_open = False
-        self.opened = 0
-        self._lost = Signal()
-
-    def lose(self) -> None:
-        """The connection is cut."""
-        self.is_open = False
-        self._lost.notify()
-
-    async def open(self) -> Account:
-        await self.script.begin("open")
-        self.is_open = True
-        self.opened += 1
-        return BOT
-
-    async def aclose(self) -> None:
-        self.lose()
-
-    async def wait_lost(self) -> None:
-        while self.is_open:
-            await self._lost.wait()
-
-    async def locate(self, chat_id: int, message_id: int) -> RemoteFile:
-        if not self.is_open:
-            raise TelegramUnavailable("the session is not connected")
-        await self.script.begin("locate", (chat_id, message_id))
-        if (chat_id, message_id) not in self.documents:
-            raise FileGone(f"message {message_id} no longer exists")
-        return self.documents[chat_id, message_id]
-
-
 # -- broker ------------------------------------------------------------------------------------------------------
 
 
@@ -448,7 +389,7 @@ class BrokerTwin:
     """`Broker`: the embedded one, whose connection can be cut, and which can be away."""
 
     def __init__(self, broker: EmbeddedBroker, *, watch: Watcher | None = None) -> None:
-        self.script = Script(watch or _nobody_watches)
+        self.script = Script(watch or nobody_watches)
         self._broker = broker
 
     async def lose(self) -> None:
@@ -470,6 +411,14 @@ class BrokerTwin:
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
         await self.script.begin("consume", tuple(sources))
         return await self._broker.consume(sources, prefetch=prefetch)
+
+    async def ask(self, question: Outgoing, *, within: float) -> bytes:
+        await self.script.begin("ask", question)
+        return await self._broker.ask(question, within=within)
+
+    async def questions(self) -> ObjectReceiveStream[Question]:
+        await self.script.begin("questions")
+        return await self._broker.questions()
 
     async def depths(self) -> Mapping[Destination, int]:
         return await self._broker.depths()

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from teltubby.adapters.base import BotGateway
-from teltubby.messages.transfer import FetchLarge, FetchSmall
-from teltubby.supervision import Pool
-from teltubby.transfer.engine import fetch
+from teltubby.errors import NotAnswered
+from teltubby.messages.transfer import Dial, FetchLarge, FetchSmall, PartConnection
+from teltubby.supervision import ActorCrashed, ActorStopped, Context, MailboxFull, Pool, Ref
+from teltubby.transfer.engine import Engine
+from teltubby.transfer.lines import Dial as DialFunction
+
+DIAL_SECONDS = 120.0
+"""Longer than the session's own limits."""
 
 
 class BotDownloadActor(Pool[FetchSmall]):
@@ -26,10 +34,30 @@ class BotDownloadActor(Pool[FetchSmall]):
 
 
 class DownloadActor(Pool[FetchLarge]):
-    """Fills spools over MTProto; `width` files at a time."""
+    """Fills spools over MTProto; owns the engine with its connections, which the session dials."""
 
-    def __init__(self, *, width: int) -> None:
+    def __init__(self, session: Ref[Dial], *, width: int, engine: Callable[[DialFunction], Engine]) -> None:
         self.width = width
+        self._session = session
+        self._engine = engine(self._dial)
+
+    async def run(self, context: Context[FetchLarge]) -> None:
+        context.started()
+        await context.serve(self.handle, partial(self._serve_parts, context), width=self.width)
 
     async def handle(self, message: FetchLarge, /) -> None:
-        await fetch(message.document, message.spool)
+        await self._engine.fetch(message)
+
+    async def _serve_parts(self, context: Context[FetchLarge]) -> None:
+        with context.interruptible():
+            await self._engine.run()
+
+    async def _dial(self, data_centre: int) -> PartConnection:
+        waiting = [True]
+        request = Dial(data_centre=data_centre, is_wanted=lambda: bool(waiting))
+        try:
+            return await self._session.ask(request, within=DIAL_SECONDS)
+        except (ActorStopped, ActorCrashed, MailboxFull, TimeoutError) as error:
+            raise NotAnswered(f"the session did not open a connection: {error}") from error
+        finally:
+            waiting.clear()

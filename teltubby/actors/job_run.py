@@ -5,34 +5,41 @@ from __future__ import annotations
 import logging
 import math
 import mimetypes
-import shutil
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 import anyio
-from anyio import to_thread
 
+from teltubby.actors.speed import Speed, seconds_left
 from teltubby.archive.identity import document_id
-from teltubby.errors import BrokerUnavailable, IdentityMismatch, Permanent, SpoolFull
+from teltubby.errors import BrokerUnavailable, IdentityMismatch, Permanent
 from teltubby.messages.jobs import Job, JobCompleted, JobEvent, JobProgress, JobStarted
 from teltubby.messages.media import Route
 from teltubby.messages.session import DescribeSession
-from teltubby.messages.transfer import FetchLarge, Locate, RemoteFile, Stored, StoreFile, UploadMessage
-from teltubby.supervision import Ref
+from teltubby.messages.transfer import (
+    PART_BYTES,
+    AbortUpload,
+    FetchLarge,
+    FileLocation,
+    Locate,
+    Stored,
+    StoreFile,
+    UploadMessage,
+)
+from teltubby.supervision import Ref, SupervisionError
 from teltubby.transfer.spool import Spool
+from teltubby.transfer.spool_folder import SpoolFolder
 
 _LOG = logging.getLogger(__name__)
 
 Emit = Callable[[JobEvent], Awaitable[None]]
 
 LOCATE_SECONDS = 60.0
+ABORT_SECONDS = 30.0
 PROGRESS_SECONDS = 1.0
-SMOOTHING = 0.5
-"""Weight of the newest second in the moving average of the rate."""
 
 
 @dataclass(slots=True)
@@ -53,22 +60,26 @@ class JobRun:
     session: Ref[Locate | DescribeSession]
     download: Ref[FetchLarge]
     upload: Ref[UploadMessage]
-    spool_dir: Path
+    spools: SpoolFolder
     max_bytes: int
     route: Route = field(default=Route.MTPROTO_BOT)
 
     async def perform(self, job: Job, attempt: int, emit: Emit) -> JobCompleted:
         """Archive the job's file and return the final event, not yet published.
 
-        Raises Permanent when no attempt can succeed, and what went wrong otherwise; nothing stays in the spool.
+        Raises Permanent when no attempt can succeed, and what went wrong otherwise; what was fetched and uploaded by
+        then stays for the next attempt, until `bury`.
         """
         began = anyio.current_time()
         await emit(JobStarted(job_id=job.job_id, worker=self.worker, attempt=attempt, at=datetime.now(UTC)))
-        remote = await self.session.ask(Locate(job=job), within=LOCATE_SECONDS)
-        self._prove(job, remote)
-        await to_thread.run_sync(self._require_room, remote.size)
-        async with Spool(self.spool_dir / f"{job.job_id}-{uuid.uuid4().hex}.part", remote.size) as spool:
-            stored = await self._transfer(job, attempt, emit, remote, spool)
+        location = await self._locate(job)
+        async with self.spools.open(
+            job.job_id, document_id=location.document_id, size=location.size, key=job.target.key
+        ) as spool:
+            if spool.resumed_bytes:
+                _LOG.info("job %s goes on with %d bytes of an earlier attempt", job.job_id, spool.resumed_bytes)
+            stored = await self._transfer(job, attempt, emit, location, spool)
+            await spool.finish()
         return JobCompleted(
             job_id=job.job_id,
             worker=self.worker,
@@ -82,39 +93,50 @@ class JobRun:
             duplicate_of=stored.duplicate_of,
         )
 
-    def _prove(self, job: Job, remote: RemoteFile) -> None:
+    async def bury(self, job: Job) -> None:
+        """The job is dead: let go of what was fetched and uploaded for it, as far as that is possible now."""
+        try:
+            begun = await self.spools.discard(job.job_id)
+            if begun is not None:
+                request = AbortUpload(key=begun.key, upload_id=begun.upload_id)
+                await self.upload.ask(request, within=ABORT_SECONDS)
+        except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
+            _LOG.warning("job %s leaves something behind: %s", job.job_id, error)
+
+    async def _locate(self, job: Job) -> FileLocation:
+        location = await self.session.ask(Locate(job=job), within=LOCATE_SECONDS)
+        self._prove(job, location)
+        return location
+
+    def _prove(self, job: Job, location: FileLocation) -> None:
         """The document id is the same for every account (telegram.md): another id or size is another file."""
         expected = document_id(job.file_info.file_unique_id)
         if expected is None:
             raise IdentityMismatch("the job's file_unique_id names no document, so no file can be proved to be it")
-        if remote.document_id != expected:
-            raise IdentityMismatch(f"document {remote.document_id} was found where {expected} was handed in")
+        if location.document_id != expected:
+            raise IdentityMismatch(f"document {location.document_id} was found where {expected} was handed in")
         announced = job.file_info.file_size
-        if announced is not None and remote.size != announced:
-            raise IdentityMismatch(f"the document has {remote.size} bytes, {announced} were announced")
-        if remote.size > self.max_bytes:
-            raise Permanent(f"{remote.size} bytes are more than this archive accepts (MAX_FILE_GB)")
+        if announced is not None and location.size != announced:
+            raise IdentityMismatch(f"the document has {location.size} bytes, {announced} were announced")
+        if location.size > self.max_bytes:
+            raise Permanent(f"{location.size} bytes are more than this archive accepts (MAX_FILE_GB)")
 
-    def _require_room(self, size: int) -> None:
-        self.spool_dir.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.spool_dir).free
-        if free < size:
-            raise SpoolFull(f"the spool has {free} bytes free, the file needs {size}")
-
-    async def _transfer(self, job: Job, attempt: int, emit: Emit, remote: RemoteFile, spool: Spool) -> Stored:
+    async def _transfer(self, job: Job, attempt: int, emit: Emit, location: FileLocation, spool: Spool) -> Stored:
         uploaded = _Uploaded()
         request = StoreFile(
             key=job.target.key,
             source=spool,
             content_type=content_type(job.file_info.file_name, job.file_info.mime_type),
             stored=uploaded.tell,
+            log=spool.uploads,
         )
+        fetch_large = FetchLarge(location=location, refresh=partial(self._locate, job), into=spool)
         failures: list[Exception] = []
         answers: list[Stored] = []
 
         async def fetch() -> None:
             with _kept(failures, tasks.cancel_scope):
-                await self.download.ask(FetchLarge(document=remote, spool=spool), within=math.inf)
+                await self.download.ask(fetch_large, within=math.inf)
 
         async def store() -> None:
             with _kept(failures, tasks.cancel_scope):
@@ -131,15 +153,12 @@ class JobRun:
 
     async def _report(self, job: Job, attempt: int, emit: Emit, spool: Spool, uploaded: _Uploaded) -> None:
         """Tell how far it is, once a second; a report that does not get through is no harm."""
-        rate, before, uploading = 0.0, 0, False
+        down, up = Speed(spool.size, spool.resumed_bytes), Speed(spool.size, uploaded.count)
         while True:
             await anyio.sleep(PROGRESS_SECONDS)
-            if not uploading and spool.prefix == spool.size:
-                uploading, rate, before = True, 0.0, uploaded.count
-            done = uploaded.count if uploading else spool.prefix
-            newest = (done - before) / PROGRESS_SECONDS
-            rate = newest if rate == 0.0 else SMOOTHING * newest + (1 - SMOOTHING) * rate
-            before = done
+            fetched = min(spool.size, len(spool.present) * PART_BYTES)
+            down.learn(fetched, PROGRESS_SECONDS)
+            up.learn(uploaded.count, PROGRESS_SECONDS)
             try:
                 await emit(
                     JobProgress(
@@ -147,10 +166,11 @@ class JobRun:
                         worker=self.worker,
                         attempt=attempt,
                         at=datetime.now(UTC),
-                        downloaded_bytes=spool.prefix,
+                        downloaded_bytes=fetched,
                         uploaded_bytes=uploaded.count,
                         total_bytes=spool.size,
-                        bytes_per_second=rate,
+                        bytes_per_second=(down if fetched < spool.size else up).rate,
+                        seconds_left=seconds_left(down, up),
                     )
                 )
             except BrokerUnavailable as error:

@@ -134,8 +134,9 @@ def job_progress(job: Job, progress: JobProgress) -> str:
     bar = "█" * cells + "░" * (_BAR_CELLS - cells)
     pace = ""
     if progress.bytes_per_second >= 1:
-        left = max(total - done, 0) / progress.bytes_per_second
-        pace = f" · {size(int(progress.bytes_per_second))}/s · {left:.0f} s left"
+        pace = f" · {size(int(progress.bytes_per_second))}/s"
+    if progress.seconds_left is not None:
+        pace += f" · {progress.seconds_left:.0f} s left"
     return f"{words} ({int(share * 100)}% complete)\n<code>{bar}</code>{pace}\n{_job_line(job)}"
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import anyio
 
-from teltubby.adapters.base import Broker, Delivery
+from teltubby.adapters.base import Broker, Delivery, Question
 from teltubby.errors import BrokerUnavailable, TopologyConflict
 from teltubby.supervision import Actor, Backoff, Context
 
@@ -75,9 +75,9 @@ class QueueActor(Actor[M]):
             _LOG.warning("broker: %s", reason)
 
 
-def schema_of(delivery: Delivery) -> str | None:
+def schema_of(message: Delivery | Question) -> str | None:
     """The version of the message's format, as its header says."""
-    schema = delivery.headers.get("schema")
+    schema = message.headers.get("schema")
     return None if schema is None else str(schema)
 
 

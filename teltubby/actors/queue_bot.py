@@ -1,4 +1,4 @@
-"""The bot side's QueueActor: publishes the outbox with confirms, and brings the workers' reports in."""
+"""The bot side's QueueActor: publishes the outbox with confirms, brings reports in, and answers workers' questions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from anyio.abc import ObjectReceiveStream, TaskGroup
 
 from teltubby.actors.queue import QueueActor, schema_of
 from teltubby.actors.wakeup import Wakeup
-from teltubby.adapters.base import Broker, Delivery, Destination, Outgoing
+from teltubby.adapters.base import Broker, Delivery, Destination, Outgoing, Question
 from teltubby.errors import BrokerUnavailable, MalformedMessage, Permanent, TopologyConflict
 from teltubby.messages.jobs import Job, Priority
 from teltubby.messages.ledger import LedgerMessage, MarkPublished, PendingOutbox
+from teltubby.messages.questions import FirstCopyTold
 from teltubby.messages.queue import DescribeQueue, JobNews, OutboxFilled, PublisherMessage
-from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_event, encode_job
+from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_event, decode_question, encode_answer, encode_job
 from teltubby.supervision import Backoff, Context, Ref, SupervisionError
+from teltubby.transfer.upload import FirstCopy
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,10 +30,15 @@ EVENT_PREFETCH = 32
 ASK_SECONDS = 60.0
 NEWS_SECONDS = 300.0
 AGAIN_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+"""A ledger that takes longer answers nobody: who asked has gone on by then."""
 
 
 class PublishingQueueActor(QueueActor[PublisherMessage]):
-    """Jobs go out at least once, in the outbox's order; a report is acknowledged after `news` handled it."""
+    """Jobs go out at least once, in the outbox's order; a report is acknowledged after `news` handled it.
+
+    Workers' questions are answered by `first_copy`, as far as it can.
+    """
 
     def __init__(
         self,
@@ -39,12 +46,14 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
         *,
         ledger: Ref[LedgerMessage],
         news: Ref[JobNews],
+        first_copy: FirstCopy,
         backoff: Backoff,
         rng: random.Random,
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng)
         self._ledger = ledger
         self._news = news
+        self._first_copy = first_copy
         self._filled = Wakeup()
 
     async def handle(self, message: PublisherMessage, /) -> object:
@@ -59,8 +68,10 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
 
     async def connected(self, context: Context[Any]) -> None:
         events = await self._broker.consume([Destination.EVENTS], prefetch=EVENT_PREFETCH)
-        async with events, anyio.create_task_group() as tasks:
+        questions = await self._broker.questions()
+        async with events, questions, anyio.create_task_group() as tasks:
             tasks.start_soon(self._publish_outbox, context)
+            tasks.start_soon(self._answer_questions, questions)
             async with anyio.create_task_group() as reports:
                 await self._bring_events(context, events, reports)
             tasks.cancel_scope.cancel()
@@ -124,3 +135,21 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
             await delivery.requeue()
         else:
             await delivery.ack()
+
+    async def _answer_questions(self, questions: ObjectReceiveStream[Question]) -> None:
+        """One after the other: however many workers ask, reports never find the ledger's mailbox full of questions."""
+        async for question in questions:
+            await self._answer(question)
+        raise BrokerUnavailable("the connection to the broker was lost")
+
+    async def _answer(self, question: Question) -> None:
+        """Without an answer the worker goes on after some seconds, so that nothing here is worth a second try."""
+        try:
+            asked = decode_question(question.body, type=question.type, schema=schema_of(question))
+            with anyio.fail_after(ANSWER_SECONDS):
+                key = await self._first_copy(asked.sha256)
+                await question.answer(encode_answer(FirstCopyTold(sha256=asked.sha256, key=key)))
+        except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
+            _LOG.warning("a worker gets no answer: %s", str(error) or "the ledger did not answer in time")
+        except Exception:  # noqa: BLE001 - what crashed the actor that was asked is not this one's crash too
+            _LOG.exception("a worker gets no answer: its question crashed the ledger")

@@ -23,6 +23,7 @@ from teltubby.errors import (
     MalformedMessage,
     Permanent,
     SessionNotReady,
+    SpoolBusy,
     SpoolFull,
     StoreRefused,
     StoreUnavailable,
@@ -32,12 +33,11 @@ from teltubby.messages.queue import ConsumerMessage, DescribeQueue
 from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
 from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_job, encode_event, encode_job, event_type
 from teltubby.supervision import Backoff, Context, Ref, Signal, SupervisionError
-from teltubby.transfer.spool import sweep
 
 _LOG = logging.getLogger(__name__)
 
 
-NOT_THE_JOBS_FAULT = (StoreUnavailable, StoreRefused, SpoolFull)
+NOT_THE_JOBS_FAULT = (StoreUnavailable, StoreRefused, SpoolFull, SpoolBusy)
 """What every job would meet now: such an attempt is not counted, however often it takes."""
 
 DESCRIBE_SECONDS = 5.0
@@ -72,7 +72,7 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         self._waiting: anyio.CancelScope | None = None
 
     async def setup(self) -> None:
-        await to_thread.run_sync(sweep, self._run.spool_dir)
+        await to_thread.run_sync(self._run.spools.sweep)
 
     async def handle(self, message: ConsumerMessage, /) -> object:
         match message:
@@ -187,6 +187,7 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
             JobFailed(job_id=job.job_id, worker=self._run.worker, attempt=attempt, at=datetime.now(UTC), reason=reason)
         )
         await delivery.dead_letter(reason, attempt=attempt)
+        await self._run.bury(job)
 
     async def _emit(self, event: JobEvent) -> None:
         kind = event_type(event)

@@ -12,17 +12,17 @@ from typing import assert_never
 import anyio
 
 from teltubby.adapters.base import MtprotoGateway
-from teltubby.errors import FloodWait, Permanent, SessionNotReady, Transient, Unauthorised
+from teltubby.errors import FloodWait, Permanent, SessionAway, SessionNotReady, Transient, Unauthorised
 from teltubby.messages.jobs import Job
 from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
-from teltubby.messages.transfer import Locate, RemoteFile
+from teltubby.messages.transfer import Dial, FileLocation, Locate, PartConnection
 from teltubby.supervision import Actor, ActorStopped, Backoff, Context
 
 _LOG = logging.getLogger(__name__)
 
-SessionMessage = Locate | DescribeSession
+SessionMessage = Locate | Dial | DescribeSession
 
-LOCATE_WIDTH = 8
+WIDTH = 8
 SIGN_IN_AGAIN_SECONDS = 600.0
 """Repeated bot logins are flood-limited for tens of minutes (telegram.md): a refused sign-in is tried again rarely."""
 
@@ -49,7 +49,7 @@ class SessionActor(Actor[SessionMessage]):
 
     async def run(self, context: Context[SessionMessage]) -> None:
         context.started()
-        await context.serve(self.handle, partial(self._stay_connected, context), width=LOCATE_WIDTH)
+        await context.serve(self.handle, partial(self._stay_connected, context), width=WIDTH)
 
     async def teardown(self) -> None:
         await self._gateway.aclose()
@@ -59,19 +59,43 @@ class SessionActor(Actor[SessionMessage]):
             case DescribeSession():
                 return self._now
             case Locate(job=job):
-                if self._now.state is not SessionState.READY:
-                    raise SessionNotReady(f"the MTProto session is {self._now.state}: {self._now.detail}")
                 return await self._locate(job)
+            case Dial():
+                return await self._dial(message)
             case _:
                 assert_never(message)
 
-    async def _locate(self, job: Job) -> RemoteFile:
+    async def _locate(self, job: Job) -> FileLocation:
+        self._require_ready()
         try:
             return await self._gateway.locate(job.chat_id, job.message_id)
         except SessionNotReady as error:
-            self._enter(SessionState.SIGNED_OUT, str(error))
-            await self._gateway.aclose()  # wakes the loop, which signs in anew
+            await self._sign_in_anew(error)
             raise
+
+    async def _dial(self, request: Dial) -> PartConnection:
+        self._require_ready()
+        try:
+            connection = await self._gateway.dial(request.data_centre)
+        except SessionNotReady as error:
+            await self._sign_in_anew(error)
+            raise
+        if not request.is_wanted():
+            await connection.aclose()
+        return connection
+
+    async def _sign_in_anew(self, error: SessionNotReady) -> None:
+        self._enter(SessionState.SIGNED_OUT, str(error))
+        await self._gateway.aclose()  # wakes the loop, which signs in anew
+
+    def _require_ready(self) -> None:
+        match self._now.state:
+            case SessionState.READY:
+                return
+            case SessionState.DISCONNECTED | SessionState.CONNECTING:
+                raise SessionAway(f"the MTProto session is {self._now.state}: {self._now.detail}")
+            case _:
+                raise SessionNotReady(f"the MTProto session is {self._now.state}: {self._now.detail}")
 
     async def _stay_connected(self, context: Context[SessionMessage]) -> None:
         failures = 0

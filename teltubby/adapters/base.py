@@ -16,7 +16,7 @@ from typing import Protocol
 from anyio.abc import ObjectReceiveStream
 
 from teltubby.messages.media import IncomingMessage, RawUpdate
-from teltubby.messages.transfer import RemoteFile
+from teltubby.messages.transfer import FileLocation, PartConnection, PartReceipt
 
 # -- object store ------------------------------------------------------------------------------------------------
 
@@ -27,17 +27,6 @@ class ObjectInfo:
 
     key: str
     size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartReceipt:
-    """The store's receipt for one part; `number` starts at 1."""
-
-    number: int
-    etag: str
-    size: int
-    sha256: str
-    """Hex digest of the part's bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +164,31 @@ class Delivery(Protocol):
         """Move it to the dead-letter queue with reason, attempt and time in its headers; confirmed before acked."""
 
 
+class Question(Protocol):
+    """What somebody asks us and waits for, put once: it does not come again when we leave it without an answer."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def message_id(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, HeaderValue]: ...
+
+    async def answer(self, body: bytes) -> None:
+        """Tell the asker; the first answer counts, and one that comes too late is dropped. Raises BrokerUnavailable."""
+
+
 class Broker(Protocol):
-    """Durable queues with confirms; at least once. The twins are RabbitMQ and an embedded SQLite queue."""
+    """Durable queues with confirms; at least once. Beside them, questions: at most once, and nothing of them durable.
+
+    Everybody in the process may publish and ask, whoever owns the connection. The twins are RabbitMQ and an embedded
+    SQLite queue.
+    """
 
     async def open(self) -> None:
         """Connect and declare the topology. Raises BrokerUnavailable, TopologyConflict."""
@@ -195,6 +207,21 @@ class Broker(Protocol):
         """Deliveries of all `sources`, PRIORITY before JOBS; at most `prefetch` unsettled at a time.
 
         The stream ends when the connection is lost or the broker is closed; closing it gives back what is unsettled.
+        """
+        ...
+
+    async def ask(self, question: Outgoing, *, within: float) -> bytes:
+        """Put a question and return the answer's body.
+
+        Raises NotAnswered after `within` seconds, and BrokerUnavailable at once when there is no connection or it is
+        lost. While nobody takes questions this one waits for somebody who does, no longer than its asker.
+        """
+        ...
+
+    async def questions(self) -> ObjectReceiveStream[Question]:
+        """Questions, each to one taker, those put first coming first; what its asker gave up does not come.
+
+        The stream ends as one of `consume` does.
         """
         ...
 
@@ -260,8 +287,12 @@ class MtprotoGateway(Protocol):
     async def wait_lost(self) -> None:
         """Return when the connection is lost."""
 
-    async def locate(self, chat_id: int, message_id: int) -> RemoteFile:
+    async def locate(self, chat_id: int, message_id: int) -> FileLocation:
         """The document of a message in this account's own mailbox. Raises FileGone."""
+        ...
+
+    async def dial(self, data_centre: int) -> PartConnection:
+        """Open a connection for parts of files, signed in as this account. Several may be open to a data centre."""
         ...
 
 

@@ -14,11 +14,14 @@ import anyio
 import anyio.to_thread
 from anyio.abc import ObjectReceiveStream
 
-from teltubby.adapters.base import Delivery, Destination, Outgoing
+from teltubby.adapters import embedded_questions
+from teltubby.adapters.base import Delivery, Destination, Outgoing, Question
 from teltubby.adapters.broker_rules import check_delay, preferred_first
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.embedded_leases import LeaseRenewal
+from teltubby.adapters.embedded_questions import EmbeddedQuestions
 from teltubby.adapters.embedded_store import EmbeddedStore
-from teltubby.adapters.embedded_subscription import Doorbell, EmbeddedSubscription, OpenQueue
+from teltubby.adapters.embedded_subscription import EmbeddedSubscription, OpenQueue
 from teltubby.errors import BrokerUnavailable
 
 
@@ -45,7 +48,7 @@ class EmbeddedBroker:
         self._doorbell = doorbell or Doorbell()
         self._busy_seconds = busy_seconds
         self._queue: OpenQueue | None = None
-        self._subscriptions: list[EmbeddedSubscription] = []
+        self._subscriptions: list[EmbeddedSubscription | EmbeddedQuestions] = []
 
     async def open(self) -> None:
         """See Broker. Creates the file, and its directory; does nothing when it is open."""
@@ -62,6 +65,7 @@ class EmbeddedBroker:
             if queue is not None:
                 await anyio.to_thread.run_sync(queue.leases.stop)
                 await queue.call(EmbeddedStore.close)
+                self._doorbell.ring()  # who waits for an answer finds it closed
 
     async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
         """See Broker: confirmed means committed, and on the disk."""
@@ -74,12 +78,26 @@ class EmbeddedBroker:
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
         """See Broker. Raises ValueError for RETRY among the sources."""
         subscription = EmbeddedSubscription(self._opened(), preferred_first(sources, prefetch), prefetch=prefetch)
-        self._subscriptions = [*(one for one in self._subscriptions if not one.ended), subscription]
+        self._keep(subscription)
         return subscription
+
+    async def ask(self, question: Outgoing, *, within: float) -> bytes:
+        """See Broker. A file that is locked can make it take `busy_seconds` longer."""
+        return await embedded_questions.ask(self._opened(), question, within=within)
+
+    async def questions(self) -> ObjectReceiveStream[Question]:
+        """See Broker."""
+        questions = EmbeddedQuestions(self._opened())
+        self._keep(questions)
+        return questions
 
     async def depths(self) -> Mapping[Destination, int]:
         """See Broker. RETRY counts the jobs that wait for their time."""
         return await self._opened().call(lambda store: store.depths(now=self._clock()))
+
+    def _keep(self, stream: EmbeddedSubscription | EmbeddedQuestions) -> None:
+        """End it when the broker is closed."""
+        self._subscriptions = [*(one for one in self._subscriptions if not one.ended), stream]
 
     def _open(self) -> OpenQueue:
         try:

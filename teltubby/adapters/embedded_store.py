@@ -1,4 +1,4 @@
-"""The SQLite file behind the embedded broker: one table, one row per message. Its methods block; any thread may call.
+"""The SQLite file behind the embedded broker: one row per message. Its methods block; any thread may call.
 
 A message is free when its time has come (`visible_at`, 0 without delay) and no lease on it runs (`leased_until`); both
 are seconds since the epoch, by the caller's clock. `deliveries` counts the leases, so that `id` and `deliveries` name
@@ -36,6 +36,16 @@ CREATE TABLE IF NOT EXISTS queue_messages (
     deliveries INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS queue_messages_order ON queue_messages (queue, id);
+CREATE TABLE IF NOT EXISTS queue_questions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    body BLOB NOT NULL,
+    type TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    asked_until REAL NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0,
+    answer BLOB
+);
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
@@ -98,11 +108,11 @@ class EmbeddedStore:
 
     def insert(self, queue: Destination, message: Outgoing, *, visible_at: float) -> None:
         """Return when the message is durable."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO queue_messages (queue, body, type, message_id, headers, visible_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (queue, message.body, message.type, message.message_id, _dump(message.headers), visible_at),
+                (queue, message.body, message.type, message.message_id, dump_headers(message.headers), visible_at),
             )
 
     def claim(self, sources: Sequence[Destination], *, now: float, until: float) -> Lease | None:
@@ -115,7 +125,7 @@ class EmbeddedStore:
 
     def next_change(self, sources: Sequence[Destination]) -> float | None:
         """When a message of these sources becomes free, if all remains as it is; None when there is no message."""
-        with self._locked() as connection:
+        with self.locked() as connection:
             (at,) = connection.execute(
                 f"SELECT MIN(MAX(visible_at, leased_until)) FROM queue_messages WHERE queue IN ({_marks(sources)})",
                 tuple(sources),
@@ -124,14 +134,14 @@ class EmbeddedStore:
 
     def delete(self, lease: Lease) -> bool:
         """Remove the message; False when the lease is no longer ours."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return _changed(
                 connection.execute(f"DELETE FROM queue_messages WHERE {_LEASE}", (lease.id, lease.deliveries))
             )
 
     def release(self, leases: Iterable[Lease]) -> int:
         """Make messages free again; returns how many leases were still ours."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return connection.executemany(
                 f"UPDATE queue_messages SET leased_until = 0 WHERE {_LEASE}",
                 [(lease.id, lease.deliveries) for lease in leases],
@@ -139,17 +149,17 @@ class EmbeddedStore:
 
     def move(self, lease: Lease, queue: Destination, headers: Mapping[str, HeaderValue]) -> bool:
         """Put the message into another queue, free, with these headers; False when the lease is no longer ours."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return _changed(
                 connection.execute(
                     f"UPDATE queue_messages SET queue = ?, headers = ?, leased_until = 0 WHERE {_LEASE}",
-                    (queue, _dump(headers), lease.id, lease.deliveries),
+                    (queue, dump_headers(headers), lease.id, lease.deliveries),
                 )
             )
 
     def renew(self, leases: Iterable[Lease], *, until: float) -> None:
         """Let the leases run longer."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany(
                 f"UPDATE queue_messages SET leased_until = ? WHERE {_LEASE}",
                 [(until, lease.id, lease.deliveries) for lease in leases],
@@ -157,7 +167,7 @@ class EmbeddedStore:
 
     def depths(self, *, now: float) -> dict[Destination, int]:
         """Free messages by queue; those that wait for their time count as RETRY."""
-        with self._locked() as connection:
+        with self.locked() as connection:
             rows = connection.execute(
                 "SELECT CASE WHEN visible_at > ? THEN ? ELSE queue END AS place, COUNT(*) FROM queue_messages"
                 " WHERE leased_until <= ? GROUP BY place",
@@ -167,10 +177,10 @@ class EmbeddedStore:
 
     def _claim(self, source: Destination, now: float, until: float) -> Lease | None:
         free = "queue = ? AND visible_at <= ? AND leased_until <= ?"
-        with self._locked() as connection:  # first without the write lock: an idle consumer disturbs nobody
+        with self.locked() as connection:  # first without the write lock: an idle consumer disturbs nobody
             if connection.execute(f"SELECT 1 FROM queue_messages WHERE {free}", (source, now, now)).fetchone() is None:
                 return None
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             row = connection.execute(
                 "UPDATE queue_messages SET leased_until = ?, deliveries = deliveries + 1 WHERE id ="
                 f" (SELECT id FROM queue_messages WHERE {free} ORDER BY id LIMIT 1)"
@@ -191,13 +201,15 @@ class EmbeddedStore:
         )
 
     @contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
+    def locked(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone. Raises BrokerUnavailable, as everything here."""
         with self._lock, self._errors():
             yield self._connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._locked() as connection:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The same within a transaction that writes."""
+        with self.locked() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -234,5 +246,5 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _dump(headers: Mapping[str, HeaderValue]) -> str:
+def dump_headers(headers: Mapping[str, HeaderValue]) -> str:
     return json.dumps(dict(headers), ensure_ascii=False)

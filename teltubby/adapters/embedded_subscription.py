@@ -14,6 +14,7 @@ from anyio.abc import ObjectReceiveStream
 
 from teltubby.adapters.base import Delivery, Destination, HeaderValue
 from teltubby.adapters.broker_rules import dead_letter_headers
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.embedded_leases import LeaseRenewal
 from teltubby.adapters.embedded_store import EmbeddedStore, Lease
 from teltubby.errors import BrokerUnavailable
@@ -26,25 +27,6 @@ _SHORTEST_WAIT = 0.005
 R = TypeVar("R")
 
 logger = logging.getLogger("teltubby.broker")
-
-
-class Doorbell:
-    """Wakes everybody in this process who waits for a change of the queue."""
-
-    def __init__(self) -> None:
-        self._next: anyio.Event | None = None
-
-    def ring(self) -> None:
-        """Wake those who wait now."""
-        if self._next is not None:
-            self._next.set()
-            self._next = None
-
-    def next_ring(self) -> anyio.Event:
-        """Set at the next ring. Take it before looking whether there is something to do."""
-        if self._next is None:
-            self._next = anyio.Event()
-        return self._next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,11 +23,12 @@ from typing import ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from teltubby.adapters.base import ObjectInfo, PartReceipt, UnfinishedUpload
+from teltubby.adapters.base import ObjectInfo, UnfinishedUpload
 from teltubby.adapters.folder_files import publish, sync_folder, translate, write_new
 from teltubby.adapters.folder_uploads import FolderUploads
 from teltubby.adapters.object_keys import check_key
 from teltubby.errors import FileGone, ObjectExists, StoreRefused
+from teltubby.messages.transfer import PartReceipt
 
 UPLOADS = ".uploads"
 """The one name under the folder that no key may begin with."""

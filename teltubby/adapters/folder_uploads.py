@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teltubby.adapters.base import PartReceipt, UnfinishedUpload
+from teltubby.adapters.base import UnfinishedUpload
 from teltubby.adapters.folder_files import opened, publish, sync_folder, write_at, write_new
 from teltubby.errors import ContentMismatch, Permanent, UploadVanished
+from teltubby.messages.transfer import PartReceipt
 
 STALE_AFTER = 7 * 24 * 3600.0
 """Seconds after which what nobody will ask for again is removed: leftovers of a kill, records of finished uploads."""

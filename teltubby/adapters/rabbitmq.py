@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 
 import aio_pika
@@ -11,7 +12,6 @@ import anyio
 from aio_pika.abc import AbstractChannel, AbstractConnection, DeliveryMode
 from aio_pika.exceptions import (
     AuthenticationError,
-    ChannelPreconditionFailed,
     DeliveryError,
     InvalidFrameError,
     ProbableAuthenticationError,
@@ -19,13 +19,23 @@ from aio_pika.exceptions import (
 )
 from anyio.abc import ObjectReceiveStream
 
-from teltubby.adapters.base import Delivery, Destination, HeaderValue, Outgoing
+from teltubby.adapters.base import Delivery, Destination, HeaderValue, Outgoing, Question
 from teltubby.adapters.broker_rules import check_delay, dead_letter_headers, preferred_first
+from teltubby.adapters.rabbitmq_declare import declare
 from teltubby.adapters.rabbitmq_delivery import RabbitDelivery
 from teltubby.adapters.rabbitmq_errors import broker_errors, close_quietly
+from teltubby.adapters.rabbitmq_questions import RabbitQuestions, RabbitReplies
 from teltubby.adapters.rabbitmq_subscription import RabbitSubscription
-from teltubby.adapters.rabbitmq_topology import BrokerNames, QueueType, Route, exchanges, queue_names, queues, route
-from teltubby.errors import BrokerUnavailable, TopologyConflict
+from teltubby.adapters.rabbitmq_topology import (
+    BrokerNames,
+    QueueType,
+    Route,
+    answer_queue,
+    question_route,
+    queue_names,
+    route,
+)
+from teltubby.errors import BrokerUnavailable, NotAnswered
 from teltubby.flavour import asyncio_hosted
 
 HEARTBEAT_SECONDS = 20
@@ -66,7 +76,9 @@ class RabbitBroker:
         self._client_name = client_name
         self._connection: AbstractConnection | None = None
         self._publisher: AbstractChannel | None = None
-        self._subscriptions: list[RabbitSubscription] = []
+        self._replies: RabbitReplies | None = None
+        self._opening_replies = asyncio.Lock()
+        self._subscriptions: list[RabbitSubscription | RabbitQuestions] = []
 
     async def open(self) -> None:
         """See Broker. What is left of a lost connection is closed first."""
@@ -87,7 +99,7 @@ class RabbitBroker:
         """See Broker. A delay beyond 18 hours is cut to that. After BrokerUnavailable the message may be there."""
         check_delay(destination, delay)
         with broker_errors(f"{self._where} did not confirm a message for {destination}"):
-            await self._publish(route(self._names, destination, delay), message)
+            await self._publish(route(self._names, destination, delay), _message(message))
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
         """See Broker. Raises ValueError for RETRY among the sources."""
@@ -96,6 +108,16 @@ class RabbitBroker:
         }
         with broker_errors(f"cannot consume from {self._where}"):
             return await self._consume(queues_by_source, prefetch)
+
+    async def ask(self, question: Outgoing, *, within: float) -> bytes:
+        """See Broker. The first question of a connection declares a queue for the answers."""
+        with broker_errors(f"cannot ask a question at {self._where}"):
+            return await self._ask(question, within)
+
+    async def questions(self) -> ObjectReceiveStream[Question]:
+        """See Broker."""
+        with broker_errors(f"cannot take questions from {self._where}"):
+            return await self._take_questions()
 
     async def depths(self) -> Mapping[Destination, int]:
         """See Broker. RETRY counts all delay levels."""
@@ -134,29 +156,7 @@ class RabbitBroker:
                 await connection.close()
         async with asyncio.timeout(self._timeout):
             self._publisher = await self._open_channel(confirms=True)
-            await self._declare(self._publisher)
-
-    async def _declare(self, channel: AbstractChannel) -> None:
-        for name in exchanges(self._names):
-            try:
-                await channel.declare_exchange(name, aio_pika.ExchangeType.DIRECT, durable=True)
-            except ChannelPreconditionFailed as exc:
-                raise TopologyConflict(
-                    f"The exchange {name!r} exists with other properties than ours ({exc}). Delete it with "
-                    f"`rabbitmqadmin --vhost={self._vhost} delete exchange name={name}`, or configure another name."
-                ) from exc
-        for declaration in queues(self._names, self._queue_type):
-            try:
-                queue = await channel.declare_queue(
-                    declaration.name, durable=True, arguments=dict(declaration.arguments)
-                )
-            except ChannelPreconditionFailed as exc:
-                raise TopologyConflict(
-                    f"The queue {declaration.name!r} exists with other arguments than ours ({exc}). When it is empty, "
-                    f"delete it with `rabbitmqctl delete_queue --vhost {self._vhost} {declaration.name}`, "
-                    "or configure another name."
-                ) from exc
-            await queue.bind(declaration.exchange, routing_key=declaration.name)
+            await declare(self._publisher, self._names, self._queue_type, vhost=self._vhost)
 
     @asyncio_hosted
     async def _close(self) -> None:
@@ -164,27 +164,22 @@ class RabbitBroker:
         for subscription in subscriptions:
             subscription.end()
         connection, self._connection, self._publisher = self._connection, None, None
+        if self._replies is not None:
+            self._replies.end("the broker was closed")
+            self._replies = None
         for subscription in subscriptions:
             await subscription.stop()
         if connection is not None:
             await close_quietly(connection)
 
     @asyncio_hosted
-    async def _publish(self, target: Route, message: Outgoing) -> None:
+    async def _publish(self, target: Route, message: aio_pika.Message, *, mandatory: bool = True) -> None:
         if self._publisher is None:
             raise BrokerUnavailable(f"not connected to {self._where}")
         exchange = await self._publisher.get_exchange(target.exchange, ensure=False)
-        outgoing = aio_pika.Message(
-            message.body,
-            headers=dict(message.headers),
-            content_type="application/json",
-            delivery_mode=DeliveryMode.PERSISTENT,
-            type=message.type,
-            message_id=message.message_id,
-            expiration=target.expiration,
-        )
+        message.expiration = target.expiration
         try:
-            await exchange.publish(outgoing, target.routing_key, mandatory=True, timeout=self._timeout)
+            await exchange.publish(message, target.routing_key, mandatory=mandatory, timeout=self._timeout)
         except PublishError as exc:
             raise BrokerUnavailable(
                 f"{self._where} has no queue for {target.routing_key!r} at the exchange {target.exchange!r}; "
@@ -205,8 +200,12 @@ class RabbitBroker:
         except BaseException:
             await subscription.aclose()
             raise
-        self._subscriptions = [*(one for one in self._subscriptions if not one.ended), subscription]
+        self._keep(subscription)
         return subscription
+
+    def _keep(self, stream: RabbitSubscription | RabbitQuestions) -> None:
+        """End it when the broker is closed."""
+        self._subscriptions = [*(one for one in self._subscriptions if not one.ended), stream]
 
     async def _dead_letter(self, delivery: RabbitDelivery, reason: str, attempt: int) -> None:
         headers: dict[str, HeaderValue] = dead_letter_headers(
@@ -216,6 +215,51 @@ class RabbitBroker:
             Destination.DEAD,
             Outgoing(body=delivery.body, type=delivery.type, message_id=delivery.message_id, headers=headers),
         )
+
+    @asyncio_hosted
+    async def _ask(self, question: Outgoing, within: float) -> bytes:
+        try:
+            async with asyncio.timeout(within):
+                asked_until = time.monotonic() + within
+                replies = await self._open_replies()
+                with replies.expected() as (number, reply):
+                    message = _message(question, correlation_id=number, reply_to=replies.address)
+                    await self._publish(question_route(self._names, asked_until - time.monotonic()), message)
+                    return await reply.wait()
+        except TimeoutError as exc:
+            raise NotAnswered(f"no answer within {within:g} s") from exc
+
+    async def _open_replies(self) -> RabbitReplies:
+        async with self._opening_replies:
+            if self._replies is None or self._replies.ended:
+                if self._replies is not None:
+                    await self._replies.aclose()
+                queue = answer_queue(self._names, uuid.uuid4().hex)
+                replies = RabbitReplies(await self._open_channel(confirms=False), queue)
+                try:
+                    await replies.start()
+                except BaseException:
+                    await replies.aclose()
+                    raise
+                self._replies = replies
+            return self._replies
+
+    @asyncio_hosted
+    async def _take_questions(self) -> RabbitQuestions:
+        async with asyncio.timeout(self._timeout):
+            channel = await self._open_channel(confirms=False)
+        questions = RabbitQuestions(channel, self._names.questions, timeout=self._timeout, answer=self._answer)
+        try:
+            await questions.start()
+        except BaseException:
+            await questions.aclose()
+            raise
+        self._keep(questions)
+        return questions
+
+    async def _answer(self, address: str, answer: aio_pika.Message) -> None:
+        with broker_errors(f"{self._where} did not take an answer"):  # not mandatory: the asker may be gone
+            await self._publish(Route(exchange=self._names.exchange, routing_key=address), answer, mandatory=False)
 
     @asyncio_hosted
     async def _depths(self) -> Mapping[Destination, int]:
@@ -239,3 +283,17 @@ class RabbitBroker:
     async def _ready(self, channel: AbstractChannel, queue: str) -> int:
         declared = await channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
+
+
+def _message(message: Outgoing, *, correlation_id: str | None = None, reply_to: str | None = None) -> aio_pika.Message:
+    """As the broker carries it: persistent, unless somebody waits for an answer."""
+    return aio_pika.Message(
+        message.body,
+        headers=dict(message.headers),
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT if reply_to is None else DeliveryMode.NOT_PERSISTENT,
+        type=message.type,
+        message_id=message.message_id,
+        correlation_id=correlation_id,
+        reply_to=reply_to,
+    )

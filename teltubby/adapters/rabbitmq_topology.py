@@ -5,6 +5,8 @@ JOB_EXCHANGE (direct, durable)                               JOB_DLX_EXCHANGE (d
 ├─ JOB_QUEUE_NAME      ─┐ rejected messages go to            └─ JOB_DEAD_LETTER_QUEUE
 ├─ JOB_PRIORITY_QUEUE  ─┘ JOB_DLX_EXCHANGE
 ├─ teltubby.events
+├─ teltubby.questions: what workers ask, each with a TTL of its own, the seconds that its asker waits
+├─ teltubby.answers.<id>: of one connection that asked, exclusive; it ends with the connection
 └─ JOB_RETRY_QUEUE, JOB_RETRY_QUEUE.2s, .4s, … .65536s: after their time messages go on to JOB_QUEUE_NAME
 ```
 
@@ -22,6 +24,11 @@ dead-letter supervisor gives up, such queues stand still until the node is resta
 
 The delivery limit is as good as none: RabbitMQ 4 would otherwise take the 21st delivery for a poisoned message, and it
 is our count of attempts that decides. With a limit set, a message that is given back goes to the head of the queue.
+
+Questions wait in a queue like the others, although nothing of them need survive: a classic one would be missing while
+its node is, and with it every connection that declares it. Answers come to a queue of the asker's own and not through
+RabbitMQ's direct reply-to, because that is published to the default exchange: a user whose permissions are those of
+our names (`^teltubby[.]`) is refused there, at the price of the channel (seen with 3.10.8).
 """
 
 from __future__ import annotations
@@ -52,11 +59,14 @@ class BrokerNames:
     retry: str = "teltubby.retry_jobs"
     dead: str = "teltubby.failed_jobs"
     events: str = "teltubby.events"
+    questions: str = "teltubby.questions"
+    answers: str = "teltubby.answers"
+    """What the names of the askers' own queues begin with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDeclaration:
-    """A durable queue, bound to `exchange` by its own name."""
+    """A queue, bound to `exchange` by its own name; durable, unless it is an `answer_queue`."""
 
     name: str
     exchange: str
@@ -85,6 +95,7 @@ def queues(names: BrokerNames, queue_type: QueueType) -> Iterator[QueueDeclarati
     yield QueueDeclaration(name=names.jobs, exchange=names.exchange, arguments=work)
     yield QueueDeclaration(name=names.priority, exchange=names.exchange, arguments=work)
     yield QueueDeclaration(name=names.events, exchange=names.exchange, arguments=plain)
+    yield QueueDeclaration(name=names.questions, exchange=names.exchange, arguments=plain)
     delayed = {**plain, **_dead_lettering(names.exchange, names.jobs), **_at_least_once(queue_type)}
     for seconds, name in retry_queues(names).items():
         yield QueueDeclaration(
@@ -129,6 +140,18 @@ def route(names: BrokerNames, destination: Destination, delay: float) -> Route:
             return Route(exchange=names.exchange, routing_key=queue_names(names, destination)[0])
         case _:
             assert_never(destination)
+
+
+def question_route(names: BrokerNames, patience: float) -> Route:
+    """Where a question is published whose asker waits for so many seconds."""
+    return Route(exchange=names.exchange, routing_key=names.questions, expiration=max(patience, 0.0))
+
+
+def answer_queue(names: BrokerNames, identity: str) -> QueueDeclaration:
+    """The queue of one asker: declared exclusive and not durable, which only a classic queue can be."""
+    return QueueDeclaration(
+        name=f"{names.answers}.{identity}", exchange=names.exchange, arguments={"x-queue-type": "classic"}
+    )
 
 
 def _arguments(queue_type: QueueType) -> dict[str, Argument]:

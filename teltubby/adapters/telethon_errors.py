@@ -9,8 +9,12 @@ from telethon import errors
 
 from teltubby.errors import (
     BadRequest,
+    ConnectionLost,
     FileGone,
+    FileMoved,
     FloodWait,
+    PartUnavailable,
+    ReferenceExpired,
     SessionNotReady,
     SpoolFull,
     TelegramUnavailable,
@@ -52,7 +56,7 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError]], ...] 
     ((errors.ApiIdInvalidError, errors.ApiIdPublishedFloodError), Unauthorised),
     (
         (errors.FileReferenceExpiredError, errors.FileReferenceInvalidError, errors.FileReferenceEmptyError),
-        TelegramUnavailable,  # the next attempt asks for the message, and with it a fresh reference, again
+        ReferenceExpired,
     ),
     ((errors.LocationInvalidError, errors.FileIdInvalidError, errors.MessageIdInvalidError), FileGone),
     ((errors.ServerError, errors.TimedOutError), TelegramUnavailable),
@@ -75,3 +79,20 @@ def translate(error: BaseException) -> TeltubbyError:
         name = getattr(error, "message", "")
         return TelegramUnavailable(text) if name in _TRANSIENT_NAMES else BadRequest(text)
     return TelegramUnavailable(text)
+
+
+def is_signed_out(error: BaseException) -> bool:
+    """Whether it says that the account is not signed in on the key it was asked under."""
+    return isinstance(error, _SIGNED_OUT)
+
+
+def translate_part(error: BaseException) -> TeltubbyError:
+    """As `translate`, for a request about one part: a passing trouble is that part's, or the connection's."""
+    if isinstance(error, errors.FileMigrateError):
+        return FileMoved(error.new_dc)
+    meaning = translate(error)
+    if type(meaning) is not TelegramUnavailable:
+        return meaning
+    if isinstance(error, ConnectionError | asyncio.IncompleteReadError):
+        return ConnectionLost(str(meaning))
+    return PartUnavailable(str(meaning))

@@ -8,29 +8,32 @@ the SessionActor is the layer that does.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
-import struct
+import platform
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rsa import PublicKey
 from telethon import TelegramClient, errors, functions, types
 from telethon.crypto import rsa as keys
 from telethon.sessions import StringSession
 
+from teltubby import __version__
 from teltubby.adapters.base import Account
+from teltubby.adapters.telethon_centres import Centres
 from teltubby.adapters.telethon_errors import FOREIGN, translate
-from teltubby.errors import FileGone, SessionFileUnusable, SessionNotReady, TelegramUnavailable, Unauthorised
+from teltubby.adapters.telethon_files import load_session, lock, store
+from teltubby.adapters.telethon_private import PrivateNames, TelethonChanged, private_names
+from teltubby.adapters.telethon_stock import StockParts
+from teltubby.errors import FileGone, SessionNotReady, TelegramUnavailable, Unauthorised
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
-from teltubby.messages.transfer import RemoteFile
+from teltubby.messages.transfer import FileLocation, PartConnection
 
 _LOG = logging.getLogger(__name__)
 
-REQUEST_BYTES = 512 * 1024
-"""The largest part that Telethon's own iterator asks for."""
+DEVICE_MODEL = "teltubby"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class TelethonSession:
         self._public_key = public_key
         self._client: TelegramClient | None = None
         self._lock: IO[str] | None = None
+        self._centres: Centres | None = None
         self._key_is_dead = False
 
     async def open(self) -> Account:
@@ -81,9 +85,9 @@ class TelethonSession:
     @asyncio_hosted
     async def _open(self) -> Account:
         if self._lock is None:
-            self._lock = await asyncio.to_thread(_lock, self._path.with_name(self._path.name + ".lock"))
-        session = StringSession() if self._key_is_dead else await asyncio.to_thread(_load, self._path)
-        if self._data_centre is not None:
+            self._lock = await asyncio.to_thread(lock, self._path)
+        session = StringSession() if self._key_is_dead else await asyncio.to_thread(load_session, self._path)
+        if self._data_centre is not None and session.dc_id in (0, self._data_centre.id):  # else the account moved
             session.set_dc(self._data_centre.id, self._data_centre.host, self._data_centre.port)
         if self._public_key is not None:
             _trust(self._public_key)
@@ -98,7 +102,7 @@ class TelethonSession:
             auto_reconnect=False,
             flood_sleep_threshold=0,
             receive_updates=False,
-            device_model="teltubby",
+            device_model=DEVICE_MODEL,
         )
         self._client = client
         try:
@@ -126,15 +130,16 @@ class TelethonSession:
         if me is None:
             raise SessionNotReady("Telegram accepted the sign-in but knows nobody on this session")
         try:
-            await asyncio.to_thread(_store, self._path, session.save())
+            await asyncio.to_thread(store, self._path, session.save())
         except OSError as error:
             # Signed in all the same; giving up now would only mean to sign in again, which is flood-limited.
             _LOG.error("the session file %s cannot be written: %s", self._path, error.strerror)
+        self._centres = self._centres_of(client, me.id)
         return Account(id=me.id, username=me.username, is_bot=bool(me.bot))
 
     @asyncio_hosted
     async def aclose(self) -> None:
-        client, self._client = self._client, None
+        client, self._client, self._centres = self._client, None, None
         if client is not None:
             await client.disconnect()
             lost = client.disconnected
@@ -159,14 +164,20 @@ class TelethonSession:
         except FOREIGN:
             return  # why the connection ended does not matter here: the next open() tells
 
-    async def locate(self, chat_id: int, message_id: int) -> RemoteFile:
+    async def locate(self, chat_id: int, message_id: int) -> FileLocation:
         try:
             return await self._locate(chat_id, message_id)
         except ForeignCancelled as error:
             raise TelegramUnavailable("the connection went away") from error
 
+    async def dial(self, data_centre: int) -> PartConnection:
+        try:
+            return await self._dial(data_centre)
+        except ForeignCancelled as error:
+            raise TelegramUnavailable("the connection went away") from error
+
     @asyncio_hosted
-    async def _locate(self, chat_id: int, message_id: int) -> RemoteFile:
+    async def _locate(self, chat_id: int, message_id: int) -> FileLocation:
         client = self._connected()
         try:
             async with asyncio.timeout(self._timeout):
@@ -181,82 +192,41 @@ class TelethonSession:
         document = getattr(message.media, "document", None)
         if not isinstance(document, types.Document):
             raise FileGone(f"message {message_id} carries no document")
-        return _TelethonDocument(client, document, self._timeout)
+        return FileLocation(
+            document_id=document.id,
+            access_hash=document.access_hash,
+            file_reference=bytes(document.file_reference),
+            data_centre=document.dc_id,
+            size=document.size,
+        )
+
+    @asyncio_hosted
+    async def _dial(self, data_centre: int) -> PartConnection:
+        client = self._connected()
+        if self._centres is None:
+            return StockParts(client, data_centre, self._timeout)
+        return await self._centres.dial(data_centre)
+
+    def _centres_of(self, client: TelegramClient, account_id: int) -> Centres | None:
+        """Connections of our own for parts, or None where the installed Telethon does not allow them."""
+        try:
+            names = private_names()
+        except TelethonChanged as error:
+            _LOG.warning("parts are fetched over Telethon's one connection, slowly: %s", error)
+            return None
+        return Centres(
+            client,
+            names,
+            account_id=account_id,
+            introduction=partial(_introduced, names, self._api_id),
+            session_path=self._path,
+            timeout=self._timeout,
+        )
 
     def _connected(self) -> TelegramClient:
         if self._client is None or not self._client.is_connected():
             raise TelegramUnavailable("the MTProto session is not connected")
         return self._client
-
-
-class _TelethonDocument:
-    """`RemoteFile` over one client."""
-
-    def __init__(self, client: TelegramClient, document: types.Document, timeout: float) -> None:
-        self._client = client
-        self._document = document
-        self._timeout = timeout
-
-    @property
-    def document_id(self) -> int:
-        return int(self._document.id)
-
-    @property
-    def size(self) -> int:
-        return int(self._document.size)
-
-    async def read(self, offset: int, length: int) -> bytes:
-        try:
-            return await self._read(offset, length)
-        except ForeignCancelled as error:
-            raise TelegramUnavailable("the connection went away") from error
-
-    @asyncio_hosted
-    async def _read(self, offset: int, length: int) -> bytes:
-        location = types.InputDocumentFileLocation(
-            id=self._document.id,
-            access_hash=self._document.access_hash,
-            file_reference=self._document.file_reference,
-            thumb_size="",
-        )
-        request = _request_size(offset, length)
-        chunks = self._client.iter_download(
-            location,
-            offset=offset,
-            limit=length // request,
-            chunk_size=request,
-            request_size=request,
-            file_size=self._document.size,
-            dc_id=self._document.dc_id,
-        )
-        received = bytearray()
-        try:
-            async with asyncio.timeout(self._timeout):
-                async for chunk in chunks:
-                    received += chunk
-        except FOREIGN as error:
-            raise translate(error) from error
-        return bytes(received)
-
-
-def _request_size(offset: int, length: int) -> int:
-    """The largest power of two that both are multiples of: then 1 MiB is divisible by it, as the protocol demands."""
-    together = offset | length
-    return min(together & -together, REQUEST_BYTES)
-
-
-def _lock(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("w")
-    except OSError as error:
-        raise SessionFileUnusable(f"the session's lock file {path} cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise SessionFileUnusable(f"another process uses the session file {path.with_suffix('')}") from error
-    return handle
 
 
 def _trust(public_key: str) -> None:
@@ -269,20 +239,18 @@ def _trust(public_key: str) -> None:
         raise Unauthorised(f"MTPROTO_PUBLIC_KEY is no RSA public key: {error}") from error
 
 
-def _load(path: Path) -> StringSession:
-    try:
-        return StringSession(path.read_text().strip() if path.exists() else "")
-    except OSError as error:
-        raise SessionFileUnusable(f"the session file {path} cannot be read: {error.strerror}") from error
-    except (ValueError, struct.error) as error:
-        raise Unauthorised(f"the session file {path} is damaged; remove it to sign in anew") from error
-
-
-def _store(path: Path, session: str) -> None:
-    """Replace the session file in one step; it is a key to the account, so only its owner may read it."""
-    draft = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-        handle.write(session)
-        handle.flush()
-        os.fsync(handle.fileno())
-    draft.replace(path)
+def _introduced(names: PrivateNames, api_id: int, query: Any) -> Any:
+    """The first request of a connection: it tells who we are, and that it wants no updates."""
+    return functions.InvokeWithLayerRequest(
+        names.layer,
+        functions.InitConnectionRequest(
+            api_id=api_id,
+            device_model=DEVICE_MODEL,
+            system_version=platform.release(),
+            app_version=__version__,
+            system_lang_code="en",
+            lang_pack="",
+            lang_code="en",
+            query=functions.InvokeWithoutUpdatesRequest(query),
+        ),
+    )

@@ -46,6 +46,10 @@ class StorageSettings(Group):
         Path,
         Variable("SPOOL_DIR", PATH, "Where files wait between Telegram and the store; needs room for the largest."),
     ] = Path("/data/spool")
+    spool_keep_hours: Annotated[
+        Seconds,
+        Variable("SPOOL_KEEP_HOURS", "a number of hours above 0", "How long a half-fetched file waits for its job."),
+    ] = 72
 
 
 class S3Settings(Group):

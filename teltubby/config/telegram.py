@@ -13,6 +13,7 @@ from teltubby.config.group import (
     NOT_NEGATIVE,
     PATH,
     POSITIVE,
+    SECONDS,
     WEB_ADDRESS,
     YES_NO,
     AtOnce,
@@ -31,6 +32,7 @@ from teltubby.config.variable import (
     WebAddress,
     matching,
 )
+from teltubby.messages.transfer import VerifyHashes
 
 CLOUD_DOWNLOAD_LIMIT = 20_971_520
 """Bytes that Telegram's own Bot API server serves at most (core.telegram.org/bots/api#getfile)."""
@@ -136,6 +138,28 @@ class MtprotoSettings(Group):
         PublicKeyFile | None,
         Variable("MTPROTO_PUBLIC_KEY", "the path of a PEM file with an RSA public key", "The key of that data centre."),
     ] = None
+    connections: Annotated[
+        Annotated[int, Field(ge=1, le=8)],
+        Variable("MTPROTO_CONNECTIONS", "a whole number from 1 to 8", "Connections per data centre, at most."),
+    ] = 4
+    megabytes_in_flight: Annotated[
+        Annotated[int, Field(ge=1, le=64)],
+        Variable("MTPROTO_IN_FLIGHT_MB", "a whole number from 1 to 64", "MiB asked for at once, over all files."),
+    ] = 16
+    flood_park_seconds: Annotated[
+        Seconds,
+        Variable(
+            "MTPROTO_FLOOD_PARK_SECONDS", SECONDS, "A longer flood wait parks the job; a shorter one is waited out."
+        ),
+    ] = 60
+    verify_hashes: Annotated[
+        VerifyHashes,
+        Variable(
+            "MTPROTO_VERIFY_HASHES",
+            "auto, off or require",
+            "Check parts against Telegram's hashes: where it has them, never, or always.",
+        ),
+    ] = VerifyHashes.AUTO
 
 
 class CollectorSettings(Group):

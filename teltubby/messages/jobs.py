@@ -101,7 +101,10 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobProgress:
-    """Bytes fetched and stored so far of `total_bytes`; may be lost or late without harm."""
+    """Bytes fetched and stored so far of `total_bytes`; may be lost or late without harm.
+
+    `bytes_per_second` is a moving average, `seconds_left` the estimate it gives, None while there is no telling.
+    """
 
     job_id: str
     worker: str
@@ -111,6 +114,7 @@ class JobProgress:
     uploaded_bytes: int
     total_bytes: int
     bytes_per_second: float
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The versioned JSON codec for what crosses the broker: jobs (spec/large-files.md 3.2) and workers' reports.
+"""The versioned JSON codec for what crosses the broker: jobs (spec/large-files.md 3.2), workers' reports and questions.
 
 Reading is liberal in form (integers may be strings, unknown keys are ignored, as older and newer senders need) and
 strict in substance: what is accepted can be acted on, and what cannot raises MalformedMessage with a one-line reason.
@@ -25,11 +25,13 @@ from teltubby.messages.jobs import (
     JobRetrying,
     JobStarted,
 )
+from teltubby.messages.questions import FirstCopyAsked, FirstCopyTold
 
 SCHEMA = "1.0"
 """The version that is written, and the only one that is read; it travels in the message header `schema`."""
 
 JOB_TYPE = "teltubby.large_file.job"
+FIRST_COPY_TYPE = "teltubby.question.first_copy"
 
 MAX_BODY_BYTES = 1 << 20
 """No message is nearly as long: Telegram bounds captions, entities and names."""
@@ -45,6 +47,8 @@ _EVENT_TYPES: Mapping[type[JobEvent], str] = {event: name for name, event in _EV
 
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _EVENT_ADAPTERS: Mapping[str, TypeAdapter[JobEvent]] = {name: TypeAdapter(event) for name, event in _EVENTS.items()}
+_QUESTION: TypeAdapter[FirstCopyAsked] = TypeAdapter(FirstCopyAsked)
+_ANSWER: TypeAdapter[FirstCopyTold] = TypeAdapter(FirstCopyTold)
 
 _Readers = Mapping[str, Callable[[object], object]]
 
@@ -76,6 +80,7 @@ _EVENT_READERS: _Readers = {
     "uploaded_bytes": read.count,
     "total_bytes": read.count,
     "bytes_per_second": read.measure,
+    "seconds_left": read.estimate,
     "key": read.object_key,
     "size_bytes": read.count,
     "sha256": read.sha256,
@@ -83,6 +88,8 @@ _EVENT_READERS: _Readers = {
     "duplicate_of": read.object_key,
     "delay_seconds": read.measure,
 }
+
+_QUESTION_READERS: _Readers = {"sha256": read.sha256, "key": read.object_key}
 
 M = TypeVar("M")
 
@@ -126,6 +133,35 @@ def decode_event(body: bytes, type: str, schema: str | None = SCHEMA) -> JobEven
     fields = _decode(body, schema)
     _apply(_EVENT_READERS, fields)
     return _validate(adapter, fields)
+
+
+def encode_question(question: FirstCopyAsked) -> bytes:
+    """The question as JSON in ASCII; the message's type is FIRST_COPY_TYPE."""
+    return _encode(_QUESTION.dump_python(question, mode="json"))
+
+
+def decode_question(body: bytes, type: str, schema: str | None = SCHEMA) -> FirstCopyAsked:
+    """The question in a message of this type whose header `schema` is given. Raises MalformedMessage."""
+    if type != FIRST_COPY_TYPE:
+        raise MalformedMessage(f"{read.shown(type)!r} is not the type of a question")
+    fields = _decode(body, schema)
+    _apply(_QUESTION_READERS, fields)
+    return _validate(_QUESTION, fields)
+
+
+def encode_answer(answer: FirstCopyTold) -> bytes:
+    """The answer as JSON in ASCII, in the version of its question: no other is answered."""
+    return _encode(_ANSWER.dump_python(answer, mode="json"))
+
+
+def decode_answer(body: bytes, question: FirstCopyAsked) -> FirstCopyTold:
+    """The answer to this question. Raises MalformedMessage, also for the answer to another."""
+    fields = _decode(body, SCHEMA)
+    _apply(_QUESTION_READERS, fields)
+    answer = _validate(_ANSWER, fields)
+    if answer.sha256 != question.sha256:
+        raise MalformedMessage(f"the answer is about {answer.sha256}, the question was about {question.sha256}")
+    return answer
 
 
 def _encode(value: object) -> bytes:

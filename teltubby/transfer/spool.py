@@ -1,12 +1,12 @@
-"""The spool: a file on disk that one side fills while the other already reads its prefix."""
+"""The spool: a file on disk that one side fills part by part while the other already reads its prefix."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,115 +14,201 @@ from typing import Self
 import anyio
 from anyio import to_thread
 
-from teltubby.errors import SpoolClosed, SpoolFull, Transient
+from teltubby.errors import SpoolClosed
+from teltubby.messages.transfer import BegunUpload, PartReceipt
+from teltubby.transfer.journal import (
+    Fact,
+    SpooledFile,
+    UploadBegun,
+    UploadForgotten,
+    UploadPartStored,
+    with_receipt,
+)
+from teltubby.transfer.spool_file import SpoolFile
 
 
 class Spool:
-    """`ByteSource` over a file of `size` bytes that grows from its front; remove it only after the store confirmed.
+    """`PartFile` over the file of one job, and in `uploads` the `UploadLog` beside it; made by `SpoolFolder.open`.
 
-    One writer, any number of readers, all in the same backend. Use as a context manager: leaving closes and removes the
-    file. Raises SpoolFull when the disk has no room.
+    Use it as a context manager, once. Leaving it keeps what is there for the job's next attempt, unless `finish` was
+    called or there is nothing to keep. Entering raises SpoolBusy, and SpoolFull with numbers.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self._size = size
-        self._prefix = 0
+    def __init__(self, file: SpooledFile, acquire: Callable[[], SpoolFile], threads: anyio.CapacityLimiter) -> None:
+        self._file = file
+        self._acquire = acquire
+        self._threads = threads
+        self._disk: SpoolFile | None = None
+        self._present: set[int] = set()
+        self._first_missing = 0
+        self._resumed_bytes = 0
+        self._under_way: dict[int, list[anyio.Event]] = {}
         self._failure: Exception | None = None
-        self._grown = anyio.Event()
-        self._descriptor = -1
-        self._busy = 0
-
-    @property
-    def path(self) -> Path:
-        return self._path
+        self._failed = anyio.Event()
+        self._waiting: list[tuple[int, anyio.Event]] = []
+        self._users = 0
+        self._unused: anyio.Event | None = None
+        self.uploads = SpoolUploads(self._note)
 
     @property
     def size(self) -> int:
-        return self._size
+        return self._file.size
 
     @property
     def prefix(self) -> int:
-        """How many bytes from the front are there."""
-        return self._prefix
+        """How many bytes from the front are there without a gap."""
+        return min(self._first_missing * self._file.part_bytes, self.size)
+
+    @property
+    def present(self) -> Collection[int]:
+        """Indexes of the parts that are there now, from an earlier run too."""
+        return frozenset(self._present)
+
+    @property
+    def resumed_bytes(self) -> int:
+        """How many bytes an earlier run left here."""
+        return self._resumed_bytes
 
     async def __aenter__(self) -> Self:
-        self._descriptor = await to_thread.run_sync(self._create)
+        self._disk = await to_thread.run_sync(self._acquire)
+        self._present.update(self._disk.present)
+        self._resumed_bytes = sum(map(self._file.part_size, self._present))
+        self._advance()
+        self.uploads.begun = self._disk.upload
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.fail(SpoolClosed(f"the spool {self._path.name} was closed"))
+        self.fail(SpoolClosed(f"the spool of job {self._file.job_id} was closed"))
+        disk, self._disk = self._disk, None
         with anyio.CancelScope(shield=True):
-            while self._busy:  # a descriptor closed under a running write could be another file's by then
-                await self._grown.wait()
-            await to_thread.run_sync(self._discard)
+            while self._users:  # a descriptor closed under a running write could be another file's by then
+                self._unused = anyio.Event()
+                await self._unused.wait()
+            if disk is not None:
+                keep = bool(self._present) or self.uploads.begun is not None
+                await to_thread.run_sync(lambda: disk.close(keep=keep))
 
-    async def append(self, data: bytes) -> None:
-        """Write the next bytes behind the prefix and let readers have them."""
-        if self._failure is not None:
-            raise self._failure
-        with self._in_use():
+    async def write(self, index: int, data: bytes | memoryview) -> None:
+        """Part `index`, whole; again is no harm. Returns once a killed process would find it again.
+
+        Raises SpoolFull, SpoolClosed, and ValueError when the file has no such part of so many bytes.
+        """
+        view = memoryview(data).cast("B")
+        if not 0 <= index < self._file.parts or len(view) != self._file.part_size(index):
+            raise ValueError(f"part {index} of {len(view)} bytes is none of a file of {self.size} bytes")
+        while (others := self._under_way.get(index)) is not None:
+            others.append(over := anyio.Event())
+            await over.wait()
+        with self._in_use() as disk:
+            if self._failure is not None:
+                raise self._failure
+            if index in self._present:
+                return
+            self._under_way[index] = []
             try:
-                await to_thread.run_sync(self._write, data, self._prefix)
-            except OSError as error:
-                raise _spool_error(error, self._path) from error
-            self._prefix += len(data)
-
-    def fail(self, error: Exception) -> None:
-        """Tell waiting readers that no more bytes will come, and why."""
-        self._failure = self._failure or error
-        self._announce()
+                await to_thread.run_sync(disk.put, index, view, limiter=self._threads)
+                self._present.add(index)
+                self._advance()
+            finally:
+                for over in self._under_way.pop(index):
+                    over.set()
 
     async def read(self, offset: int, length: int) -> bytes:
-        end = min(offset + length, self._size)
-        while self._prefix < end and self._failure is None:
-            await self._grown.wait()
+        end = min(offset + length, self.size)
+        while self.prefix < end and self._failure is None:
+            grown = (end, anyio.Event())
+            self._waiting.append(grown)
+            try:
+                await grown[1].wait()
+            finally:
+                self._waiting.remove(grown)
         if self._failure is not None:
             raise self._failure
-        with self._in_use():
-            try:
-                return await to_thread.run_sync(os.pread, self._descriptor, end - offset, offset)
-            except OSError as error:
-                raise SpoolClosed(f"the spool {self._path.name} cannot be read: {error.strerror}") from error
+        if end <= offset:
+            return b""
+        with self._in_use() as disk:
+            return await to_thread.run_sync(disk.read, offset, end - offset)
+
+    def fail(self, error: Exception) -> None:
+        """Tell waiting readers that no more bytes will come, and why; those that come later, and writers, too."""
+        self._failure = self._failure or error
+        self._failed.set()
+        for _, grown in self._waiting:
+            grown.set()
+
+    async def wait_failed(self) -> Exception:
+        """Return why, once `fail` was called; leaving the spool calls it too."""
+        while self._failure is None:
+            await self._failed.wait()
+        return self._failure
+
+    async def finish(self) -> None:
+        """Nothing of this is needed any more: on leaving it is removed, and after a kill no attempt goes on from it.
+
+        Raises SpoolFull, and SpoolClosed when it was removed already.
+        """
+        with self._in_use() as disk:
+            await to_thread.run_sync(disk.finish)
+
+    async def _note(self, fact: Fact) -> None:
+        with self._in_use() as disk:
+            await to_thread.run_sync(disk.note, fact)
+
+    def _advance(self) -> None:
+        while self._first_missing in self._present:
+            self._first_missing += 1
+        for end, grown in self._waiting:
+            if end <= self.prefix:
+                grown.set()
 
     @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        self._busy += 1
+    def _in_use(self) -> Iterator[SpoolFile]:
+        if self._disk is None:
+            raise SpoolClosed(f"the spool of job {self._file.job_id} is not open")
+        self._users += 1
         try:
-            yield
+            yield self._disk
         finally:
-            self._busy -= 1
-            self._announce()
+            self._users -= 1
+            if self._unused is not None and not self._users:
+                self._unused.set()
 
-    def _announce(self) -> None:
-        grown, self._grown = self._grown, anyio.Event()
-        grown.set()
 
-    def _create(self) -> int:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _spool_error(error, self._path) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it is held, no `sweep` removes the file
-            os.ftruncate(descriptor, 0)
-        except OSError as error:
-            os.close(descriptor)
-            raise _spool_error(error, self._path) from error
-        return descriptor
+class SpoolUploads:
+    """`UploadLog` in a spool's journal; it survives a power cut too."""
 
-    def _write(self, data: bytes, offset: int) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._descriptor, view, offset)
-            view, offset = view[written:], offset + written
+    def __init__(self, note: Callable[[Fact], Awaitable[None]]) -> None:
+        self.begun: BegunUpload | None = None
+        self._note = note
+        self._one_by_one = anyio.Lock()
 
-    def _discard(self) -> None:
-        os.close(self._descriptor)
-        self._path.unlink(missing_ok=True)
+    async def begin(self, upload: BegunUpload) -> None:
+        """Remember an upload that was just begun, in place of any other, with the receipts that it brings."""
+        async with self._one_by_one:
+            await self._note(UploadBegun(replace(upload, receipts=())))
+            self.begun = replace(upload, receipts=())
+            for receipt in upload.receipts:
+                await self._add(receipt)
+
+    async def add(self, receipt: PartReceipt) -> None:
+        """Remember that the next part is stored. Raises ValueError when it is another, or there is no upload."""
+        async with self._one_by_one:
+            await self._add(receipt)
+
+    async def forget(self) -> None:
+        """There is no upload any more."""
+        async with self._one_by_one:
+            await self._note(UploadForgotten())
+            self.begun = None
+
+    async def _add(self, receipt: PartReceipt) -> None:
+        if self.begun is None:
+            raise ValueError(f"part {receipt.number} was stored, but no upload was begun")
+        grown = with_receipt(self.begun, receipt)
+        await self._note(UploadPartStored(receipt))
+        self.begun = grown
 
 
 class FileSource:
@@ -157,11 +243,11 @@ def sweep(folder: Path) -> int:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
-            removed += _remove_unless_held(path)
+            removed += remove_unless_held(path)
     return removed
 
 
-def _remove_unless_held(path: Path) -> bool:
+def remove_unless_held(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -174,9 +260,3 @@ def _remove_unless_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _spool_error(error: OSError, path: Path) -> Transient:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return SpoolFull(f"the disk of the spool {path.parent} is full")
-    return SpoolFull(f"the spool {path.parent} cannot be written: {error.strerror}")

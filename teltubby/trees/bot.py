@@ -13,7 +13,7 @@ from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
-from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.messages.ledger import FindContent, LedgerMessage, ReadOverview
@@ -69,6 +69,7 @@ def bot_wing(
     """The ledger first and the bot last: a stop ends the intake before it ends what the intake needs."""
     width = config.ingest.concurrency
     store, gateway = parts.store(config), parts.gateway(config)
+    first_copy = parts.first_copy(config, mail.first_copy)
     return [
         ChildSpec(
             "ledger",
@@ -81,7 +82,7 @@ def bot_wing(
                 store(),
                 width=width,
                 multipart_bytes=config.s3.multipart_threshold,
-                first_copy=parts.first_copy(config, mail.first_copy),
+                first_copy=first_copy,
             ),
             mailbox=mail.upload,
         ),
@@ -89,7 +90,12 @@ def bot_wing(
         ChildSpec(
             "queue",
             lambda: PublishingQueueActor(
-                broker, ledger=mail.ledger.ref, news=mail.bot.ref, backoff=parts.RECONNECT, rng=parts.RNG
+                broker,
+                ledger=mail.ledger.ref,
+                news=mail.bot.ref,
+                first_copy=first_copy,
+                backoff=parts.RECONNECT,
+                rng=parts.RNG,
             ),
             mailbox=mail.queue,
         ),

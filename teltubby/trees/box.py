@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from teltubby.actors.session import SessionMessage
 from teltubby.actors.troubles import Troubles
-from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.messages.session import DescribeSession

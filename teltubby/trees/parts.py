@@ -12,12 +12,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from teltubby.actors.upload import FirstCopy
 from teltubby.adapters.base import BotGateway, Broker, MtprotoGateway, ObjectStore
-from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.config import Config
 from teltubby.config.choices import QueueBackend
+from teltubby.messages.transfer import PART_BYTES
 from teltubby.supervision import Backoff
+from teltubby.transfer.engine import Engine
+from teltubby.transfer.lines import Dial
+from teltubby.transfer.pacing import Limits
+from teltubby.transfer.upload import FirstCopy
 
 MTPROTO_PACKAGES = ("telethon", "cryptg")
 """cryptg too: without it Telethon decrypts 2 MB/s (telegram.md)."""
@@ -136,9 +140,20 @@ def first_copy(config: Config, known: FirstCopy) -> FirstCopy:
 
 
 async def nobody_knows(sha256: str) -> str | None:
-    """Recognises nothing: duplicates are not wanted, or settled by a ledger elsewhere when the report arrives there."""
+    """Recognises nothing: every copy is wanted."""
     del sha256
     return None
+
+
+def engine(config: Config) -> Callable[[Dial], Engine]:
+    """Makes the download engine, given what opens its connections."""
+    settings = config.mtproto
+    limits = Limits(
+        connections=settings.connections,
+        parts_in_flight=settings.megabytes_in_flight * (1 << 20) // PART_BYTES,
+        park_seconds=settings.flood_park_seconds,
+    )
+    return partial(Engine, limits=limits, verify=settings.verify_hashes)
 
 
 def bot_id(config: Config) -> int:

@@ -7,26 +7,32 @@ import socket
 from collections.abc import Sequence
 
 from teltubby.actors.download import DownloadActor
+from teltubby.actors.first_copy import asked_of_the_bot
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.queue_worker import ConsumingQueueActor
 from teltubby.actors.session import SessionActor, SessionMessage
 from teltubby.actors.troubles import Troubles
-from teltubby.actors.upload import FirstCopy, UploadActor
+from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
-from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.messages.queue import ConsumerMessage
 from teltubby.messages.transfer import FetchLarge, UploadMessage
 from teltubby.supervision import ChildSpec, Intensity, Mailbox, Strategy, Supervisor
+from teltubby.transfer.spool_folder import SpoolFolder
+from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
 from teltubby.trees.common import root
+
+SECONDS_PER_HOUR = 3600
 
 
 def worker_tree(config: Config) -> Supervisor:
     """`teltubby worker`."""
     broker = parts.broker(config, Doorbell(), client="teltubby worker")
-    wing = worker_wing(config, broker, Mailbox("session"), first_copy=parts.nobody_knows)
+    first_copy = parts.first_copy(config, asked_of_the_bot(broker))
+    wing = worker_wing(config, broker, Mailbox("session"), first_copy=first_copy)
     return root("worker", config, Metrics(), wing, troubles=Troubles())
 
 
@@ -44,7 +50,9 @@ def worker_wing(
         session=session.ref,
         download=download.ref,
         upload=upload.ref,
-        spool_dir=config.storage.spool_dir / "large",
+        spools=SpoolFolder(
+            config.storage.spool_dir / "large", keep_seconds=config.storage.spool_keep_hours * SECONDS_PER_HOUR
+        ),
         max_bytes=config.ingest.max_file_bytes,
     )
     return [
@@ -68,7 +76,11 @@ def worker_wing(
                     ),
                     mailbox=session,
                 ),
-                ChildSpec("download", lambda: DownloadActor(width=width), mailbox=download),
+                ChildSpec(
+                    "download",
+                    lambda: DownloadActor(session.ref, width=width, engine=parts.engine(config)),
+                    mailbox=download,
+                ),
             ],
             strategy=Strategy.REST_FOR_ONE,
             intensity=Intensity(restarts=5, within=300),

@@ -18,10 +18,9 @@ from tests.acceptance.queues import Queues
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_proxy, rabbit_vhost
 from tests.servers.swift import SwiftNode
+from tests.servers.swift_fixtures import swift
 
-__all__ = ["rabbit_node", "rabbit_proxy", "rabbit_vhost"]
-
-SWIFT = pytest.StashKey[SwiftNode]()
+__all__ = ["rabbit_node", "rabbit_proxy", "rabbit_vhost", "swift"]
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -47,21 +46,10 @@ def begin(nurseries: dict[str, Nursery], backend: str) -> Begin:
     return nurseries[backend].fork
 
 
-@pytest.fixture(scope="session")
-def swift(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> SwiftNode:
-    """A private Swift with S3 in front."""
-    if SWIFT not in pytestconfig.stash:
-        node = SwiftNode(tmp_path_factory.mktemp("swift"))
-        pytestconfig.add_cleanup(node.stop)
-        node.start()
-        pytestconfig.stash[SWIFT] = node
-    return pytestconfig.stash[SWIFT]
-
-
 @pytest.fixture
 def telegram() -> Iterator[SimulatedTelegram]:
     """A Telegram of this test alone."""
-    with SimulatedTelegram() as telegram:
+    with SimulatedTelegram(media_only=True) as telegram:
         yield telegram
 
 

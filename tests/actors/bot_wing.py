@@ -276,7 +276,9 @@ async def bot_wing(
             ChildSpec("download", lambda: BotDownloadActor(downloads, width=width), mailbox=download),
             ChildSpec(
                 "queue",
-                lambda: PublishingQueueActor(broker, ledger=ledger.ref, news=bot.ref, backoff=BACKOFF, rng=rng),
+                lambda: PublishingQueueActor(
+                    broker, ledger=ledger.ref, news=bot.ref, first_copy=first_copy, backoff=BACKOFF, rng=rng
+                ),
                 mailbox=queue_mail,
             ),
             ChildSpec("bot", bot_actor, mailbox=bot),

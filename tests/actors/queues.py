@@ -10,7 +10,7 @@ import anyio
 
 from teltubby.adapters.base import Delivery, Destination, Outgoing
 from teltubby.adapters.embedded_broker import EmbeddedBroker
-from teltubby.adapters.embedded_subscription import Doorbell
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.messages.jobs import Job, JobEvent, JobProgress
 from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_event, decode_job, encode_event, encode_job, event_type
 from tests.twins import BrokerTwin, Watcher

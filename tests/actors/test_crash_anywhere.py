@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 BODY = noise(1000, seed=9)
 PHOTO, DOCUMENT = noise(300, seed=1), noise(20 * KIB, seed=2)
 
-IDLE = ("updates", "OpenGroups", "PendingOutbox", "consume", "open", "set_commands")
+IDLE = ("updates", "OpenGroups", "PendingOutbox", "consume", "questions", "open", "set_commands")
 """What a process does all the time, and what changes nothing."""
 
 

@@ -29,6 +29,7 @@ from teltubby.supervision import (
     Supervisor,
     render,
 )
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -47,12 +48,6 @@ class Patient(Actor[str]):
 
     async def handle(self, message: str, /) -> None:
         raise NotImplementedError
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 class Watched:

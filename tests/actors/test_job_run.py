@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,17 +21,18 @@ from teltubby.errors import (
     SessionNotReady,
     SpoolFull,
     StoreUnavailable,
-    TelegramUnavailable,
     TeltubbyError,
 )
 from teltubby.messages.jobs import JobCompleted, JobEvent, JobProgress, JobStarted
 from teltubby.messages.media import Route
+from teltubby.transfer.pacing import Limits
 from tests.actors.stage import MIB, large_job, noise, restarts, sha256
 from tests.actors.worker_wing import WorkerWing, worker_wing
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
+ONE_BY_ONE = Limits(connections=1, window=1, parts_in_flight=1)
 BODY = noise(5 * MIB + 12_345)
 
 
@@ -161,8 +162,9 @@ async def test_a_message_that_is_gone_is_told(tmp_path: Path) -> None:
 async def test_a_spool_without_room_is_told_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = shutil.disk_usage(tmp_path)._replace(free=len(BODY) - 1)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    disk = os.statvfs(tmp_path)
+    full = os.statvfs_result((*disk[:3], (len(BODY) - 1) // disk.f_frsize, (len(BODY) - 1) // disk.f_frsize, *disk[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
     job = large_job(size=len(BODY))
     async with worker_wing(tmp_path / "spool") as wing:
         await signed_in(wing)
@@ -175,51 +177,72 @@ async def test_a_spool_without_room_is_told_before_anything_is_fetched(
 
 @pytest.mark.parametrize(
     "error",
-    [FloodWait(70), TelegramUnavailable("cut"), FileGone("gone"), SessionNotReady("revoked")],
+    [FloodWait(70), SpoolFull("full"), FileGone("gone"), SessionNotReady("revoked")],
     ids=lambda e: type(e).__name__,
 )
-async def test_a_failing_download_leaves_nothing(tmp_path: Path, error: TeltubbyError) -> None:
+async def test_the_next_attempt_fetches_only_what_a_failing_one_did_not(tmp_path: Path, error: TeltubbyError) -> None:
     job = large_job(size=len(BODY))
-    async with worker_wing(tmp_path / "spool") as wing:
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
         await signed_in(wing)
         remote = wing.hand_in(job, BODY)
-        remote.script.slow("read", 1)
-        remote.script.fail("read", error)
-        with pytest.raises(type(error)) as caught:
+        remote.script.fail("read", error, skip=3)
+        with pytest.raises(type(error), match=str(error)):
             await wing.run.perform(job, 1, Reports().emit)
-        assert caught.value is error
-        await assert_nothing_left(wing)
-        assert (await wing.run.perform(job, 2, Reports().emit)).sha256 == sha256(BODY), "and the next try works"
+        assert wing.store.objects == {}
+        await anyio.sleep(80)  # a flood wait is over by then
+        assert (await wing.run.perform(job, 2, Reports().emit)).sha256 == sha256(BODY)
+        offsets = [offset for offset in remote.script.asked("read") if offset != 3 * MIB]
+        assert offsets == [0, MIB, 2 * MIB, 4 * MIB, 5 * MIB]
+        assert wing.store.objects == {job.target.key: BODY}
+        assert wing.spooled() == []
 
 
-async def test_a_download_that_fails_late_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_file_shorter_than_announced_is_never_stored(tmp_path: Path) -> None:
     job = large_job(size=len(BODY))
     async with worker_wing(tmp_path / "spool") as wing:
         await signed_in(wing)
         wing.hand_in(job, BODY[: 3 * MIB], size=len(BODY))
-        with pytest.raises(ContentMismatch):
+        with pytest.raises(ContentMismatch, match="0 bytes came at offset"):
             await wing.run.perform(job, 1, Reports().emit)
         assert wing.store.script.count("put_part") >= 1, "the upload had begun"
+        assert wing.store.objects == {}
+        await wing.run.bury(job)
         await assert_nothing_left(wing)
+
+
+async def test_a_buried_job_leaves_nothing_and_burying_it_again_is_no_harm(tmp_path: Path) -> None:
+    job = large_job(size=len(BODY))
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
+        await signed_in(wing)
+        wing.hand_in(job, BODY).script.fail("read", FileGone("gone"), skip=4)
+        with pytest.raises(FileGone):
+            await wing.run.perform(job, 1, Reports().emit)
+        assert wing.spooled() != []
+        await wing.run.bury(job)
+        await assert_nothing_left(wing)
+        await wing.run.bury(job)
+        await wing.run.bury(large_job(2))
 
 
 @pytest.mark.parametrize("method", ["open", "begin", "put_part", "complete"])
 async def test_a_failing_upload_ends_the_download(tmp_path: Path, method: str) -> None:
     job = large_job(size=len(BODY))
-    async with worker_wing(tmp_path / "spool", concurrency=1) as wing:
+    async with worker_wing(tmp_path / "spool", concurrency=1, limits=ONE_BY_ONE) as wing:
         await signed_in(wing)
         remote = wing.hand_in(job, BODY)
         remote.script.slow("read", 1)
         wing.store.script.fail(method, StoreUnavailable("away"))
         with pytest.raises(StoreUnavailable):
             await wing.run.perform(job, 1, Reports().emit)
-        await assert_nothing_left(wing)
+        assert wing.store.objects == {}
         await anyio.sleep(60)
         fetched = remote.script.count("read")
         if method != "complete":
             assert fetched < 6, "what nobody will store is not fetched to its end"
         await wing.run.perform(job, 2, Reports().emit)
         assert wing.store.objects == {job.target.key: BODY}, "the one download slot is free again"
+        assert len(set(remote.script.asked("read"))) == 6
+        assert not wing.store.uploads and wing.spooled() == []
 
 
 async def test_the_download_left_over_from_a_failed_run_does_not_write_into_the_next(tmp_path: Path) -> None:
@@ -251,14 +274,15 @@ async def test_another_file_under_the_key_is_a_failure_for_good(tmp_path: Path) 
         wing.store.objects[job.target.key] = b"taken"
         with pytest.raises(ObjectExists):
             await wing.run.perform(job, 1, Reports().emit)
+        await wing.run.bury(job)
         assert wing.store.objects == {job.target.key: b"taken"}
         assert wing.spooled() == []
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5, 3.5])
-async def test_a_cancelled_run_leaves_nothing(tmp_path: Path, seconds: float) -> None:
+async def test_a_cancelled_run_leaves_what_the_next_one_goes_on_with(tmp_path: Path, seconds: float) -> None:
     job = large_job(size=len(BODY))
-    async with worker_wing(tmp_path / "spool", concurrency=1) as wing:
+    async with worker_wing(tmp_path / "spool", concurrency=1, limits=ONE_BY_ONE) as wing:
         await signed_in(wing)
         remote = wing.hand_in(job, BODY)
         remote.script.slow("read", 1)
@@ -266,25 +290,26 @@ async def test_a_cancelled_run_leaves_nothing(tmp_path: Path, seconds: float) ->
         with anyio.move_on_after(seconds) as scope:
             await wing.run.perform(job, 1, Reports().emit)
         assert scope.cancelled_caught
-        await assert_nothing_left(wing)
+        assert wing.store.objects == {}
         remote.script.slow("read", 0)
         await wing.run.perform(job, 2, Reports().emit)
         assert wing.store.objects == {job.target.key: BODY}
+        assert len(remote.script.asked("read")) <= 7, "only the part in flight was fetched twice"
+        assert not wing.store.uploads and wing.spooled() == []
 
 
 async def test_a_run_cancelled_with_its_last_part_leaves_nothing_or_all(tmp_path: Path) -> None:
     job = large_job(size=len(BODY))
-    async with worker_wing(tmp_path / "spool") as wing:
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
         await signed_in(wing)
         wing.hand_in(job, BODY).script.slow("read", 1)
         wing.store.script.slow("put_part", 0.3)
         with anyio.move_on_after(6.2) as scope:
             await wing.run.perform(job, 1, Reports().emit)
         assert scope.cancelled_caught
-        await until(lambda: not wing.store.uploads)
         assert wing.store.objects in ({}, {job.target.key: BODY})
-        assert wing.spooled() == []
         assert (await wing.run.perform(job, 2, Reports().emit)).sha256 == sha256(BODY)
+        assert not wing.store.uploads and wing.spooled() == []
 
 
 async def test_two_runs_of_the_same_job_at_once_store_the_right_bytes(tmp_path: Path) -> None:
@@ -314,7 +339,7 @@ async def test_two_runs_of_the_same_job_at_once_store_the_right_bytes(tmp_path: 
 
 async def test_progress_comes_every_second_and_only_grows(tmp_path: Path) -> None:
     job, reports = large_job(size=len(BODY)), Reports()
-    async with worker_wing(tmp_path / "spool") as wing:
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
         await signed_in(wing)
         wing.hand_in(job, BODY).script.slow("read", 2)
         wing.store.script.slow("put_part", 1)
@@ -331,7 +356,7 @@ async def test_progress_comes_every_second_and_only_grows(tmp_path: Path) -> Non
 async def test_the_rate_never_exceeds_what_the_line_gave(tmp_path: Path) -> None:
     """Half a part per second down, and the upload keeps up: no second can have seen several parts."""
     job, reports = large_job(size=len(BODY)), Reports()
-    async with worker_wing(tmp_path / "spool") as wing:
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
         await signed_in(wing)
         wing.hand_in(job, BODY).script.slow("read", 2)
         wing.store.script.slow("put_part", 1.5)

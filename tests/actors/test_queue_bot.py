@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -16,109 +12,20 @@ import pytest
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.adapters.base import Destination
-from teltubby.errors import (
-    BadRequest,
-    BrokerUnavailable,
-    DatabaseUnavailable,
-    StoreUnavailable,
-    TopologyConflict,
-)
-from teltubby.messages.jobs import Job, JobEvent, JobFailed, JobProgress, JobStarted, Priority
-from teltubby.messages.ledger import LedgerMessage, PendingOutbox, Submit
-from teltubby.messages.queue import DescribeQueue, JobNews, OutboxFilled, PublisherMessage
-from teltubby.supervision import Actor, ChildSpec, Mailbox, Ref, Supervisor
-from tests.actors.queues import Queue, queue_at
+from teltubby.errors import BadRequest, BrokerUnavailable, DatabaseUnavailable, StoreUnavailable, TopologyConflict
+from teltubby.messages.jobs import JobFailed, JobProgress, JobStarted, Priority
+from teltubby.messages.ledger import LedgerMessage
+from teltubby.messages.queue import DescribeQueue, JobNews
+from teltubby.supervision import ChildSpec, Mailbox
+from tests.actors.office import office
+from tests.actors.queues import queue_at
 from tests.actors.stage import large_job, restarts, running
-from tests.actors.worker_wing import BACKOFF
-from tests.twins import BrokerTwin, Script
-from tests.virtual_time import BEGINNING, until, wall_clock
+from tests.actors.worker_wing import BACKOFF, nobody_knows
+from tests.virtual_time import BEGINNING, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 JOBS, PRIORITY, DEAD, EVENTS = Destination.JOBS, Destination.PRIORITY, Destination.DEAD, Destination.EVENTS
-
-
-@dataclass
-class Reader(Actor[JobNews]):
-    """Stands for the BotActor: reads the news, or does with them what `trouble` says."""
-
-    read: list[JobEvent]
-    trouble: deque[Exception] = field(default_factory=deque)
-
-    async def handle(self, message: JobNews, /) -> None:
-        if self.trouble:
-            raise self.trouble.popleft()
-        self.read.append(message.event)
-
-
-class ScriptedLedger(LedgerActor):
-    """The real one, with trouble on order."""
-
-    def __init__(self, path: Path, script: Script) -> None:
-        super().__init__(path, clock=wall_clock)
-        self._script = script
-
-    async def handle(self, message: LedgerMessage, /) -> object:
-        await self._script.begin(type(message).__name__, message)
-        return await super().handle(message)
-
-
-@dataclass
-class Office:
-    """What a test reaches."""
-
-    tree: Supervisor
-    queue: Queue
-    broker: BrokerTwin
-    ledger: Ref[LedgerMessage]
-    ledger_script: Script
-    ref: Ref[PublisherMessage]
-    read: list[JobEvent]
-    trouble: deque[Exception]
-
-    async def submit(self, *jobs: Job, tell: bool = True) -> None:
-        """A submission with these jobs."""
-        first = jobs[0].message_id
-        await self.ledger.ask(
-            Submit(
-                chat_id=jobs[0].chat_id,
-                message_id=first,
-                media_group_id=None,
-                base_path=f"teltubby/{first}/",
-                artifact_json="{}",
-                jobs=jobs,
-                member_message_ids=(first,),
-            ),
-            within=100,
-        )
-        if tell:
-            self.ref.tell(OutboxFilled())
-
-    async def unpublished(self) -> list[str]:
-        return [job.job_id for job in await self.ledger.ask(PendingOutbox(limit=1000), within=100)]
-
-
-@asynccontextmanager
-async def office(tmp_path: Path, *, broker_away: bool = False) -> AsyncIterator[Office]:
-    async with queue_at(tmp_path / "queue.db") as queue:
-        broker, script = queue.twin(), Script()
-        if broker_away:
-            broker.script.break_down("open", BrokerUnavailable("away"))
-        ledger = Mailbox[LedgerMessage]("ledger", capacity=256)
-        bot = Mailbox[JobNews]("bot")
-        mail = Mailbox[PublisherMessage]("queue", capacity=256)
-        read: list[JobEvent] = []
-        trouble: deque[Exception] = deque()
-
-        def start() -> PublishingQueueActor:
-            return PublishingQueueActor(broker, ledger=ledger.ref, news=bot.ref, backoff=BACKOFF, rng=random.Random(1))
-
-        async with running(
-            ChildSpec("ledger", lambda: ScriptedLedger(tmp_path / "ledger.db", script), mailbox=ledger),
-            ChildSpec("bot", lambda: Reader(read, trouble), mailbox=bot),
-            ChildSpec("queue", start, mailbox=mail),
-        ) as tree:
-            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, trouble)
 
 
 def started(number: int) -> JobStarted:
@@ -367,7 +274,14 @@ async def test_a_report_whose_reader_has_stopped_stays_in_the_queue(tmp_path: Pa
         broker = queue.twin()
 
         def start() -> PublishingQueueActor:
-            return PublishingQueueActor(broker, ledger=ledger.ref, news=bot.ref, backoff=BACKOFF, rng=random.Random(1))
+            return PublishingQueueActor(
+                broker,
+                ledger=ledger.ref,
+                news=bot.ref,
+                first_copy=nobody_knows,
+                backoff=BACKOFF,
+                rng=random.Random(1),
+            )
 
         failed = JobFailed(job_id=large_job().job_id, worker="w", attempt=1, at=BEGINNING, reason="x")
         await queue.put_event(failed)

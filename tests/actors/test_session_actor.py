@@ -25,7 +25,7 @@ from teltubby.messages.transfer import Locate
 from teltubby.supervision import ActorStopped, ChildSpec, Mailbox, Ref, Supervisor
 from tests.actors.stage import ANNA, large_job, restarts, running
 from tests.actors.worker_wing import BACKOFF
-from tests.twins import RemoteTwin, SessionTwin
+from tests.mtproto_twins import RemoteTwin, SessionTwin
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

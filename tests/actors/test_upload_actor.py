@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,90 +12,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teltubby import flavour
-from teltubby.actors.upload import FirstCopy, UploadActor
+from teltubby.actors.upload import UploadActor
+from teltubby.adapters.base import ObjectInfo
 from teltubby.errors import (
     ContentMismatch,
     DatabaseUnavailable,
     ObjectExists,
+    Permanent,
     SpoolClosed,
     StoreRefused,
     StoreUnavailable,
     TeltubbyError,
     UploadVanished,
 )
-from teltubby.messages.transfer import ByteSource, DropObject, StoreArtifact, Stored, StoreFile, UploadMessage
-from teltubby.supervision import ActorCrashed, ChildSpec, Mailbox, Ref, Supervisor
-from teltubby.transfer.spool import FileSource, Spool
-from tests.actors.stage import noise, restarts, running, sha256
+from teltubby.messages.transfer import ByteSource, DropObject, StoreArtifact, Stored, StoreFile
+from teltubby.supervision import ActorCrashed
+from teltubby.transfer.spool import FileSource
+from teltubby.transfer.upload import BEGINNINGS, MAX_PARTS
+from tests.actors.stage import noise, restarts, sha256
+from tests.actors.uploads import (
+    KEY,
+    MULTIPART,
+    PART,
+    BytesSource,
+    GrowingSource,
+    NotingStore,
+    Uploads,
+    knows,
+    sleep_a_while,
+    unknown,
+    uploads,
+)
 from tests.twins import MemoryStore
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
-
-KEY = "teltubby/2026/11/anna/1/film.mp4"
-PART = 16
-MULTIPART = 40
-"""From so many bytes on a file goes up in parts."""
-
-
-@dataclass
-class BytesSource:
-    """A finished source in memory; `claims` is the size that it says it has."""
-
-    body: bytes
-    claims: int | None = None
-    reads: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        return len(self.body) if self.claims is None else self.claims
-
-    async def read(self, offset: int, length: int) -> bytes:
-        self.reads.append((offset, length))
-        return self.body[offset : offset + length]
-
-
-async def unknown(digest: str) -> str | None:
-    del digest
-    return None
-
-
-@dataclass
-class Uploads:
-    """The actor in a tree, with its store."""
-
-    tree: Supervisor
-    store: MemoryStore
-    ref: Ref[UploadMessage]
-
-    async def store_file(self, source: ByteSource, *, key: str = KEY, told: list[int] | None = None) -> Stored:
-        stored = (lambda _: None) if told is None else told.append
-        request = StoreFile(key=key, source=source, content_type="video/mp4", stored=stored)
-        return await self.ref.ask(request, within=math.inf)
-
-
-@asynccontextmanager
-async def uploads(
-    store: MemoryStore | None = None, *, first_copy: FirstCopy = unknown, width: int = 4
-) -> AsyncIterator[Uploads]:
-    store = MemoryStore(part_size=PART) if store is None else store
-    mailbox = Mailbox[UploadMessage]("upload")
-
-    def start() -> UploadActor:
-        return UploadActor(store, width=width, multipart_bytes=MULTIPART, first_copy=first_copy)
-
-    async with running(ChildSpec("upload", start, mailbox=mailbox)) as tree:
-        yield Uploads(tree, store, mailbox.ref)
-
-
-def knows(*bodies: bytes, key: str) -> FirstCopy:
-    """A ledger that has these contents under `key`."""
-    digests = {sha256(body) for body in bodies}
-
-    async def first_copy(digest: str) -> str | None:
-        return key if digest in digests else None
-
-    return first_copy
 
 
 # -- what arrives
@@ -136,16 +83,48 @@ def test_any_size_in_any_parts(size: int, part: int) -> None:
     anyio.run(store, backend_options=flavour.backend_options("asyncio"))
 
 
-async def test_parts_go_up_while_the_source_grows(tmp_path: Path) -> None:
+async def test_parts_go_up_while_the_source_grows() -> None:
     body = noise(6 * PART)
-    async with uploads() as up, Spool(tmp_path / "x.part", len(body)) as spool, anyio.create_task_group() as tasks:
-        tasks.start_soon(up.store_file, spool)
+    source = GrowingSource(body)
+    async with uploads() as up, anyio.create_task_group() as tasks:
+        tasks.start_soon(up.store_file, source)
         for number in range(6):
-            await anyio.sleep(10)
+            await sleep_a_while()
             assert up.store.script.count("put_part") == number
             assert KEY not in up.store.objects
-            await spool.append(body[number * PART : (number + 1) * PART])
+            source.grow((number + 1) * PART)
         await until(lambda: up.store.objects == {KEY: body})
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 3])
+async def test_so_many_parts_go_up_at_once_and_no_more_are_read(parallel: int) -> None:
+    body = noise(8 * PART)
+    source = BytesSource(body)
+    async with uploads(parallel=parallel) as up:
+        gate = up.store.script.hold("put_part")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(up.store_file, source)
+            await sleep_a_while()
+            assert up.store.busy == parallel
+            assert len(source.reads) == parallel, "no more parts are in memory"
+            gate.set()
+        assert up.store.objects == {KEY: body}
+        assert up.store.busiest == parallel
+
+
+async def test_an_empty_file_is_stored_whole_whatever_the_threshold() -> None:
+    async with uploads(multipart=0) as up:
+        assert (await up.store_file(BytesSource(b""))).size_bytes == 0
+        await up.store_file(BytesSource(b"x"), key=f"{KEY}2")
+        assert up.store.objects == {KEY: b"", f"{KEY}2": b"x"}
+        assert up.store.script.count("put") == 1
+
+
+async def test_a_file_of_too_many_parts_is_refused_with_the_setting_to_change() -> None:
+    async with uploads(NotingStore(part_size=1)) as up:
+        with pytest.raises(Permanent, match="S3_MULTIPART_PART_SIZE_MB"):
+            await up.store_file(BytesSource(b"", claims=MAX_PARTS + 1))
+        assert up.store.script.count("begin") == 0
 
 
 async def test_at_most_width_files_at_once() -> None:
@@ -154,7 +133,7 @@ async def test_at_most_width_files_at_once() -> None:
         async with anyio.create_task_group() as tasks:
             for number in range(5):
                 tasks.start_soon(partial(up.store_file, BytesSource(b"x"), key=f"{KEY}{number}"))
-            await anyio.sleep(10)
+            await sleep_a_while()
             assert up.store.script.count("put") == 2
             gate.set()
         assert len(up.store.objects) == 5
@@ -207,6 +186,7 @@ async def test_another_file_under_the_key_is_never_replaced(size: int, other: st
             await up.store_file(BytesSource(body))
         assert up.store.objects == {KEY: taken}
         assert up.store.uploads == {}
+        assert (up.store.script.count("read") == 0) == (other == "shorter"), "a size that differs says enough"
         assert restarts(up.tree) == {}
 
 
@@ -233,9 +213,7 @@ async def test_no_word_of_duplicates_is_no_reason_to_fail(size: int, trouble: Ex
 
 
 @pytest.mark.parametrize("method", ["begin", "put_part", "complete"])
-@pytest.mark.parametrize(
-    "error", [StoreUnavailable("away"), StoreRefused("no"), UploadVanished("forgotten")], ids=lambda e: type(e).__name__
-)
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), StoreRefused("no")], ids=lambda e: type(e).__name__)
 async def test_a_failure_aborts_the_upload_and_the_next_try_works(method: str, error: TeltubbyError) -> None:
     body = noise(5 * PART)
     async with uploads() as up:
@@ -246,6 +224,28 @@ async def test_a_failure_aborts_the_upload_and_the_next_try_works(method: str, e
         await up.store_file(BytesSource(body))
         assert up.store.objects == {KEY: body}
         assert restarts(up.tree) == {}
+
+
+@pytest.mark.parametrize("method", ["put_part", "complete"])
+async def test_an_upload_that_the_store_forgets_is_begun_anew(method: str) -> None:
+    body, told = noise(5 * PART), list[int]()
+    async with uploads() as up:
+        up.store.script.fail(method, UploadVanished("forgotten"))
+        assert await up.store_file(BytesSource(body), told=told) == Stored(
+            key=KEY, size_bytes=len(body), sha256=sha256(body)
+        )
+        assert up.store.objects == {KEY: body} and up.store.uploads == {}
+        assert up.store.script.count("begin") == 2
+        assert told.count(0) == 2 and told[-1] == len(body), "what is lost is no longer counted as up"
+
+
+async def test_a_store_that_forgets_every_upload_is_in_trouble() -> None:
+    async with uploads() as up:
+        up.store.script.break_down("complete", UploadVanished("forgotten"))
+        with pytest.raises(UploadVanished):
+            await up.store_file(BytesSource(noise(5 * PART)))
+        assert up.store.script.count("begin") == BEGINNINGS
+        assert up.store.uploads == {} and up.store.objects == {}
 
 
 async def test_an_abort_that_fails_hides_nothing() -> None:
@@ -265,12 +265,12 @@ async def test_an_abort_that_hangs_holds_nobody_up() -> None:
             await up.store_file(BytesSource(noise(5 * PART)))
 
 
-async def test_a_source_that_breaks_aborts_the_upload(tmp_path: Path) -> None:
-    async with uploads() as up, Spool(tmp_path / "x.part", 5 * PART) as spool, anyio.create_task_group() as tasks:
-        tasks.start_soon(fails_with, SpoolClosed, up, spool)
-        await spool.append(noise(2 * PART))
+async def test_a_source_that_breaks_aborts_the_upload() -> None:
+    source = GrowingSource(noise(5 * PART), there=2 * PART)
+    async with uploads() as up, anyio.create_task_group() as tasks:
+        tasks.start_soon(fails_with, SpoolClosed, up, source)
         await until(lambda: up.store.script.count("put_part") == 2)
-        spool.fail(SpoolClosed("given up"))
+        source.fail(SpoolClosed("given up"))
         await until(lambda: up.store.uploads == {})
         assert up.store.objects == {}
 
@@ -309,14 +309,34 @@ async def test_a_wrong_size_from_the_store_is_no_success_and_can_be_repeated() -
         assert up.store.objects == {KEY: body}
 
 
-async def test_a_stop_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
-    store = MemoryStore(part_size=PART)
-    async with Spool(tmp_path / "x.part", 5 * PART) as spool:
-        with pytest.raises(ExceptionGroup):  # the asker hears of it
-            async with anyio.create_task_group() as tasks, uploads(store) as up:
-                tasks.start_soon(up.store_file, spool)
-                await spool.append(noise(2 * PART))
-                await until(lambda: store.script.count("put_part") == 2)
+class LyingStore(NotingStore):
+    """Says that it has stored a whole body, and keeps the first `keeps` bytes of it, or nothing at all."""
+
+    def __init__(self, keeps: int | None) -> None:
+        super().__init__()
+        self._keeps = keeps
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        info = await super().head(key)
+        if info is None or self._keeps is None:
+            return None
+        return ObjectInfo(key=key, size=min(info.size, self._keeps))
+
+
+@pytest.mark.parametrize(("keeps", "kind"), [(None, StoreUnavailable), (7, ContentMismatch)])
+async def test_a_whole_body_counts_when_the_store_reports_its_size(keeps: int | None, kind: type[Exception]) -> None:
+    async with uploads(LyingStore(keeps)) as up:
+        with pytest.raises(kind):
+            await up.store_file(BytesSource(b"8 bytes!"))
+        assert (KEY in up.store.objects) == (keeps is None), "what is known to be wrong does not stay"
+
+
+async def test_a_stop_in_the_middle_leaves_nothing() -> None:
+    store = NotingStore()
+    with pytest.raises(ExceptionGroup):  # the asker hears of it
+        async with anyio.create_task_group() as tasks, uploads(store) as up:
+            tasks.start_soon(up.store_file, GrowingSource(noise(5 * PART), there=2 * PART))
+            await until(lambda: store.script.count("put_part") == 2)
     assert store.uploads == {} and store.objects == {}
     assert not store.is_open
 

@@ -6,20 +6,26 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.queue_worker import ConsumingQueueActor
 from teltubby.actors.session import SessionActor, SessionMessage
-from teltubby.actors.upload import FirstCopy, UploadActor
+from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
 from teltubby.messages.jobs import Job
 from teltubby.messages.queue import ConsumerMessage
 from teltubby.messages.transfer import FetchLarge, UploadMessage
 from teltubby.supervision import Backoff, ChildSpec, Mailbox, Supervisor
+from teltubby.transfer.engine import Engine
+from teltubby.transfer.pacing import Limits
+from teltubby.transfer.spool_folder import SpoolFolder
+from teltubby.transfer.upload import FirstCopy
 from tests.actors.stage import ANNA, MIB, running
-from tests.twins import MemoryStore, RemoteTwin, SessionTwin
+from tests.mtproto_twins import RemoteTwin, SessionTwin
+from tests.twins import MemoryStore
 
 BACKOFF = Backoff(first=0.5, cap=30.0)
 
@@ -57,6 +63,7 @@ async def worker_wing(
     broker: Broker | None = None,
     concurrency: int = 2,
     first_copy: FirstCopy = nobody_knows,
+    limits: Limits | None = None,
     max_bytes: int = 1 << 32,
     retry_seconds: float = 60.0,
     session: SessionTwin | None = None,
@@ -74,13 +81,16 @@ async def worker_wing(
         session=mail.ref,
         download=download.ref,
         upload=upload.ref,
-        spool_dir=spool_dir,
+        spools=SpoolFolder(spool_dir, keep_seconds=3600),
         max_bytes=max_bytes,
     )
     rng = random.Random(1)
 
     def uploader() -> UploadActor:
         return UploadActor(store, width=concurrency, multipart_bytes=2 * MIB, first_copy=first_copy)
+
+    def downloader() -> DownloadActor:
+        return DownloadActor(mail.ref, width=concurrency, engine=partial(Engine, limits=limits))
 
     def consumer() -> ConsumingQueueActor:
         assert broker is not None
@@ -101,7 +111,11 @@ async def worker_wing(
             lambda: SessionActor(session, announce=queue.ref.tell, backoff=BACKOFF, rng=rng),
             mailbox=mail,
         ),
-        ChildSpec("download", lambda: DownloadActor(width=concurrency), mailbox=download),
+        ChildSpec(
+            "download",
+            lambda: DownloadActor(mail.ref, width=concurrency, engine=partial(Engine, limits=limits)),
+            mailbox=download,
+        ),
     ]
     if broker is not None:
         children.append(ChildSpec("queue", consumer, mailbox=queue))

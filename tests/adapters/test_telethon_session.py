@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ from telethon import TelegramClient
 from teltubby.adapters.base import Account
 from teltubby.adapters.telethon_session import TelethonSession
 from teltubby.errors import (
+    ConnectionLost,
     FileGone,
+    FileMoved,
     FloodWait,
+    PartUnavailable,
+    ReferenceExpired,
     SessionNotReady,
     TelegramUnavailable,
     TeltubbyError,
     Unauthorised,
 )
-from teltubby.messages.transfer import RemoteFile
+from teltubby.messages.transfer import FileLocation, PartConnection
 from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import File, FileKind
 from tests.adapters.house import House
@@ -46,6 +51,22 @@ def sent_to_bot(house: House, curator: Curator, file: File) -> int:
 @pytest.fixture
 def film(curator: Curator) -> File:
     return curator.new_file(FileKind.VIDEO, SIZE, name="film.mp4")
+
+
+@dataclass
+class Remote:
+    """A document that was found, and a connection to read it over."""
+
+    location: FileLocation
+    parts: PartConnection
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return bytes(await self.parts.fetch(self.location, offset, length))
+
+
+async def reached(session: TelethonSession, chat_id: int, message_id: int) -> Remote:
+    location = await session.locate(chat_id, message_id)
+    return Remote(location, await session.dial(location.data_centre))
 
 
 def same(got: bytes, wanted: bytes) -> bool:
@@ -206,8 +227,8 @@ async def test_a_session_that_another_process_holds_is_told(house: House) -> Non
 async def test_a_document_is_found_and_read(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
-        assert (remote.document_id, remote.size) == (film.id, SIZE)
+        remote = await reached(session, curator.user.id, message_id)
+        assert (remote.location.document_id, remote.location.size) == (film.id, SIZE)
         for offset, length in (
             (0, 4096),
             (0, MIB),
@@ -222,14 +243,14 @@ async def test_a_document_is_found_and_read(house: House, curator: Curator, film
             )
 
 
-@pytest.mark.parametrize(("offset", "length"), [(0, 768 * 1024), (4096, 12 * 1024), (256 * 1024, 768 * 1024)])
+@pytest.mark.parametrize(("offset", "length"), [(0, 4096), (4096, 4096), (256 * 1024, 256 * 1024), (MIB, MIB)])
 async def test_any_part_that_the_protocol_allows_comes_whole_and_alone(
     house: House, curator: Curator, film: File, offset: int, length: int
 ) -> None:
-    """`RemoteFile.read`: multiples of 4 KiB within one block of 1 MiB."""
+    """`PartConnection.fetch`: a power of two from 4 KiB on, aligned to itself."""
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
         assert same(await remote.read(offset, length), film.read(offset, length))
 
 
@@ -238,7 +259,7 @@ async def test_every_kind_of_document_is_found(house: House, curator: Curator, k
     file = curator.new_file(kind, 70_000, name="a.bin")
     message_id = sent_to_bot(house, curator, file)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
         assert same(await remote.read(0, MIB), file.read(0, 70_000))
 
 
@@ -267,7 +288,7 @@ async def test_a_deleted_message_is_gone(house: House, curator: Curator, film: F
 # -- failures while it is used
 
 
-async def failing_read(house: House, remote: RemoteFile, kind: type[Exception], **fault: Any) -> Exception:
+async def failing_read(house: House, remote: Remote, kind: type[Exception], **fault: Any) -> Exception:
     house.on_server(house.telegram.world.faults.clear)
     house.fault("upload.getFile", **fault)
     with anyio.fail_after(WITHIN), pytest.raises(kind) as caught:
@@ -279,9 +300,14 @@ async def failing_read(house: House, remote: RemoteFile, kind: type[Exception], 
 async def test_failures_of_a_part_are_translated(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
-        await failing_read(house, remote, TelegramUnavailable, error=400, message="LOCATION_NOT_AVAILABLE")
-        await failing_read(house, remote, TelegramUnavailable, error=400, message="FILE_REFERENCE_EXPIRED")
+        remote = await reached(session, curator.user.id, message_id)
+        await failing_read(house, remote, PartUnavailable, error=400, message="LOCATION_NOT_AVAILABLE")
+        await failing_read(house, remote, ReferenceExpired, error=400, message="FILE_REFERENCE_EXPIRED")
+        await failing_read(house, remote, PartUnavailable, error=500, message="RPC_CALL_FAIL", times=9)
+        moved = await failing_read(house, remote, FileMoved, error=303, message="FILE_MIGRATE_4")
+        assert isinstance(moved, FileMoved) and moved.data_centre == 4
+        premium = await failing_read(house, remote, FloodWait, error=420, message="FLOOD_PREMIUM_WAIT_5")
+        assert isinstance(premium, FloodWait) and premium.seconds == 5
         await failing_read(house, remote, SessionNotReady, error=401, message="AUTH_KEY_UNREGISTERED")
         flood = await failing_read(house, remote, FloodWait, error=420, message="FLOOD_WAIT_7")
         assert isinstance(flood, FloodWait) and flood.seconds == 7
@@ -290,18 +316,18 @@ async def test_failures_of_a_part_are_translated(house: House, curator: Curator,
 async def test_an_expired_reference_is_passing_trouble(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
         house.on_server(house.telegram.world.expire_references)
-        with pytest.raises(TelegramUnavailable):
+        with pytest.raises(ReferenceExpired):
             await remote.read(0, MIB)
-        again = await session.locate(curator.user.id, message_id)
+        again = await reached(session, curator.user.id, message_id)
         assert same(await again.read(0, MIB), film.read(0, MIB))
 
 
 async def test_a_revoked_session_is_told_at_once(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
         house.on_server(house.telegram.mtproto_server.sign_out, house.bot)
         with pytest.raises(SessionNotReady):
             await session.locate(curator.user.id, message_id)
@@ -312,7 +338,7 @@ async def test_a_revoked_session_is_told_at_once(house: House, curator: Curator,
 async def test_a_cut_wire_is_told_and_a_new_session_goes_on(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
         with anyio.fail_after(WITHIN):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(session.wait_lost)
@@ -322,7 +348,7 @@ async def test_a_cut_wire_is_told_and_a_new_session_goes_on(house: House, curato
                 await ask()
         await session.aclose()
         await session.open()
-        again = await session.locate(curator.user.id, message_id)
+        again = await reached(session, curator.user.id, message_id)
         assert same(await again.read(0, MIB), film.read(0, MIB))
         assert house.calls("auth.importBotAuthorization") == 1
 
@@ -330,14 +356,14 @@ async def test_a_cut_wire_is_told_and_a_new_session_goes_on(house: House, curato
 async def test_a_wire_cut_under_a_request_is_told(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
-        await failing_read(house, remote, TelegramUnavailable, cut=True, times=9)
+        remote = await reached(session, curator.user.id, message_id)
+        await failing_read(house, remote, ConnectionLost, cut=True, times=9)
 
 
 async def test_a_server_that_hangs_is_given_up(house: House, curator: Curator, film: File) -> None:
     message_id = sent_to_bot(house, curator, film)
     async with house.opened(timeout=0.5) as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
         house.wire.stall()
         for ask in (lambda: session.locate(curator.user.id, message_id), lambda: remote.read(0, MIB)):
             with anyio.fail_after(WITHIN), pytest.raises(TelegramUnavailable):
@@ -409,7 +435,7 @@ async def test_many_parts_at_once(house: House, curator: Curator, film: File) ->
     message_id = sent_to_bot(house, curator, film)
     parts: dict[int, bytes] = {}
     async with house.opened() as session:
-        remote = await session.locate(curator.user.id, message_id)
+        remote = await reached(session, curator.user.id, message_id)
 
         async def fetch(offset: int) -> None:
             parts[offset] = await remote.read(offset, MIB)

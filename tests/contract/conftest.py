@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.brokers import BrokerWorld, EmbeddedWorld, RabbitWorld
 from tests.contract.stores import FolderWorld, S3World, StoreWorld
+from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_vhost
 from tests.servers.swift import SwiftNode
+from tests.servers.swift_fixtures import swift
 
-
-@pytest.fixture(scope="session")
-def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftNode]:
-    """OpenStack Swift's S3. A missing installation is a failure, not a skip: scripts/install-swift.sh provides it."""
-    node = SwiftNode(tmp_path_factory.mktemp("swift"))
-    node.start()
-    yield node
-    node.stop()
+__all__ = ["rabbit_node", "rabbit_vhost", "swift"]
 
 
 @pytest.fixture
@@ -40,3 +36,12 @@ def world(request: pytest.FixtureRequest) -> StoreWorld:
     """Every store in turn."""
     chosen: StoreWorld = request.getfixturevalue(f"{request.param}_world")
     return chosen
+
+
+@pytest.fixture(params=["embedded", "rabbitmq"])
+def brokers(request: pytest.FixtureRequest, tmp_path: Path) -> BrokerWorld:
+    """Every broker in turn."""
+    if request.param == "embedded":
+        return EmbeddedWorld(path=tmp_path / "queue.db")
+    node = request.getfixturevalue("rabbit_node")
+    return RabbitWorld(node=node, vhost=request.getfixturevalue("rabbit_vhost"), port=node.port)

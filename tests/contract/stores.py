@@ -12,9 +12,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from teltubby.adapters.base import ObjectStore, PartReceipt
+from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.folder_store import FolderStore
 from teltubby.adapters.s3_store import S3Store
+from teltubby.messages.transfer import PartReceipt
 from tests.servers.swift import SwiftNode
 
 MIB = 1024 * 1024

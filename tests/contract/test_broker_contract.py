@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from pathlib import Path
 
 import anyio
 import pytest
@@ -16,8 +15,6 @@ from tests.contract.brokers import (
     JOBS,
     PATIENCE,
     BrokerWorld,
-    EmbeddedWorld,
-    RabbitWorld,
     assert_silent,
     await_depth,
     message,
@@ -26,18 +23,8 @@ from tests.contract.brokers import (
     take,
     take_names,
 )
-from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_vhost  # noqa: F401 - pytest finds them by name
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["embedded", "rabbitmq"])
-def brokers(request: pytest.FixtureRequest, tmp_path: Path) -> BrokerWorld:
-    """Every broker in turn."""
-    if request.param == "embedded":
-        return EmbeddedWorld(path=tmp_path / "queue.db")
-    node = request.getfixturevalue("rabbit_node")
-    return RabbitWorld(node=node, vhost=request.getfixturevalue("rabbit_vhost"), port=node.port)
 
 
 BODIES = {

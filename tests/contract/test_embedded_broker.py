@@ -15,11 +15,22 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from teltubby.adapters.base import Destination
+from teltubby.adapters.base import Broker, Destination
 from teltubby.adapters.embedded_broker import EmbeddedBroker
-from teltubby.adapters.embedded_subscription import POLL_SECONDS, Doorbell
-from teltubby.errors import BrokerUnavailable, TopologyConflict
-from tests.contract.brokers import JOBS, EmbeddedWorld, assert_silent, message, name_of, opened, take, take_names
+from teltubby.adapters.embedded_doorbell import Doorbell
+from teltubby.adapters.embedded_subscription import POLL_SECONDS
+from teltubby.errors import BrokerUnavailable, NotAnswered, TopologyConflict
+from tests.contract.brokers import (
+    JOBS,
+    EmbeddedWorld,
+    assert_silent,
+    eventually,
+    message,
+    name_of,
+    opened,
+    take,
+    take_names,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +49,15 @@ async def main(act, path):
             await broker.publish(Destination.JOBS, Outgoing(body=b'{"name": "theirs"}', type="t", message_id="1"))
         case "take":
             await (await broker.consume([Destination.JOBS], prefetch=1)).receive()
+        case "ask":
+            sys.stdout.write("asking\\n")
+            sys.stdout.flush()
+            answer = await broker.ask(Outgoing(body=b"theirs", type="t", message_id="1"), within=20)
+            sys.stdout.write(answer.decode() + " ")
+        case "answer":
+            async for question in await broker.questions():
+                await question.answer(question.body.upper())
+                break
         case "fill":
             resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # a disk that ends there
             try:
@@ -54,16 +74,24 @@ anyio.run(main, *sys.argv[1:])
 
 
 @contextmanager
-def other_process(act: str, path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that has done it and still holds what it took; with its one line of output."""
+def started_process(act: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that does it, and ends with the test."""
     process = subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, act, path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
-        yield process, process.stdout.readline().strip()
+        yield process
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def other_process(act: str, path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that has done it and still holds what it took; with its one line of output."""
+    with started_process(act, path) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
 
 
 @pytest.fixture
@@ -100,6 +128,83 @@ async def test_another_process_is_heard_within_a_second(queue: EmbeddedWorld) ->
             began = time.monotonic()
             await other.publish(Destination.JOBS, message())
         assert time.monotonic() - began < POLL_SECONDS + 0.5
+
+
+async def test_another_process_is_answered(queue: EmbeddedWorld) -> None:
+    async with opened(queue.client()) as broker:
+        questions = await broker.questions()
+        with other_process("ask", queue.path) as (process, said):
+            assert said == "asking"
+            await (await questions.receive()).answer(b"ours")
+            assert process.stdout is not None
+            assert await anyio.to_thread.run_sync(process.stdout.readline) == "ours done\n"
+
+
+async def test_another_process_answers_soon(queue: EmbeddedWorld) -> None:
+    async with opened(queue.client()) as broker:
+        await broker.publish(Destination.JOBS, message())  # the file is there
+        with started_process("answer", queue.path):
+            assert await broker.ask(message(body=b"ours"), within=20) == b"OURS"
+            began = time.monotonic()
+            with pytest.raises(NotAnswered):
+                await broker.ask(message(body=b"nobody is left"), within=0.1)
+            assert time.monotonic() - began < 1
+
+
+async def test_what_a_killed_asker_left_goes_with_the_next_question(queue: EmbeddedWorld) -> None:
+    now = 1_000.0
+    later = EmbeddedBroker(queue.path, clock=lambda: now + time.time())
+    with other_process("ask", queue.path) as (process, said):
+        assert said == "asking"
+        await eventually(lambda: questions_in(queue.path, 1))
+        process.send_signal(signal.SIGKILL)
+    async with opened(later):
+        stream = await later.questions()
+        with anyio.move_on_after(0.1):
+            pytest.fail(f"a question of nobody: {(await stream.receive()).body!r}")
+        with pytest.raises(NotAnswered):
+            await later.ask(message(), within=0.1)
+    assert await questions_in(queue.path, 0)
+
+
+async def questions_in(path: Path, count: int) -> bool:
+    """Whether the file holds so many."""
+    with closing(sqlite3.connect(path)) as connection:
+        found: int
+        (found,) = connection.execute("SELECT COUNT(*) FROM queue_questions").fetchone()
+        return found == count
+
+
+async def test_a_file_from_before_there_were_questions(queue: EmbeddedWorld) -> None:
+    async with opened(queue.client()) as broker:
+        await broker.publish(Destination.JOBS, message("old"))
+    with closing(sqlite3.connect(queue.path)) as connection:
+        connection.execute("DROP TABLE queue_questions")
+    async with opened(queue.client()) as broker, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: broker.ask(message(), within=20))
+        await (await (await broker.questions()).receive()).answer(b"")
+        assert await take_names(await broker.consume(JOBS, prefetch=1), 1) == ["old"]
+
+
+async def test_a_locked_file_ends_asking_and_taking(queue: EmbeddedWorld, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(queue.client(busy_seconds=0.2)) as broker, opened(queue.client()) as other:
+        questions = await broker.questions()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: unanswered(other))
+            await eventually(lambda: questions_in(queue.path, 1))
+            with closing(sqlite3.connect(queue.path, isolation_level=None)) as writer:
+                writer.execute("BEGIN IMMEDIATE")
+                with pytest.raises(BrokerUnavailable, match="locked"):
+                    await broker.ask(message(), within=5)
+                with pytest.raises(anyio.EndOfStream):
+                    await questions.receive()
+                writer.execute("ROLLBACK")
+        assert "taking questions ends: The queue" in caplog.text
+
+
+async def unanswered(broker: Broker) -> None:
+    with pytest.raises(NotAnswered):
+        await broker.ask(message(), within=1.5)
 
 
 async def test_the_wings_of_one_process_hear_each_other_at_once(queue: EmbeddedWorld) -> None:

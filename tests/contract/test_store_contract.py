@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from teltubby.adapters.base import ObjectInfo, ObjectStore, PartReceipt
+from teltubby.adapters.base import ObjectInfo, ObjectStore
 from teltubby.errors import FileGone, ObjectExists, Permanent, UploadVanished
+from teltubby.messages.transfer import PartReceipt
 from tests.contract.stores import MIB, PART, StoreWorld, begin, digest, put, put_parts
 
 pytestmark = pytest.mark.anyio

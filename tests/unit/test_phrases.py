@@ -57,7 +57,9 @@ def outcome(ordinal: int, status: ItemStatus, **more: Any) -> ItemOutcome:
     return ItemOutcome(ordinal=ordinal, message=message, status=status, **more)
 
 
-def progress(*, downloaded: int, uploaded: int = 0, total: int = 1000, rate: float = 100.0) -> JobProgress:
+def progress(
+    *, downloaded: int, uploaded: int = 0, total: int = 1000, rate: float = 100.0, left: float | None = 7.6
+) -> JobProgress:
     return JobProgress(
         job_id=job().job_id,
         worker="w",
@@ -67,6 +69,7 @@ def progress(*, downloaded: int, uploaded: int = 0, total: int = 1000, rate: flo
         uploaded_bytes=uploaded,
         total_bytes=total,
         bytes_per_second=rate,
+        seconds_left=left,
     )
 
 

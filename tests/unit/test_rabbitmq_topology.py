@@ -13,7 +13,9 @@ from teltubby.adapters.rabbitmq_delivery import own_headers
 from teltubby.adapters.rabbitmq_topology import (
     RETRY_LEVELS,
     BrokerNames,
+    answer_queue,
     exchanges,
+    question_route,
     queue_names,
     queues,
     retry_queues,
@@ -35,6 +37,7 @@ def test_the_names_are_those_of_the_contract() -> None:
         "teltubby.retry_jobs",
         "teltubby.failed_jobs",
         "teltubby.events",
+        "teltubby.questions",
     } <= set(names)
     assert len(names) == len(set(names))
 
@@ -55,6 +58,20 @@ def test_every_destination_has_a_queue_that_is_declared_where_it_is_published() 
         target = route(OTHER_NAMES, destination, 0)
         assert (target.exchange, target.routing_key) in declared
         assert target.expiration is None
+
+
+@given(st.floats(min_value=-1, max_value=60))
+def test_a_question_expires_with_its_askers_patience(patience: float) -> None:
+    target = question_route(OTHER_NAMES, patience)
+    assert (target.exchange, target.routing_key) in {(d.exchange, d.name) for d in queues(OTHER_NAMES, "quorum")}
+    assert target.expiration == max(patience, 0), "RabbitMQ closes the channel over a negative one"
+
+
+def test_every_asker_has_a_queue_of_its_own() -> None:
+    one, two = answer_queue(NAMES, "1"), answer_queue(NAMES, "2")
+    assert (one.name, one.exchange) == ("teltubby.answers.1", "teltubby.exchange")
+    assert one.name != two.name
+    assert one.arguments == {"x-queue-type": "classic"}, "no other type can be exclusive"
 
 
 @given(st.floats(min_value=0.001, max_value=RETRY_LEVELS[-1]))

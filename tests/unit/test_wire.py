@@ -12,6 +12,7 @@ from teltubby.messages.jobs import (
     Job,
     JobEvent,
     JobMetadata,
+    JobProgress,
     JobStarted,
     TelegramContext,
 )
@@ -99,6 +100,14 @@ def test_times_of_other_zones_are_written_as_what_they_are() -> None:
     moscow = MOMENT.astimezone(timezone(timedelta(hours=3)))
     body = encode_event(JobStarted(**{**COMMON, "at": moscow}))
     assert decode_event(body, "teltubby.job.started") == JobStarted(**COMMON)
+
+
+def test_progress_of_older_workers_has_no_estimate() -> None:
+    type_name, event, _ = GOLDEN_EVENTS[1]
+    fields = json.loads(encode_event(event))
+    del fields["seconds_left"]
+    read = decode_event(json.dumps(fields).encode(), type_name)
+    assert isinstance(read, JobProgress) and read.seconds_left is None
 
 
 def test_unknown_keys_are_tolerated_and_optional_ones_may_be_missing() -> None:

@@ -71,8 +71,10 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
     ("teltubby.job.started", JobStarted(**COMMON), b"}"),
     (
         "teltubby.job.progress",
-        JobProgress(**COMMON, downloaded_bytes=5, uploaded_bytes=3, total_bytes=9, bytes_per_second=1.5),
-        b',"downloaded_bytes":5,"uploaded_bytes":3,"total_bytes":9,"bytes_per_second":1.5}',
+        JobProgress(
+            **COMMON, downloaded_bytes=5, uploaded_bytes=3, total_bytes=9, bytes_per_second=1.5, seconds_left=4.0
+        ),
+        b',"downloaded_bytes":5,"uploaded_bytes":3,"total_bytes":9,"bytes_per_second":1.5,"seconds_left":4.0}',
     ),
     (
         "teltubby.job.completed",
@@ -150,6 +152,7 @@ EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
         uploaded_bytes=COUNTS,
         total_bytes=COUNTS,
         bytes_per_second=MEASURES,
+        seconds_left=st.none() | MEASURES,
     ),
     st.builds(
         JobCompleted,

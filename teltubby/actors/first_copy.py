@@ -1,0 +1,31 @@
+"""How a worker learns, before it completes an upload, that the archive has the bytes already."""
+
+from __future__ import annotations
+
+from teltubby.adapters.base import Broker, Outgoing
+from teltubby.messages.questions import FirstCopyAsked
+from teltubby.messages.wire import FIRST_COPY_TYPE, SCHEMA, decode_answer, encode_question
+from teltubby.transfer.upload import FirstCopy
+
+PATIENCE_SECONDS = 5.0
+"""What a file costs at most while no bot answers; a bot that does takes milliseconds."""
+
+
+def asked_of_the_bot(broker: Broker, *, within: float = PATIENCE_SECONDS) -> FirstCopy:
+    """The ledger's answer, across the broker. Raises BrokerUnavailable, NotAnswered, MalformedMessage.
+
+    Whoever asks goes on without an answer: duplicates are settled by the ledger then, when the report arrives there.
+    The same holds for two who ask about the same bytes at the same time, and are both told that nobody knows them.
+    """
+
+    async def first_copy(sha256: str) -> str | None:
+        asked = FirstCopyAsked(sha256=sha256)
+        question = Outgoing(
+            body=encode_question(asked),
+            type=FIRST_COPY_TYPE,
+            message_id=f"{FIRST_COPY_TYPE}:{sha256}",
+            headers={"schema": SCHEMA},
+        )
+        return decode_answer(await broker.ask(question, within=within), asked).key
+
+    return first_copy

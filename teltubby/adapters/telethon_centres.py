@@ -1,0 +1,197 @@
+"""Connections for parts to every data centre, signed in as the session's account.
+
+What may be opened beside the session's own connection (`AUTH_KEY_DUPLICATED`): under the session's key only
+addresses that the home data centre flags `media_only`; at a foreign one, any, under an authorisation exported to it
+once, whose key is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from telethon import TelegramClient, errors, functions
+
+from teltubby.adapters.mtproto_envelope import Envelope
+from teltubby.adapters.mtproto_link import Link
+from teltubby.adapters.mtproto_plain import PlainLink
+from teltubby.adapters.mtproto_rpc import RpcConnection, RpcFault
+from teltubby.adapters.telethon_errors import FOREIGN, translate
+from teltubby.adapters.telethon_files import keys_path, keys_text, load_keys, store
+from teltubby.adapters.telethon_parts import TelethonParts
+from teltubby.adapters.telethon_private import UNREADABLE, PrivateNames
+from teltubby.adapters.telethon_stock import StockParts
+from teltubby.errors import ConnectionLost, Permanent, TelegramUnavailable
+from teltubby.messages.transfer import PartConnection
+
+_LOG = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+DIAL_SECONDS = 90.0
+"""How long one address may take, and all of a dial."""
+
+STALL_SECONDS = 15.0
+"""A connection on which nothing comes for so long, while something is due, is given up."""
+
+HANDSHAKES = 3
+"""One in 256 fails: Telethon drops leading zeros of the shared secret."""
+
+
+class Centres:
+    """Dials for one signed-in client. asyncio-flavoured: call it from hosted bodies."""
+
+    def __init__(
+        self,
+        client: TelegramClient,
+        names: PrivateNames,
+        *,
+        account_id: int,
+        introduction: Callable[[Any], Any],
+        session_path: Path,
+        timeout: float,
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._account_id = account_id
+        self._session_path = session_path
+        self._timeout = timeout
+        self._prefix = bytes(introduction(functions.help.GetConfigRequest()))[:-4]
+        self._keys: dict[int, bytes] | None = None
+        self._options: list[Any] | None = None
+        self._authorising: dict[int, asyncio.Lock] = {}
+
+    async def dial(self, data_centre: int) -> PartConnection:
+        """Raises TelegramUnavailable, FloodWait, SessionNotReady, Unauthorised."""
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                if data_centre == self._client.session.dc_id:
+                    return await self._dial_home(data_centre)
+                return await self._dial_abroad(data_centre)
+        except TimeoutError as error:
+            raise ConnectionLost(f"data centre {data_centre} did not answer in {DIAL_SECONDS:.0f} s") from error
+        except Permanent as error:  # of the dial; it says nothing about any file
+            raise TelegramUnavailable(f"data centre {data_centre} cannot be used: {error}") from error
+
+    async def _dial_home(self, data_centre: int) -> PartConnection:
+        try:
+            if addresses := await self._addresses(data_centre, media_only=True):
+                return await self._connect(addresses, data_centre, self._client.session.auth_key.key)
+        except ConnectionLost as error:
+            _LOG.warning("parts are fetched over Telethon's one connection, slowly: %s", error)
+        return StockParts(self._client, data_centre, self._timeout)
+
+    async def _dial_abroad(self, data_centre: int) -> PartConnection:
+        addresses = await self._addresses(data_centre, media_only=False)
+        async with self._authorising.setdefault(data_centre, asyncio.Lock()):
+            keys = await self._kept_keys()
+            if data_centre not in keys:
+                await self._authorise(addresses, data_centre)
+            key = keys[data_centre]
+        return await self._connect(addresses, data_centre, key)
+
+    # -- where
+
+    async def _addresses(self, data_centre: int, *, media_only: bool) -> list[tuple[str, int]]:
+        """Host and port of a data centre; those for media first, or nothing but those."""
+        if self._options is None:
+            self._options = list((await self._ask(functions.help.GetConfigRequest())).dc_options)
+        fitting = [
+            option
+            for option in self._options
+            if option.id == data_centre and not (option.cdn or option.ipv6 or option.tcpo_only or option.secret)
+        ]
+        for_media = [option for option in fitting if option.media_only]
+        if not fitting:
+            self._options = None
+            raise TelegramUnavailable(f"Telegram lists no address of data centre {data_centre}")
+        chosen = for_media if media_only else for_media + [option for option in fitting if not option.media_only]
+        return [(option.ip_address, option.port) for option in chosen]
+
+    async def _open_link(self, addresses: list[tuple[str, int]]) -> Link:
+        loop = asyncio.get_running_loop()
+        problem: Exception | None = None
+        for host, port in addresses:
+            try:
+                async with asyncio.timeout(min(self._timeout, CONNECT_SECONDS)):
+                    _, link = await loop.create_connection(Link, host, port)
+            except (OSError, TimeoutError) as error:
+                problem = error
+            else:
+                return link
+        self._options = None  # they may have moved
+        raise ConnectionLost(f"no address of the data centre answers: {problem}") from problem
+
+    # -- under which key
+
+    async def _connect(self, addresses: list[tuple[str, int]], data_centre: int, key: bytes) -> TelethonParts:
+        link = await self._open_link(addresses)
+        return TelethonParts(
+            self._rpc(link, Envelope(key)), self._names, key_died=partial(self._drop_key, data_centre, key)
+        )
+
+    def _rpc(self, link: Link, envelope: Envelope) -> RpcConnection:
+        return RpcConnection(
+            link, envelope, introduce=self._prefix.__add__, stall_seconds=min(self._timeout, STALL_SECONDS)
+        )
+
+    def _drop_key(self, data_centre: int, key: bytes) -> bool:
+        """A foreign key can be had anew; the session's own is the SessionActor's business."""
+        keys = self._keys or {}
+        if key == self._client.session.auth_key.key:
+            return False
+        if keys.get(data_centre) == key:
+            _LOG.warning("data centre %d no longer accepts our key, a new one is made", data_centre)
+            del keys[data_centre]
+        return True
+
+    async def _kept_keys(self) -> dict[int, bytes]:
+        if self._keys is None:
+            self._keys = await asyncio.to_thread(load_keys, keys_path(self._session_path), self._account_id)
+        return self._keys
+
+    async def _authorise(self, addresses: list[tuple[str, int]], data_centre: int) -> None:
+        """Make a key with a foreign data centre and sign it in; exporting is flood-limited, so this happens once."""
+        link = await self._open_link(addresses)
+        rpc: RpcConnection | None = None
+        try:
+            async with asyncio.timeout(self._timeout * 3):
+                key, offset = await self._new_key(link)
+                rpc = self._rpc(link, Envelope(key, time_offset=offset))
+                exported = await self._ask(functions.auth.ExportAuthorizationRequest(data_centre))
+                await rpc.invoke(bytes(functions.auth.ImportAuthorizationRequest(id=exported.id, bytes=exported.bytes)))
+        except RpcFault as fault:
+            raise translate(self._names.to_error(fault.code, fault.message)) from fault
+        except (ConnectionError, TimeoutError) as error:
+            raise ConnectionLost(f"data centre {data_centre} did not sign us in: {error}") from error
+        finally:
+            link.abort(ConnectionError("signed in"))
+            if rpc is not None:
+                await rpc.aclose()
+        keys = await self._kept_keys()
+        keys[data_centre] = key
+        try:
+            text = keys_text(self._account_id, keys)
+            await asyncio.to_thread(store, keys_path(self._session_path), text)
+        except OSError as error:
+            _LOG.error("the keys of foreign data centres cannot be kept: %s", error.strerror)
+
+    async def _new_key(self, link: Link) -> tuple[bytes, int]:
+        """The key exchange, again where it fails by its own arithmetic."""
+        problem: Exception | None = None
+        for _ in range(HANDSHAKES):
+            try:
+                return await self._names.make_key(PlainLink(link, self._names.read))
+            except (errors.SecurityError, AssertionError, *UNREADABLE) as error:
+                problem = error
+        raise ConnectionLost(f"no key could be agreed upon: {problem!r}") from problem
+
+    async def _ask(self, request: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._client(request)
+        except FOREIGN as error:
+            raise translate(error) from error

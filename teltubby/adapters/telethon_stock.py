@@ -1,0 +1,122 @@
+"""`PartConnection` over Telethon's public methods, on the session's one connection: the way that always works.
+
+Used where the data centre offers no address for parallel connections under the session's key, and where the private
+names have changed. All "connections" of this kind share Telethon's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from telethon import TelegramClient, errors, functions
+
+from teltubby.adapters.telethon_errors import FOREIGN, translate_part
+from teltubby.adapters.telethon_parts import input_location, range_hashes
+from teltubby.errors import ConnectionLost, FileMoved
+from teltubby.flavour import ForeignCancelled, asyncio_hosted
+from teltubby.messages.transfer import FileLocation, RangeHash
+
+REQUEST_BYTES = 512 * 1024
+"""The largest request that Telethon's own iterator makes."""
+
+
+class StockParts:
+    """`timeout` in seconds bounds each request."""
+
+    def __init__(self, client: TelegramClient, data_centre: int, timeout: float) -> None:
+        self._client = client
+        self._is_home = data_centre == client.session.dc_id
+        self._timeout = timeout
+        self._closed = asyncio.Event()
+
+    async def fetch(self, location: FileLocation, offset: int, length: int) -> bytes:
+        try:
+            return await (
+                self._ask(location, offset, length) if self._is_home else self._iterate(location, offset, length)
+            )
+        except ForeignCancelled as error:
+            raise ConnectionLost("Telethon gave the connection up") from error
+
+    async def hashes(self, location: FileLocation, offset: int) -> Sequence[RangeHash]:
+        """None where the file is at a foreign data centre: Telethon's public methods cannot ask there."""
+        if not self._is_home:
+            return ()
+        try:
+            return await self._hashes(location, offset)
+        except ForeignCancelled as error:
+            raise ConnectionLost("Telethon gave the connection up") from error
+
+    async def wait_lost(self) -> None:
+        try:
+            await self._wait_lost()
+        except ForeignCancelled:
+            return  # Telethon cancels its own future when it gives a connection up
+
+    @asyncio_hosted
+    async def aclose(self) -> None:
+        self._closed.set()
+
+    @asyncio_hosted
+    async def _ask(self, location: FileLocation, offset: int, length: int) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._client(functions.upload.GetFileRequest(input_location(location), offset, length))
+        except FOREIGN as error:
+            raise translate_part(error) from error
+        return bytes(found.bytes)
+
+    @asyncio_hosted
+    async def _iterate(self, location: FileLocation, offset: int, length: int) -> bytes:
+        request = _request_size(offset, length)
+        received = bytearray()
+        chunks = self._client.iter_download(
+            input_location(location),
+            offset=offset,
+            limit=length // request,
+            chunk_size=request,
+            request_size=request,
+            file_size=location.size,
+            dc_id=location.data_centre,
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                async for chunk in chunks:
+                    received += chunk
+        except errors.FileMigrateError as error:
+            raise FileMoved(error.new_dc) from error
+        except FOREIGN as error:
+            raise translate_part(error) from error
+        return bytes(received)
+
+    @asyncio_hosted
+    async def _hashes(self, location: FileLocation, offset: int) -> Sequence[RangeHash]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._client(functions.upload.GetFileHashesRequest(input_location(location), offset))
+        except FOREIGN as error:
+            raise translate_part(error) from error
+        return range_hashes(found)
+
+    @asyncio_hosted
+    async def _wait_lost(self) -> None:
+        ends = [asyncio.create_task(self._closed.wait()), asyncio.create_task(_until_lost(self._client))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ends:
+                task.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def _until_lost(client: TelegramClient) -> None:
+    try:
+        await asyncio.shield(client.disconnected)
+    except FOREIGN:
+        return  # why it ended does not matter here
+
+
+def _request_size(offset: int, length: int) -> int:
+    """The largest power of two that both are multiples of: then 1 MiB is divisible by it, as the protocol demands."""
+    together = offset | length
+    return min(together & -together, REQUEST_BYTES)

@@ -1,0 +1,550 @@
+"""Connections for parts to every data centre: where they lead, under which key, and what becomes of keys that die."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio import to_thread
+from telethon import TelegramClient, errors
+from telethon.tl import alltlobjects
+
+from teltubby.adapters import telethon_centres, telethon_private
+from teltubby.adapters.mtproto_envelope import Envelope
+from teltubby.adapters.telethon_parts import TelethonParts
+from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.adapters.telethon_stock import StockParts
+from teltubby.errors import ConnectionLost, FloodWait, SessionNotReady, TelegramUnavailable
+from teltubby.messages.transfer import PartConnection
+from teltubby.simulator.curator import Curator
+from teltubby.simulator.server import SimulatedTelegram
+from tests.adapters.abroad import ABROAD, HOME, MIB, Wires, asked, handed_in, violations, wired
+from tests.adapters.house import House
+
+pytestmark = pytest.mark.anyio
+
+WITHIN = 30.0
+SIZE = 4 * MIB + 12_345
+NO_MEDIA = {"media_only": False}
+without_media = pytest.mark.parametrize("telegram", [NO_MEDIA], indirect=True, ids=["no address for files"])
+
+
+@pytest.fixture
+def telegram(request: pytest.FixtureRequest) -> Iterator[SimulatedTelegram]:
+    options = {"dcs": (HOME, ABROAD), "media_only": True, **getattr(request, "param", {})}
+    with SimulatedTelegram(**options) as telegram:
+        yield telegram
+
+
+@pytest.fixture
+def wires(telegram: SimulatedTelegram) -> Iterator[Wires]:
+    with wired(telegram) as wires:
+        yield wires
+
+
+@pytest.fixture
+def house(house: House, wires: Wires) -> House:
+    """Every address that its clients learn of is a wire's."""
+    return house
+
+
+def centres_file(house: House) -> Path:
+    return house.path.with_name(house.path.name + ".centres")
+
+
+async def dialled(session: TelethonSession, data_centre: int, count: int) -> list[PartConnection]:
+    """So many connections, dialled at once."""
+    connections: list[PartConnection] = []
+
+    async def dial() -> None:
+        connections.append(await session.dial(data_centre))
+
+    with anyio.fail_after(WITHIN):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(dial)
+    return connections
+
+
+async def close(*connections: PartConnection) -> None:
+    for connection in connections:
+        await connection.aclose()
+
+
+# -- at home
+
+
+async def test_at_home_parts_come_from_the_addresses_for_files(house: House, curator: Curator) -> None:
+    film = handed_in(house, curator, SIZE)
+    async with house.opened() as session:
+        connections = await dialled(session, HOME, 4)
+        assert all(isinstance(connection, TelethonParts) for connection in connections)
+        for index in range(5):
+            assert await film.reads(session, connections[index % 4], index)
+        await close(*connections)
+    assert asked(house) == {(HOME, True): 5}
+    assert violations(house) == []
+
+
+@without_media
+async def test_without_such_an_address_they_come_over_the_one_connection(house: House, curator: Curator) -> None:
+    film = handed_in(house, curator, SIZE)
+    async with house.opened() as session:
+        connections = await dialled(session, HOME, 2)
+        assert all(isinstance(connection, StockParts) for connection in connections)
+        for index in range(5):
+            assert await film.reads(session, connections[index % 2], index)
+    assert asked(house) == {(HOME, False): 5}
+    assert violations(house) == []
+
+
+@pytest.mark.parametrize("dc", [HOME, ABROAD])
+async def test_no_connection_makes_the_session_a_duplicate(house: House, curator: Curator, dc: int) -> None:
+    """All of them at once, the session's own too; the server ends a session whose key is used twice."""
+    film = handed_in(house, curator, SIZE, dc=dc)
+    async with house.opened() as session:
+        connections = await dialled(session, dc, 6)
+        async with anyio.create_task_group() as tasks:
+            for number in range(60):
+                tasks.start_soon(film.reads, session, connections[number % 6], number % 5)
+        assert (await film.location(session)).document_id == film.file.id
+        await close(*connections)
+    assert violations(house) == []
+
+
+async def test_addresses_for_files_that_do_not_answer_are_done_without(
+    house: House, curator: Curator, wires: Wires, caplog: pytest.LogCaptureFixture
+) -> None:
+    film = handed_in(house, curator, SIZE)
+    wires.media.refuse()
+    async with house.opened() as session:
+        (connection,) = await dialled(session, HOME, 1)
+        assert isinstance(connection, StockParts)
+        assert await film.reads(session, connection)
+        assert any("slowly" in record.message for record in caplog.records)
+        wires.media.accept()
+        (connection,) = await dialled(session, HOME, 1)
+        assert isinstance(connection, TelethonParts)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+
+
+async def test_a_session_that_was_ended_is_told_by_parts(house: House, curator: Curator) -> None:
+    film = handed_in(house, curator, SIZE)
+    async with house.opened() as session:
+        location = await film.location(session)
+        (connection,) = await dialled(session, HOME, 1)
+        house.on_server(house.telegram.mtproto_server.sign_out, house.bot)
+        with pytest.raises(SessionNotReady):
+            await connection.fetch(location, 0, MIB)
+        await connection.aclose()
+
+
+async def test_a_session_that_was_forgotten_is_a_lost_connection(house: House, curator: Curator) -> None:
+    """The session's own connection meets the same, and whoever owns it makes a new key."""
+    film = handed_in(house, curator, SIZE)
+    async with house.opened() as session:
+        location = await film.location(session)
+        (connection,) = await dialled(session, HOME, 1)
+        house.on_server(house.telegram.mtproto_server.forget_keys)
+        with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost, match="-404"):
+            await connection.fetch(location, 0, MIB)
+        await connection.aclose()
+
+
+async def test_an_account_that_lives_elsewhere_stays_signed_in(house: House, curator: Curator) -> None:
+    """MTPROTO_DC names where to begin: the account's home is what Telegram says, and the key is good there alone."""
+    house.on_server(setattr, house.bot, "home_dc", ABROAD)
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    for _ in range(2):
+        async with house.opened() as session:
+            (connection,) = await dialled(session, ABROAD, 1)
+            assert await film.reads(session, connection)
+            await connection.aclose()
+        TelegramClient._config = None
+    assert sum(asked(house, "auth.importBotAuthorization").values()) == 2, "refused at one, accepted at the other"
+    assert asked(house) == {(ABROAD, True): 2}
+    assert violations(house) == []
+
+
+# -- abroad
+
+
+async def test_abroad_one_export_serves_all_connections_and_outlives_the_process(
+    house: House, curator: Curator
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    for _ in range(2):
+        async with house.opened() as session:
+            connections = await dialled(session, ABROAD, 5)
+            for index in range(5):
+                assert await film.reads(session, connections[index], index)
+            await close(*connections)
+        assert stat.S_IMODE(centres_file(house).stat().st_mode) == 0o600
+        assert house.calls("auth.exportAuthorization") == house.calls("auth.importAuthorization") == 1
+    assert asked(house) == {(ABROAD, True): 10}, "its addresses for files first"
+    assert violations(house) == []
+
+
+@without_media
+async def test_abroad_any_address_will_do(house: House, curator: Curator) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    async with house.opened() as session:
+        connections = await dialled(session, ABROAD, 3)
+        for index in range(5):
+            assert await film.reads(session, connections[index % 3], index)
+        await close(*connections)
+    assert asked(house) == {(ABROAD, False): 5}
+
+
+async def test_an_address_that_does_not_answer_is_passed_over(house: House, curator: Curator, wires: Wires) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    wires.abroad_media.refuse()
+    async with house.opened() as session:
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+        wires.abroad.refuse()
+        with pytest.raises(ConnectionLost, match="no address"):
+            await session.dial(ABROAD)
+        wires.abroad_media.accept()
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+    assert house.calls("auth.exportAuthorization") == 1
+
+
+async def lost(film: Any, session: TelethonSession, connection: PartConnection) -> None:
+    location = await film.location(session)
+    with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):
+        await connection.fetch(location, 0, MIB)
+    await connection.aclose()
+
+
+@pytest.mark.parametrize("end", ["sign_out", "forget_keys"])
+async def test_a_key_that_died_abroad_is_made_anew_once(house: House, curator: Curator, end: str) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    server = house.telegram.mtproto_server
+    async with house.opened() as session:
+        connections = await dialled(session, ABROAD, 3)
+        assert await film.reads(session, connections[0])
+        house.on_server(
+            lambda: server.sign_out(house.bot, dc=ABROAD) if end == "sign_out" else server.forget_keys(dc=ABROAD)
+        )
+        for connection in connections:
+            await lost(film, session, connection)
+        connections = await dialled(session, ABROAD, 3)
+        for connection in connections:
+            assert await film.reads(session, connection)
+        await close(*connections)
+    assert house.calls("auth.exportAuthorization") == 2
+    async with house.opened() as session:
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+    assert house.calls("auth.exportAuthorization") == 2, "the new one is kept"
+
+
+async def test_a_key_that_died_while_nobody_looked(house: House, curator: Curator) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    async with house.opened() as session:
+        await close(*await dialled(session, ABROAD, 1))
+    house.on_server(lambda: house.telegram.mtproto_server.forget_keys(dc=ABROAD))
+    async with house.opened() as session:
+        (connection,) = await dialled(session, ABROAD, 1)
+        await lost(film, session, connection)
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+
+
+KEPT: list[object] = [
+    b"",
+    b"garbage",
+    b"\xff\xfe\x00",
+    b"null",
+    b"[]",
+    b"{",
+    {"account": 1, "keys": {str(ABROAD): "00" * 256}},
+    {"keys": {}},
+    {"account": None, "keys": []},
+    {"account": None, "keys": {str(ABROAD): "00" * 255}},
+    {"account": None, "keys": {str(ABROAD): 5}},
+    {"account": None, "keys": {"four": "00" * 256}},
+]
+
+
+@pytest.mark.parametrize("content", KEPT, ids=str)
+async def test_a_file_of_keys_that_cannot_be_used_is_replaced(house: House, curator: Curator, content: object) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    if isinstance(content, dict) and "account" in content and content["account"] is None:
+        content = {**content, "account": house.bot.id}
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    await to_thread.run_sync(lambda: house.path.parent.mkdir(parents=True))
+    await to_thread.run_sync(centres_file(house).write_bytes, data)
+    async with house.opened() as session:
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+    kept = json.loads(await to_thread.run_sync(centres_file(house).read_text))
+    assert kept["account"] == house.bot.id and list(kept["keys"]) == [str(ABROAD)]
+
+
+async def test_keys_that_cannot_be_kept_are_used_and_told(
+    house: House, curator: Curator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with house.opened() as session:
+        monkeypatch.setattr(os, "fsync", full)
+        connections = await dialled(session, ABROAD, 2)
+        assert await film.reads(session, connections[1])
+        await close(*connections)
+    assert any("cannot be kept" in record.message for record in caplog.records)
+    assert house.calls("auth.exportAuthorization") == 1
+
+
+async def test_a_flooded_export_says_how_long(house: House) -> None:
+    house.fault("auth.exportAuthorization", message="FLOOD_WAIT_77")
+    async with house.opened() as session:
+        with pytest.raises(FloodWait) as flood:
+            await session.dial(ABROAD)
+        assert flood.value.seconds == 77
+        await close(*await dialled(session, ABROAD, 1))
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "kind"),
+    [
+        ("auth.exportAuthorization", {"error": 400, "message": "DC_ID_INVALID"}, TelegramUnavailable),
+        ("auth.exportAuthorization", {"error": 500, "message": "INTERNAL"}, TelegramUnavailable),
+        ("auth.exportAuthorization", {"error": 401, "message": "AUTH_KEY_UNREGISTERED"}, SessionNotReady),
+        ("auth.importAuthorization", {"error": 400, "message": "AUTH_BYTES_INVALID"}, TelegramUnavailable),
+        ("auth.importAuthorization", {"error": 400, "message": "USER_ID_INVALID"}, TelegramUnavailable),
+        ("auth.importAuthorization", {"error": 500, "message": "INTERNAL"}, TelegramUnavailable),
+        ("auth.importAuthorization", {"message": "FLOOD_WAIT_5"}, FloodWait),
+        ("auth.importAuthorization", {"cut": True}, ConnectionLost),
+        ("auth.importAuthorization", {"stall": True}, ConnectionLost),
+        ("auth.importAuthorization", {"silent": True}, ConnectionLost),
+    ],
+    ids=str,
+)
+async def test_a_login_that_is_refused_abroad_is_no_fault_of_any_file(
+    house: House, curator: Curator, method: str, fault: dict[str, Any], kind: type[Exception]
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    house.fault(method, **fault)
+    async with house.opened(timeout=1.0) as session:
+        with anyio.fail_after(WITHIN), pytest.raises(kind):
+            await session.dial(ABROAD)
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+    assert house.calls("auth.importAuthorization") <= 2
+
+
+async def test_a_key_exchange_on_a_dead_wire_is_given_up(
+    house: House, wires: Wires, curator: Curator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    monkeypatch.setattr(telethon_centres, "DIAL_SECONDS", 1.0)
+    async with house.opened() as session:
+        await to_thread.run_sync(wires.abroad_media.stall)
+        with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost, match="did not answer in 1 s"):
+            await session.dial(ABROAD)
+        await to_thread.run_sync(wires.abroad_media.resume)
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+
+
+async def test_a_key_exchange_on_a_wire_that_is_cut_ends_at_once(house: House, wires: Wires, curator: Curator) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    async with house.opened() as session:
+        await to_thread.run_sync(wires.abroad_media.stall)
+
+        async def cut() -> None:
+            while not await to_thread.run_sync(wires.abroad_media.cut):
+                await anyio.sleep(0.05)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cut)
+            with anyio.fail_after(4), pytest.raises(ConnectionLost):
+                await session.dial(ABROAD)
+        await to_thread.run_sync(wires.abroad_media.resume)
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+
+
+async def test_a_dial_that_is_cancelled_leaves_nothing_and_can_be_repeated(
+    house: House, wires: Wires, curator: Curator
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    async with house.opened() as session:
+        await to_thread.run_sync(wires.abroad_media.stall)
+        with anyio.move_on_after(0.3) as scope:
+            await session.dial(ABROAD)
+        assert scope.cancelled_caught
+        await to_thread.run_sync(wires.abroad_media.resume)
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_key_exchange_that_fails_by_its_own_arithmetic_is_repeated(
+    house: House, curator: Curator, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=ABROAD)
+    failing_exchange(monkeypatch, errors.SecurityError("Step 3 invalid new nonce hash"), times)
+    async with house.opened() as session:
+        (connection,) = await dialled(session, ABROAD, 1)
+        assert await film.reads(session, connection)
+        await connection.aclose()
+    assert house.calls("auth.exportAuthorization") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.SecurityError("no"), AssertionError("no"), BufferError("no"), errors.TypeNotFoundError(1, b"")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_key_exchange_that_never_succeeds_is_a_lost_connection(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    failing_exchange(monkeypatch, error, 99)
+    async with house.opened() as session:
+        with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost, match="no key"):
+            await session.dial(ABROAD)
+
+
+def failing_exchange(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
+    """The next key exchanges of ours end so, after they were made."""
+    names = telethon_private.private_names()
+    left = [error] * times
+
+    async def make_key(sender: Any) -> tuple[bytes, int]:
+        made = await names.make_key(sender)
+        if left:
+            raise left.pop()
+        return made
+
+    monkeypatch.setattr("teltubby.adapters.telethon_session.private_names", lambda: replace(names, make_key=make_key))
+
+
+async def test_a_data_centre_that_nobody_knows(house: House) -> None:
+    async with house.opened() as session:
+        with pytest.raises(TelegramUnavailable, match="no address of data centre 9"):
+            await session.dial(9)
+        await close(*await dialled(session, ABROAD, 1))
+
+
+# -- time and salts
+
+
+@pytest.mark.parametrize("ahead", [-100_000, -200, 45, 200, 100_000])
+@pytest.mark.parametrize("dc", [HOME, ABROAD])
+async def test_a_clock_that_is_wrong_is_no_hindrance(
+    house: House, curator: Curator, monkeypatch: pytest.MonkeyPatch, dc: int, ahead: int
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=dc)
+    defaults = Envelope.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "clock", lambda: time.time() + ahead)
+    async with house.opened() as session:
+        connections = await dialled(session, dc, 2)
+        for index in range(5):
+            assert await film.reads(session, connections[index % 2], index)
+        await close(*connections)
+
+
+@pytest.mark.parametrize("dc", [HOME, ABROAD])
+async def test_salts_that_expire_cost_nothing(house: House, curator: Curator, dc: int) -> None:
+    film = handed_in(house, curator, SIZE, dc=dc)
+    async with house.opened() as session:
+        (connection,) = await dialled(session, dc, 1)
+        for index in range(5):
+            house.on_server(house.telegram.mtproto_server.revoke_salts)
+            assert await film.reads(session, connection, index)
+        await connection.aclose()
+    assert sum(asked(house).values()) == 5
+
+
+# -- a Telethon that changed
+
+
+def gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(alltlobjects, "LAYER")
+
+
+def younger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telethon_private, "__version__", "1.46.0")
+
+
+def other_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "rpc_message_to_error", lambda error, request: ValueError("not what it was"))
+
+
+def other_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telethon.network.authenticator.do_authentication", lambda: None)
+
+
+def no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("telethon.extensions.BinaryReader")
+
+
+def other_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reader:
+        def __init__(self, data: object) -> None: ...
+
+        def tgread_object(self) -> object:
+            raise BufferError("not what it was")
+
+    monkeypatch.setattr("telethon.extensions.BinaryReader", Reader)
+
+
+CHANGES = [(gone, HOME), (gone, ABROAD), *((change, HOME) for change in (younger, other_errors, other_exchange))]
+CHANGES += [(no_reader, HOME), (other_reader, HOME)]
+
+
+@pytest.mark.parametrize(("change", "dc"), CHANGES, ids=lambda value: getattr(value, "__name__", str(value)))
+async def test_a_telethon_whose_private_names_changed_is_used_as_its_documentation_says(
+    house: House,
+    curator: Curator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[pytest.MonkeyPatch], None],
+    dc: int,
+) -> None:
+    film = handed_in(house, curator, SIZE, dc=dc)
+    async with house.opened():
+        pass  # the session's own key is made with the same names
+    with monkeypatch.context() as patch:
+        change(patch)
+        async with house.opened() as session:
+            patch.undo()
+            assert any("slowly" in record.message for record in caplog.records)
+            connections = await dialled(session, dc, 2)
+            assert all(isinstance(connection, StockParts) for connection in connections)
+            for index in range(5):
+                assert await film.reads(session, connections[index % 2], index)
+    assert violations(house) == []
+
+
+def test_this_telethon_is_the_one_that_was_tried() -> None:
+    names = telethon_private.private_names()
+    assert names.layer == alltlobjects.LAYER
+    assert isinstance(names.to_error(420, "FLOOD_WAIT_3"), errors.FloodWaitError)

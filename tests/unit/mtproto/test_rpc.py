@@ -1,0 +1,520 @@
+"""Requests and their answers over one connection: each gets its own, whatever else the server says meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teltubby.adapters.mtproto_link import MAX_PACKET
+from teltubby.adapters.mtproto_rpc import (
+    ACK_MESSAGES,
+    ACK_SECONDS,
+    GZIP_PACKED,
+    MSG_CONTAINER,
+    RPC_ERROR,
+    RpcFault,
+    tl_bytes,
+)
+from tests.supervision.virtual_time import VirtualTimeLoop
+from tests.unit.mtproto import wires
+from tests.unit.mtproto.wires import (
+    HELLO,
+    STALL_SECONDS,
+    Server,
+    bad_message,
+    bad_salt,
+    container,
+    gzipped,
+    new_session,
+    pong,
+    rpc_error,
+    rpc_result,
+)
+
+pytestmark = pytest.mark.anyio
+
+RESULT = b"RESULT.."
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """asyncio-flavoured code; that it can be hosted on trio is shown with sockets, by tests/adapters."""
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+@asynccontextmanager
+async def asking(server: Server, *requests: bytes) -> AsyncIterator[list[asyncio.Task[memoryview]]]:
+    """These requests are on their way, and at the end answered."""
+    tasks = [asyncio.create_task(server.rpc.invoke(request)) for request in requests]
+    await settle()
+    yield tasks
+    async with asyncio.timeout(3600):
+        await asyncio.wait(tasks)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def introduced(server: Server) -> None:
+    """One request is answered, and nothing is left of it."""
+    async with asking(server, b"FIRST...") as (first,):
+        server.answers(server.requests[-1], RESULT)
+    assert bytes(await first) == RESULT
+    await asyncio.sleep(ACK_SECONDS)
+    server.wire.sent[1:] = []
+
+
+# -- answers
+
+
+async def test_every_request_gets_its_own_answer() -> None:
+    server = Server()
+    async with asking(server, b"1111", b"2222", b"3333") as tasks:
+        assert [sent.body for sent in server.requests] == [HELLO + b"1111", HELLO + b"2222", HELLO + b"3333"]
+        for sent in reversed(server.requests):
+            server.answers(sent, sent.body[-4:] * 2)
+    assert [bytes(await task) for task in tasks] == [b"11111111", b"22222222", b"33333333"]
+
+
+async def test_it_introduces_itself_until_an_answer_shows_that_it_is_known() -> None:
+    server = Server()
+    async with asking(server, b"1111") as (first,):
+        server.answers(server.requests[0], rpc_error(420, "FLOOD_WAIT_3"))
+    assert isinstance(first.exception(), RpcFault)
+    async with asking(server, b"2222"):
+        server.answers(server.requests[1], RESULT)
+    async with asking(server, b"3333"):
+        server.answers(server.requests[2], RESULT)
+    assert [sent.body for sent in server.requests] == [HELLO + b"1111", HELLO + b"2222", b"3333"]
+
+
+async def test_thousands_of_requests_may_be_on_their_way() -> None:
+    server = Server()
+    numbers = range(5000)
+    async with asking(server, *(struct.pack("<I", number) for number in numbers)) as tasks:
+        order = list(server.requests)
+        random.Random(1).shuffle(order)
+        for at in range(0, len(order), 100):
+            batch = order[at : at + 100]
+            messages = [(server.next_id(), 1, rpc_result(sent.msg_id, sent.body[-4:] * 2)) for sent in batch]
+            server.says(container(messages), content=False)
+    assert [struct.unpack("<II", await task) for task in tasks] == [(number, number) for number in numbers]
+    assert server.is_open
+    assert len(set(server.acknowledged)) == len(server.acknowledged) >= 5000 - ACK_MESSAGES
+
+
+@pytest.mark.parametrize("outer", [False, True], ids=["", "packed"])
+@pytest.mark.parametrize("inner", [False, True], ids=["", "packed inside"])
+@pytest.mark.parametrize("contained", [False, True], ids=["alone", "contained"])
+async def test_answers_may_be_packed_and_contained(outer: bool, inner: bool, contained: bool) -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        body = rpc_result(server.requests[0].msg_id, gzipped(RESULT * 99) if inner else RESULT * 99)
+        body = gzipped(body) if outer else body
+        server.says(container([(server.next_id(), 1, body)]) if contained else body)
+    assert bytes(await task) == RESULT * 99
+
+
+async def test_an_error_is_raised_with_its_code_and_text() -> None:
+    server = Server()
+    async with asking(server, b"1111", b"2222") as (first, second):
+        server.answers(server.requests[0], rpc_error(420, "FLOOD_WAIT_3"))
+        server.answers(server.requests[1], gzipped(rpc_error(-503, "Timeout \xff")))
+    for task, code, text in ((first, 420, "FLOOD_WAIT_3"), (second, -503, "Timeout \xff")):
+        fault = task.exception()
+        assert isinstance(fault, RpcFault) and (fault.code, fault.message) == (code, text)
+
+
+async def test_what_nobody_asked_is_ignored() -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        server.says(rpc_result(12345, RESULT))
+        server.says(struct.pack("<I", 0xE317AF7E))  # updatesTooLong
+        server.says(container([(server.next_id(), 1, b"1234"), (server.next_id(), 2, b"5678")]))
+        server.says(pong(4), content=False)
+        server.answers(server.requests[0], RESULT)
+        server.answers(server.requests[0], b"AGAIN...")
+    assert bytes(await task) == RESULT
+    assert server.is_open
+
+
+async def test_an_answer_that_comes_twice_counts_once() -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        msg_id = server.answers(server.requests[0], RESULT)
+        server.says(rpc_result(server.requests[0].msg_id, b"OTHER..."), msg_id=msg_id)
+    assert bytes(await task) == RESULT
+
+
+async def test_a_request_that_was_given_up_is_forgotten() -> None:
+    server = Server()
+    async with asking(server, b"1111", b"2222") as (first, second):
+        first.cancel()
+        await settle()
+        server.answers(server.requests[0], RESULT)
+        server.answers(server.requests[1], RESULT)
+    assert first.cancelled()
+    assert bytes(await second) == RESULT
+    assert not server.rpc._queries
+    await introduced(server)
+
+
+async def test_a_request_that_is_given_up_as_its_error_comes_leaves_no_complaint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        server.answers(server.requests[0], rpc_error(500, "INTERNAL"))
+        task.cancel()
+    assert task.cancelled()
+    del task
+    await settle()
+    assert not caplog.records
+
+
+# -- refused unread
+
+
+async def test_a_wrong_salt_is_mended_and_the_request_repeated() -> None:
+    server = Server()
+    async with asking(server, b"1111", b"2222") as tasks:
+        for sent in list(server.requests):
+            server.says(bad_salt(sent, 777), content=False)
+        again = server.requests[2:]
+        assert [(sent.salt, sent.body) for sent in again] == [(777, HELLO + b"1111"), (777, HELLO + b"2222")]
+        assert all(sent.msg_id > server.requests[1].msg_id for sent in again)
+        for sent in again:
+            server.answers(sent, RESULT)
+    assert [bytes(await task) for task in tasks] == [RESULT] * 2
+
+
+async def test_a_request_that_was_repeated_may_be_given_up() -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        server.says(bad_salt(server.requests[0], 777), content=False)
+        task.cancel()
+        await settle()
+        server.says(bad_salt(server.requests[1], 778), content=False)
+    assert len(server.requests) == 2 and not server.rpc._queries
+
+
+@pytest.mark.parametrize("ahead", [-5000, -301, 31, 5000])
+@pytest.mark.parametrize("code", [16, 17])
+async def test_a_wrong_time_is_mended_and_the_request_repeated(code: int, ahead: int) -> None:
+    server = Server(ahead=ahead)
+    async with asking(server, b"1111") as (task,):
+        server.says(bad_message(server.requests[0], code), content=False)
+        again = server.requests[1]
+        assert abs((again.msg_id - server.requests[0].msg_id) / (1 << 32) - ahead) < 2
+        server.answers(again, RESULT)
+    assert bytes(await task) == RESULT
+
+
+@pytest.mark.parametrize("ahead", [-290, 31, 200])
+async def test_a_clock_that_the_server_accepts_but_we_would_not_is_learnt(ahead: int) -> None:
+    """A server takes messages that are 300 s old, and its answers are then that far in our future."""
+    server = Server(ahead=ahead)
+    async with asking(server, b"1111") as (task,):
+        server.says(new_session(server.requests[0], 5), content=True)
+        server.answers(server.requests[0], RESULT)
+    assert bytes(await task) == RESULT
+    assert server.envelope.time_offset == ahead or ahead == -290
+    await introduced(server)
+
+
+@pytest.mark.parametrize("ahead", [-301, 31])
+async def test_later_on_messages_of_another_time_are_refused(ahead: int) -> None:
+    server = Server()
+    await introduced(server)
+    async with asking(server, b"1111") as (task,):
+        server.ahead, server._last_id = ahead, 0
+        server.answers(server.requests[-1], RESULT)
+    assert isinstance(task.exception(), ConnectionError)
+    assert not server.is_open
+
+
+@pytest.mark.parametrize(("code", "seqno"), [(32, 129), (33, -31)])
+async def test_a_wrong_sequence_number_is_mended(code: int, seqno: int) -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        server.says(bad_message(server.requests[0], code), content=False)
+        assert server.requests[1].seqno == seqno + 2
+        server.answers(server.requests[1], RESULT)
+    assert bytes(await task) == RESULT
+
+
+@pytest.mark.parametrize("code", [18, 19, 20, 34, 35, 48, 64, 999])
+async def test_a_refusal_that_cannot_be_mended_ends_the_connection(code: int) -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        server.says(bad_message(server.requests[0], code), content=False)
+    assert str(code) in str(task.exception()) and not server.is_open
+
+
+async def test_a_new_session_brings_its_salt() -> None:
+    server = Server()
+    async with asking(server, b"1111"):
+        server.says(new_session(server.requests[0], 777))
+        server.answers(server.requests[0], RESULT)
+    async with asking(server, b"2222"):
+        assert server.requests[1].salt == 777
+        server.answers(server.requests[1], RESULT)
+
+
+# -- acknowledgements
+
+
+async def test_content_is_acknowledged_after_a_while() -> None:
+    server = Server()
+    async with asking(server, b"1111"):
+        ids = [server.says(b"1234"), server.answers(server.requests[0], RESULT)]
+    server.says(b"5678", content=False)
+    await asyncio.sleep(ACK_SECONDS - 0.1)
+    assert server.acknowledged == []
+    await asyncio.sleep(0.2)
+    assert server.acknowledged == ids
+    await asyncio.sleep(60)
+    assert server.acknowledged == ids, "once"
+
+
+async def test_content_is_acknowledged_with_the_next_request() -> None:
+    server = Server()
+    async with asking(server, b"1111"):
+        ids = [server.answers(server.requests[0], RESULT)]
+    async with asking(server, b"2222"):
+        assert server.acknowledged == ids
+        ids.append(server.answers(server.requests[1], RESULT))
+    await asyncio.sleep(2 * ACK_SECONDS)
+    assert server.acknowledged == ids
+
+
+async def test_much_content_is_acknowledged_at_once() -> None:
+    server = Server()
+    async with asking(server, b"1111"):
+        ids = [server.says(b"1234") for _ in range(ACK_MESSAGES)]
+        assert server.acknowledged == ids
+        server.answers(server.requests[0], RESULT)
+
+
+async def test_contained_messages_are_acknowledged_and_the_container_is_not() -> None:
+    server = Server()
+    async with asking(server, b"1111"):
+        inside = [(server.next_id(), 1, b"1234"), (server.next_id(), 2, b"5678"), (server.next_id(), 3, b"9999")]
+        server.says(container(inside), content=False)
+        server.answers(server.requests[0], RESULT)
+        await asyncio.sleep(ACK_SECONDS)
+    assert server.acknowledged[:2] == [inside[0][0], inside[2][0]]
+
+
+async def test_acknowledgements_go_on_as_long_as_the_connection_lives() -> None:
+    server = Server()
+    await introduced(server)
+    for _ in range(50):
+        async with asking(server, b"1111"):
+            ids = [server.answers(server.requests[-1], RESULT)]
+        await asyncio.sleep(ACK_SECONDS * 1.5)
+        assert server.acknowledged[-1:] == ids
+
+
+# -- silence
+
+
+async def test_a_connection_on_which_nothing_comes_is_given_up() -> None:
+    server = Server()
+    async with asking(server, b"1111", b"2222") as tasks:
+        await asyncio.sleep(STALL_SECONDS * 0.6)
+        assert len(server.pings) == 1, "the server is asked for a sign of life first"
+    assert all("nothing came for 15 s" in str(task.exception()) for task in tasks)
+    assert asyncio.get_running_loop().time() <= STALL_SECONDS * 1.5
+    with pytest.raises(ConnectionError, match="nothing came"):
+        await server.rpc.invoke(b"3333")
+
+
+@pytest.mark.parametrize("every", [1.0, 7.4, 14.0])
+async def test_a_connection_on_which_something_comes_is_not_given_up(every: float) -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        for _ in range(50):
+            await asyncio.sleep(every)
+            server.wire.heard_at = asyncio.get_running_loop().time()
+        assert server.is_open
+        server.answers(server.requests[0], RESULT)
+    assert bytes(await task) == RESULT
+
+
+async def test_a_pong_is_a_sign_of_life() -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        answered = 0
+        for _ in range(600):
+            await asyncio.sleep(1)
+            if len(server.pings) > answered:
+                answered += 1
+                server.says(pong(server.pings[-1].msg_id), content=False)
+        assert server.is_open and answered > 10
+        server.answers(server.requests[0], RESULT)
+    assert bytes(await task) == RESULT
+
+
+async def test_an_idle_connection_is_left_alone_and_watched_again_when_it_is_used() -> None:
+    server = Server()
+    await introduced(server)
+    await asyncio.sleep(1000)
+    assert server.is_open and server.pings == []
+    began = asyncio.get_running_loop().time()
+    async with asking(server, b"1111") as (task,):
+        await asyncio.sleep(STALL_SECONDS * 0.4)
+        assert server.is_open, "it has not been silent for longer than it was asked"
+    assert "nothing came" in str(task.exception())
+    assert STALL_SECONDS <= asyncio.get_running_loop().time() - began <= 1.5 * STALL_SECONDS
+
+
+async def test_it_is_watched_however_often_it_was_used(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+    for pause in (0.1, 1 / 3, 7.5, 7.4999, 15.0, 0.7, 22.5, 3.3) * 20:
+        async with asking(server, b"1111"):
+            await asyncio.sleep(min(pause, 7.0))
+            server.answers(server.requests[-1], RESULT)
+        await asyncio.sleep(pause)
+    assert server.is_open
+    async with asking(server, b"1111") as (task,):
+        pass
+    assert "nothing came" in str(task.exception())
+
+
+# -- the end
+
+
+async def test_a_lost_connection_ends_everything_on_it() -> None:
+    server = Server()
+    waiting = asyncio.create_task(server.rpc.wait_lost())
+    async with asking(server, b"1111", b"2222") as tasks:
+        assert not waiting.done()
+        server.wire.end(ConnectionResetError("reset"))
+    assert [str(task.exception()) for task in tasks] == ["reset"] * 2
+    await waiting
+    await server.rpc.wait_lost()
+    with pytest.raises(ConnectionResetError):
+        await server.rpc.invoke(b"3333")
+    await asyncio.sleep(100)
+    assert len(server.requests) == 2
+
+
+async def test_closing_ends_what_is_on_its_way_and_may_be_done_twice() -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        await server.rpc.aclose()
+        await server.rpc.aclose()
+    assert "closed" in str(task.exception())
+    assert not server.is_open
+
+
+async def test_a_link_that_was_lost_before_is_told_at_once() -> None:
+    server = Server()
+    wire = wires.Wire()
+    wire.end(ConnectionResetError("too late"))
+    rpc = type(server.rpc)(wire, server.envelope, introduce=HELLO.__add__, stall_seconds=STALL_SECONDS)
+    async with asyncio.timeout(1):
+        with pytest.raises(ConnectionResetError, match="too late"):
+            await rpc.invoke(b"1111")
+        await rpc.wait_lost()
+        await rpc.aclose()
+
+
+async def test_a_wait_for_the_loss_that_is_cancelled_changes_nothing() -> None:
+    server = Server()
+    waiting = asyncio.create_task(server.rpc.wait_lost())
+    await settle()
+    waiting.cancel()
+    await introduced(server)
+    assert server.is_open
+
+
+# -- nonsense
+
+BOMB = struct.pack("<I", GZIP_PACKED) + wires.tl_bytes(gzip.compress(bytes(MAX_PACKET + 1)))
+CUT = struct.pack("<I", GZIP_PACKED) + wires.tl_bytes(gzip.compress(RESULT * 1000)[:-9])
+NESTED = container([(5, 1, container([(1, 1, b"1234")]))])
+DEEP = b"1234"
+for _ in range(3000):
+    DEEP = container([(5, 1, DEEP)])
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        *(BOMB, CUT, NESTED, DEEP, gzipped(gzipped(RESULT)), gzipped(b""), gzipped(b"12")),
+        struct.pack("<I", GZIP_PACKED) + wires.tl_bytes(b"no gzip"),
+        container([(5, 1, b"1234")], count=2),
+        container([(5, 1, b"")]),
+        container([], count=-1),
+        container([(5, 1, gzipped(container([(1, 1, b"1234")])))]),
+        struct.pack("<Iqii", MSG_CONTAINER, 1, 5, 1 << 30),
+        struct.pack("<I", 0xF35C6D01),
+        struct.pack("<I", 0xEDAB447B),
+        struct.pack("<I", 0x9EC20908) + bytes(8),
+    ],
+    ids=lambda body: f"{len(body)} bytes",
+)
+async def test_nonsense_ends_the_connection(nonsense: bytes) -> None:
+    server = Server()
+    async with asking(server, b"1111") as (task,):
+        server.says(nonsense)
+    assert isinstance(task.exception(), ConnectionError)
+    assert "broke the protocol" in str(task.exception())
+
+
+@pytest.mark.parametrize(
+    "result",
+    [b"", CUT, BOMB, struct.pack("<I", RPC_ERROR), struct.pack("<Ii", RPC_ERROR, 5) + b"\xfe\xff\xff\xff"],
+    ids=lambda body: f"{len(body)} bytes",
+)
+async def test_an_answer_that_is_nonsense_ends_the_request_too(result: bytes) -> None:
+    server = Server()
+    async with asking(server, b"1111", b"2222") as tasks:
+        server.answers(server.requests[0], result)
+    assert all(isinstance(task.exception(), ConnectionError) for task in tasks)
+
+
+@given(noise=st.binary(max_size=40).map(lambda data: data + bytes(-len(data) % 4) or b"1234"), packed=st.booleans())
+def test_whatever_the_server_says_no_request_waits_for_ever(noise: bytes, packed: bool) -> None:
+    async def run() -> None:
+        server = Server()
+        async with asking(server, b"1111") as (task,):
+            server.says(gzipped(noise) if packed else noise)
+            server.answers(server.requests[0], RESULT) if server.is_open else None
+        assert task.exception() is None or isinstance(task.exception(), ConnectionError)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(run())
+
+
+# -- strings
+
+
+@given(data=st.binary(max_size=600), before=st.binary(max_size=5))
+def test_a_string_is_read_where_it_stands(data: bytes, before: bytes) -> None:
+    assert bytes(tl_bytes(memoryview(before + wires.tl_bytes(data)), len(before))) == data
+
+
+@given(data=st.binary(max_size=600), cut=st.integers(1, 600))
+def test_a_string_that_is_cut_off_is_none(data: bytes, cut: int) -> None:
+    whole = wires.tl_bytes(data)[: (1 if len(data) < 254 else 4) + len(data)]
+    with pytest.raises(struct.error):
+        tl_bytes(memoryview(whole[: max(0, len(whole) - cut)]), 0)
+
+
+def test_a_string_that_is_longer_than_any_packet_is_none() -> None:
+    with pytest.raises(struct.error):
+        tl_bytes(memoryview(b"\xff" + bytes(300)), 0)

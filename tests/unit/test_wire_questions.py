@@ -1,0 +1,134 @@
+"""The codec of what workers ask: golden messages, round trips, and what is refused with which reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teltubby.errors import MalformedMessage
+from teltubby.messages.questions import FirstCopyAsked, FirstCopyTold
+from teltubby.messages.wire import (
+    FIRST_COPY_TYPE,
+    JOB_TYPE,
+    MAX_BODY_BYTES,
+    SCHEMA,
+    decode_answer,
+    decode_question,
+    encode_answer,
+    encode_question,
+)
+from tests.unit.wire_samples import JSON, KEY, KEYS, SHA
+
+ASKED = FirstCopyAsked(sha256=SHA)
+GOLDEN_QUESTION = b'{"sha256":"' + SHA.encode() + b'"}'
+GOLDEN_ANSWER = b'{"sha256":"' + SHA.encode() + b'","key":"' + KEY.encode() + b'"}'
+GOLDEN_UNKNOWN = b'{"sha256":"' + SHA.encode() + b'","key":null}'
+DIGESTS = st.from_regex("[0-9a-f]{64}", fullmatch=True)
+
+
+def refused(body: bytes, *, type: str = FIRST_COPY_TYPE, schema: str | None = SCHEMA) -> str:
+    """Why the question is; always one short line."""
+    with pytest.raises(MalformedMessage) as caught:
+        decode_question(body, type, schema)
+    text = str(caught.value)
+    assert text.isprintable() and 0 < len(text) < 450
+    return text
+
+
+def not_taken(body: bytes) -> str:
+    """Why the answer is no answer to this question; always one short line."""
+    with pytest.raises(MalformedMessage) as caught:
+        decode_answer(body, ASKED)
+    text = str(caught.value)
+    assert text.isprintable() and 0 < len(text) < 450
+    return text
+
+
+def answer(**fields: object) -> bytes:
+    """The golden answer with these fields in place of its own."""
+    return json.dumps({**json.loads(GOLDEN_ANSWER), **fields}).encode()
+
+
+def test_golden_question_and_answers() -> None:
+    assert FIRST_COPY_TYPE == "teltubby.question.first_copy"
+    assert encode_question(ASKED) == GOLDEN_QUESTION
+    assert decode_question(GOLDEN_QUESTION, FIRST_COPY_TYPE, "1.0") == ASKED
+    known, unknown = FirstCopyTold(sha256=SHA, key=KEY), FirstCopyTold(sha256=SHA, key=None)
+    assert (encode_answer(known), encode_answer(unknown)) == (GOLDEN_ANSWER, GOLDEN_UNKNOWN)
+    assert (decode_answer(GOLDEN_ANSWER, ASKED), decode_answer(GOLDEN_UNKNOWN, ASKED)) == (known, unknown)
+
+
+@given(DIGESTS, st.none() | KEYS)
+def test_they_come_back_as_they_went(sha256: str, key: str | None) -> None:
+    asked, told = FirstCopyAsked(sha256=sha256), FirstCopyTold(sha256=sha256, key=key)
+    assert decode_question(encode_question(asked), FIRST_COPY_TYPE) == asked
+    assert decode_answer(encode_answer(told), asked) == told
+
+
+def test_unknown_keys_are_tolerated() -> None:
+    question = {"sha256": SHA, "of_the_future": [1]}
+    assert decode_question(json.dumps(question).encode(), FIRST_COPY_TYPE) == ASKED
+    assert decode_answer(answer(of_the_future=1), ASKED).key == KEY
+
+
+@given(DIGESTS)
+def test_an_answer_about_other_bytes_is_never_taken(sha256: str) -> None:
+    other = FirstCopyAsked(sha256=sha256)
+    if other != ASKED:
+        with pytest.raises(MalformedMessage, match="the answer is about"):
+            decode_answer(GOLDEN_ANSWER, other)
+
+
+@pytest.mark.parametrize("type_name", ["", "teltubby.question", "teltubby.job.started", JOB_TYPE, "x\n" * 500])
+def test_questions_of_unknown_type(type_name: str) -> None:
+    assert "is not the type of a question" in refused(GOLDEN_QUESTION, type=type_name)
+
+
+@pytest.mark.parametrize(("schema", "expected"), [(None, "no schema version"), ("2.0", "schema version '2.0'")])
+def test_questions_of_another_schema(schema: str | None, expected: str) -> None:
+    assert expected in refused(GOLDEN_QUESTION, schema=schema)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", "not JSON: "),
+        (b"\xff", "not UTF-8"),
+        (b"[]", "not a JSON object"),
+        (b'{"sha256":"a","sha256":"b"}', "a key occurs twice"),
+        (b" " * (MAX_BODY_BYTES + 1), f"more than {MAX_BODY_BYTES}"),
+        (b"{}", "sha256: Field required"),
+        (b'{"sha256":null}', "sha256: "),
+        (b'{"sha256":7}', "sha256: not a SHA-256"),
+        (json.dumps({"sha256": SHA.upper()}).encode(), "sha256: not a SHA-256"),
+        (json.dumps({"sha256": SHA[:-1]}).encode(), "sha256: not a SHA-256"),
+        (json.dumps({"sha256": SHA + "\n"}).encode(), "sha256: not a SHA-256"),
+    ],
+)
+def test_what_is_no_question_is_no_answer_either(body: bytes, expected: str) -> None:
+    assert expected in refused(body)
+    assert expected in not_taken(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (GOLDEN_QUESTION, "key: Field required"),
+        (answer(key=""), "key: empty"),
+        (answer(key=7), "key: not a string"),
+        (answer(key="mtproto/x"), "key: 'mtproto/x' does not begin with teltubby/"),
+        (answer(key="teltubby/../x"), "key: 'teltubby/../x' has an empty, '.' or '..' segment"),
+        (answer(key="teltubby/" + "a" * 300), "is too long"),
+        (answer(sha256="cd" * 32), "the answer is about"),
+    ],
+)
+def test_answers_that_cannot_be_acted_on(body: bytes, expected: str) -> None:
+    assert expected in not_taken(body)
+
+
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_refused_with_a_reason(body: bytes) -> None:
+    assert refused(body) and not_taken(body)
