@@ -94,8 +94,6 @@ class RpcConnection:
             self._queries.pop(msg_id, None)
             if query.answer.cancelled():
                 self._forget(query)
-            elif query.answer.done():
-                query.answer.exception()  # looked at, even by one who was cancelled as it came
 
     async def wait_lost(self) -> None:
         await asyncio.shield(self._gone)

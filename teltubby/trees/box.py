@@ -8,7 +8,9 @@ from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.messages.session import DescribeSession
+from teltubby.messages.wire_fields import KEY_PREFIX
 from teltubby.supervision import Mailbox, SupervisionError, Supervisor
+from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
 from teltubby.trees.bot import BotMail, bot_wing, usage
 from teltubby.trees.common import root
@@ -36,6 +38,16 @@ def box_tree(config: Config) -> Supervisor:
     wings = [Supervisor("bot", bot_wing(config, bot_broker, mail, metrics, troubles, large_files=large_files))]
     if missing is None:
         worker_broker = parts.broker(config, doorbell, client="teltubby box, worker wing")
-        first_copy = parts.first_copy(config, mail.first_copy)
+        first_copy = reportable(parts.first_copy(config, mail.first_copy))
         wings.append(Supervisor("worker", worker_wing(config, worker_broker, session, first_copy=first_copy)))
     return root("box", config, metrics, wings, troubles=troubles, measure=usage(config, mail, metrics))
+
+
+def reportable(known: FirstCopy) -> FirstCopy:
+    """Only copies that a report may name: an old database knows keys outside of our prefix, where we touch nothing."""
+
+    async def first_copy(sha256: str) -> str | None:
+        key = await known(sha256)
+        return key if key is not None and key.startswith(KEY_PREFIX) else None
+
+    return first_copy

@@ -51,7 +51,7 @@ def test_cut_in_the_middle(wings: Household, wire: TcpProxy, queues: Queues) -> 
     """Both sides lose the connection while a large file is on its way: it is archived once, and told once."""
     wings.start("bot", "worker")
     world = wings.telegram.world
-    wings.in_world(lambda: setattr(world.faults, "bandwidth", 8 * MIB))
+    wings.in_world(lambda: setattr(world.faults, "shared_bandwidth", 8 * MIB))
     files = [large(wings, seed) for seed in range(3)]
     messages = [wings.ada.send_video(file) for file in files[:2]]
     wings.answer(messages[0], "processing started")
@@ -59,7 +59,7 @@ def test_cut_in_the_middle(wings: Household, wire: TcpProxy, queues: Queues) -> 
     assert wire.cut() >= 2
     messages.append(wings.ada.send_video(files[2]))
     wings.answer(messages[2], "queued for processing")
-    wings.in_world(lambda: setattr(world.faults, "bandwidth", None))
+    wings.in_world(lambda: setattr(world.faults, "shared_bandwidth", None))
     wire.accept()
     for message, file in zip(messages, files, strict=True):
         assert file.sha256() in wings.answer(message, "Large file archived successfully", within=90)

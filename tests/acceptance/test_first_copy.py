@@ -78,11 +78,11 @@ def test_the_bot_is_away_when_the_worker_asks(wings: Household, gate: S3Proxy, q
     wings.answer(first, "Large file archived successfully")
     [stored] = wings.settled(first, "stored")
     faults = wings.telegram.world.faults
-    wings.in_world(lambda: setattr(faults, "bandwidth", 8 * MIB))
+    wings.in_world(lambda: setattr(faults, "shared_bandwidth", 8 * MIB))
     second = wings.ada.send_document(anew(wings, file))
     wings.answer(second, "processing started")
     bot.stop()
-    wings.in_world(lambda: setattr(faults, "bandwidth", None))
+    wings.in_world(lambda: setattr(faults, "shared_bandwidth", None))
     worker.wait_logged("duplicates are settled later, the ledger does not answer: no answer within 5 s")
     eventually(lambda: len(objects(wings)) == 2, what="the second copy")
     wings.start("bot")

@@ -23,8 +23,8 @@ MIB = 1 << 20
 
 
 def slow_down(house: Household, bytes_per_second: float | None) -> None:
-    """Let every line to Telegram carry so much."""
-    house.in_world(lambda: setattr(house.telegram.world.faults, "bandwidth", bytes_per_second))
+    """Let all lines to Telegram together carry so much."""
+    house.in_world(lambda: setattr(house.telegram.world.faults, "shared_bandwidth", bytes_per_second))
 
 
 def hold(house: Household, method: str, *, seconds: float = 60.0) -> Fault:

@@ -74,7 +74,7 @@ def test_progress_never_hides_the_end(box: Household) -> None:
     """A progress edit that is slower than the last word must not come after it."""
     box.start("run")
     ada = box.ada
-    box.in_world(lambda: setattr(box.telegram.world.faults, "bandwidth", 12 * MIB))
+    slow_down(box, 12 * MIB)
     video = ada.new_file(FileKind.VIDEO, 48 * MIB, name="large.mp4")
 
     def is_progress(call: Any) -> bool:
@@ -83,7 +83,7 @@ def test_progress_never_hides_the_end(box: Household) -> None:
     fault = box.in_world(lambda: box.telegram.world.faults.add("editMessageText", delay=4.0, matches=is_progress))
     message = ada.send_video(video)
     eventually(lambda: fault.used, what="a progress edit")
-    box.in_world(lambda: setattr(box.telegram.world.faults, "bandwidth", None))
+    slow_down(box, None)
     box.settled(message, "stored")
     box.answer(message, "archived successfully")
     eventually(lambda: edits_are_over(box), what="all edits to be through")
@@ -107,10 +107,10 @@ def test_a_menu_that_cannot_be_set_costs_nothing_else(box: Household) -> None:
     trouble(box, "setMyCommands", error=400, message="Bad Request: BOT_COMMAND_INVALID", times=10_000)
     box.stop()
     box.start("run")
-    box.in_world(lambda: setattr(box.telegram.world.faults, "bandwidth", 6 * MIB))
+    slow_down(box, 6 * MIB)
     message = box.ada.send_video(box.ada.new_file(FileKind.VIDEO, 24 * MIB))
     box.answer(message, "Downloading file")
-    box.in_world(lambda: setattr(box.telegram.world.faults, "bandwidth", None))
+    slow_down(box, None)
     box.answer(message, "archived successfully")
 
 
@@ -121,8 +121,8 @@ def large(house: Household, number: int = 0) -> tuple[int, File]:
 
 
 def slow_down(house: Household, bytes_per_second: float | None) -> None:
-    """Let every line to Telegram carry so much."""
-    house.in_world(lambda: setattr(house.telegram.world.faults, "bandwidth", bytes_per_second))
+    """Let all lines to Telegram together carry so much."""
+    house.in_world(lambda: setattr(house.telegram.world.faults, "shared_bandwidth", bytes_per_second))
 
 
 def assert_archived(house: Household, message: int, file: File) -> None:

@@ -1,0 +1,41 @@
+"""Connections to data centres, as the tests of this folder open them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.messages.transfer import PartConnection
+from tests.adapters.abroad import MIB
+from tests.adapters.house import House
+
+WITHIN = 30.0
+SIZE = 4 * MIB + 12_345
+NO_MEDIA = {"media_only": False}
+without_media = pytest.mark.parametrize("telegram", [NO_MEDIA], indirect=True, ids=["no address for files"])
+
+
+def centres_file(house: House) -> Path:
+    return house.path.with_name(house.path.name + ".centres")
+
+
+async def dialled(session: TelethonSession, data_centre: int, count: int) -> list[PartConnection]:
+    """So many connections, dialled at once."""
+    connections: list[PartConnection] = []
+
+    async def dial() -> None:
+        connections.append(await session.dial(data_centre))
+
+    with anyio.fail_after(WITHIN):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(dial)
+    return connections
+
+
+async def close(*connections: PartConnection) -> None:
+    for connection in connections:
+        await connection.aclose()
