@@ -62,6 +62,7 @@ class Centres:
         self._prefix = bytes(introduction(functions.help.GetConfigRequest()))[:-4]
         self._keys: dict[int, bytes] | None = None
         self._options: list[Any] | None = None
+        self._refused_for_media = False
         self._authorising: dict[int, asyncio.Lock] = {}
 
     async def dial(self, data_centre: int) -> PartConnection:
@@ -78,7 +79,7 @@ class Centres:
 
     async def _dial_home(self, data_centre: int) -> PartConnection:
         try:
-            if addresses := await self._addresses(data_centre, media_only=True):
+            if not self._refused_for_media and (addresses := await self._addresses(data_centre, media_only=True)):
                 return await self._connect(addresses, data_centre, self._client.session.auth_key.key)
         except ConnectionLost as error:
             _LOG.warning("parts are fetched over Telethon's one connection, slowly: %s", error)
@@ -130,7 +131,7 @@ class Centres:
     async def _connect(self, addresses: list[tuple[str, int]], data_centre: int, key: bytes) -> TelethonParts:
         link = await self._open_link(addresses)
         return TelethonParts(
-            self._rpc(link, Envelope(key)), self._names, key_died=partial(self._drop_key, data_centre, key)
+            self._rpc(link, Envelope(key)), self._names, key_died=partial(self._lose_key, data_centre, key)
         )
 
     def _rpc(self, link: Link, envelope: Envelope) -> RpcConnection:
@@ -138,15 +139,17 @@ class Centres:
             link, envelope, introduce=self._prefix.__add__, stall_seconds=min(self._timeout, STALL_SECONDS)
         )
 
-    def _drop_key(self, data_centre: int, key: bytes) -> bool:
-        """A foreign key can be had anew; the session's own is the SessionActor's business."""
+    def _lose_key(self, data_centre: int, key: bytes) -> None:
+        """A foreign key is made anew; of the session's own, its own connection says what is true, and is used then."""
         keys = self._keys or {}
-        if key == self._client.session.auth_key.key:
-            return False
         if keys.get(data_centre) == key:
             _LOG.warning("data centre %d no longer accepts our key, a new one is made", data_centre)
             del keys[data_centre]
-        return True
+        elif key == self._client.session.auth_key.key and not self._refused_for_media:
+            _LOG.warning(
+                "parts are fetched over Telethon's one connection, slowly: the session's key is refused for media"
+            )
+            self._refused_for_media = True
 
     async def _kept_keys(self) -> dict[int, bytes]:
         if self._keys is None:

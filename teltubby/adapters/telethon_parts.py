@@ -25,10 +25,10 @@ _DATA_AT = 12
 class TelethonParts:
     """`key_died` is called when the server no longer knows, or no longer signs in, the key of this connection.
 
-    It says whether the key can be had anew: then the loss is this connection's, else the session's.
+    That is this connection's loss: the next one is under another key, or says what it means for the session.
     """
 
-    def __init__(self, rpc: RpcConnection, names: PrivateNames, *, key_died: Callable[[], bool]) -> None:
+    def __init__(self, rpc: RpcConnection, names: PrivateNames, *, key_died: Callable[[], None]) -> None:
         self._rpc = rpc
         self._names = names
         self._key_died = key_died
@@ -73,7 +73,8 @@ class TelethonParts:
             raise ConnectionLost(str(error)) from error
 
     def _meaning(self, error: Exception) -> TeltubbyError:
-        if is_signed_out(error) and self._key_died():
+        if is_signed_out(error):
+            self._key_died()
             return ConnectionLost(str(error))
         return translate_part(error)
 

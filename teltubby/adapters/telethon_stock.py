@@ -22,7 +22,7 @@ REQUEST_BYTES = 512 * 1024
 
 
 class StockParts:
-    """`timeout` in seconds bounds each request."""
+    """`timeout` in seconds bounds each request. Closing ends none of them, for the connection is the session's."""
 
     def __init__(self, client: TelegramClient, data_centre: int, timeout: float) -> None:
         self._client = client

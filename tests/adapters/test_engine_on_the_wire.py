@@ -30,7 +30,7 @@ from tests.servers.tcp_proxy import TcpProxy
 pytestmark = pytest.mark.anyio
 
 WITHIN = 60.0
-SIZE = 24 * MIB + 12_345
+SIZE = 12 * MIB + 12_345
 IN_FLIGHT = 8
 STALL_SECONDS = 1.0
 LIMITS = Limits(connections=3, window=3, parts_in_flight=IN_FLIGHT, park_seconds=10)
@@ -158,6 +158,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
     "short": {"truncate": 5000, "times": 3},
     "empty": {"truncate": 0, "times": 2},
     "another place": {"shift": 3 * MIB, "times": 3},
+    "key refused for files": {"error": 401, "message": "AUTH_KEY_UNREGISTERED"},
     "key abroad ended": {"error": 401, "message": "AUTH_KEY_UNREGISTERED"},
 }
 

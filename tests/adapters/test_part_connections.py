@@ -10,6 +10,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from teltubby.adapters.mtproto_rpc import ACK_MESSAGES
 from teltubby.adapters.telethon_session import TelethonSession
 from teltubby.errors import (
     BadRequest,
@@ -113,6 +114,28 @@ async def test_many_parts_may_be_on_their_way(line: Line) -> None:
         for number in range(40):
             tasks.start_soon(fetch, number % 4)
     assert right == [True] * 40
+
+
+@pytest.mark.parametrize("kind", OURS, indirect=True)
+async def test_thousands_of_requests_on_one_connection_are_answered_and_acknowledged(line: Line) -> None:
+    wrong: list[int] = []
+
+    async def fetch(number: int) -> None:
+        if not await line.comes(4096 * (number % 700), 4096):
+            wrong.append(number)
+
+    with anyio.fail_after(WITHIN):
+        async with anyio.create_task_group() as tasks:
+            for number in range(2000):
+                tasks.start_soon(fetch, number)
+    assert wrong == []
+    assert await line.comes(0)  # with it the last acknowledgements go
+
+    def unacknowledged() -> int:
+        keys = line.house.telegram.mtproto_server._state.keys.values()
+        return max(len(each._unacknowledged) for key in keys for each in key.sessions.values())
+
+    assert line.house.telegram.call(unacknowledged) < ACK_MESSAGES
 
 
 async def test_a_part_that_is_cancelled_leaves_the_others(line: Line) -> None:

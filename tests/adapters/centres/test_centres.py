@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -86,26 +87,38 @@ async def test_addresses_for_files_that_do_not_answer_are_done_without(
         await connection.aclose()
 
 
-async def test_a_session_that_was_ended_is_told_by_parts(house: House, curator: Curator) -> None:
+@pytest.mark.parametrize("end", ["sign_out", "forget_keys"])
+async def test_a_session_that_ended_is_told_by_its_own_connection(house: House, curator: Curator, end: str) -> None:
     film = handed_in(house, curator, SIZE)
+    server = house.telegram.mtproto_server
     async with house.opened() as session:
         location = await film.location(session)
         (connection,) = await dialled(session, HOME, 1)
-        house.on_server(house.telegram.mtproto_server.sign_out, house.bot)
-        with pytest.raises(SessionNotReady):
+        house.on_server(partial(server.sign_out, house.bot) if end == "sign_out" else server.forget_keys)
+        with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):
             await connection.fetch(location, 0, MIB)
         await connection.aclose()
+        (connection,) = await dialled(session, HOME, 1)
+        assert isinstance(connection, StockParts)
+        with anyio.fail_after(WITHIN), pytest.raises(SessionNotReady):
+            await connection.fetch(location, 0, MIB)
 
 
-async def test_a_session_that_was_forgotten_is_a_lost_connection(house: House, curator: Curator) -> None:
-    """The session's own connection meets the same, and whoever owns it makes a new key."""
+async def test_a_session_whose_key_is_refused_for_files_goes_on_without(
+    house: House, curator: Curator, caplog: pytest.LogCaptureFixture
+) -> None:
     film = handed_in(house, curator, SIZE)
     async with house.opened() as session:
-        location = await film.location(session)
+        connections = await dialled(session, HOME, 2)
+        house.fault("upload.getFile", message="AUTH_KEY_UNREGISTERED", times=2)
+        for connection in connections:
+            await lost(film, session, connection)
+        assert [record.message for record in caplog.records if "slowly" in record.message] != []
         (connection,) = await dialled(session, HOME, 1)
-        house.on_server(house.telegram.mtproto_server.forget_keys)
-        with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost, match="-404"):
-            await connection.fetch(location, 0, MIB)
+        assert await film.reads(session, connection)
+    async with house.opened() as session:
+        (connection,) = await dialled(session, HOME, 1)
+        assert isinstance(connection, TelethonParts), "a new session tries anew"
         await connection.aclose()
 
 

@@ -24,7 +24,6 @@ from teltubby.errors import (
     FloodWait,
     PartUnavailable,
     ReferenceExpired,
-    SessionNotReady,
     TeltubbyError,
 )
 from teltubby.messages.transfer import FileLocation, RangeHash
@@ -57,7 +56,7 @@ class Rpc:
         return memoryview(self._answer)
 
 
-def parts(answer: bytes | Exception, *, key_died: Callable[[], bool] = lambda: True) -> TelethonParts:
+def parts(answer: bytes | Exception, *, key_died: Callable[[], None] = lambda: None) -> TelethonParts:
     return TelethonParts(Rpc(answer), NAMES, key_died=key_died)  # type: ignore[arg-type]
 
 
@@ -146,9 +145,9 @@ def test_whatever_comes_is_read_or_refused(answer: bytes) -> None:
         (RpcFault(400, "LIMIT_INVALID"), BadRequest),
         (RpcFault(400, "\xff nonsense"), BadRequest),
         (RpcFault(999, ""), PartUnavailable),
-        (RpcFault(420, "FROZEN_METHOD_INVALID"), SessionNotReady),
-        (RpcFault(401, "AUTH_KEY_UNREGISTERED"), SessionNotReady),
-        (RpcFault(406, "AUTH_KEY_DUPLICATED"), SessionNotReady),
+        (RpcFault(420, "FROZEN_METHOD_INVALID"), ConnectionLost),
+        (RpcFault(401, "AUTH_KEY_UNREGISTERED"), ConnectionLost),
+        (RpcFault(406, "AUTH_KEY_DUPLICATED"), ConnectionLost),
         (ConnectionError("reset"), ConnectionLost),
         (TransportError(-429), ConnectionLost),
         (TransportError(-404), ConnectionLost),
@@ -156,7 +155,7 @@ def test_whatever_comes_is_read_or_refused(answer: bytes) -> None:
     ids=lambda value: getattr(value, "message", None) or getattr(value, "__name__", str(value)),
 )
 async def test_an_error_means(fault: Exception, kind: type[TeltubbyError]) -> None:
-    connection = parts(fault, key_died=lambda: False)
+    connection = parts(fault)
     for ask in (connection.fetch(WHERE, 0, 4096), connection.hashes(WHERE, 0)):
         with pytest.raises(TeltubbyError) as error:
             await ask
@@ -181,14 +180,9 @@ async def test_an_error_means(fault: Exception, kind: type[TeltubbyError]) -> No
     ],
     ids=str,
 )
-async def test_the_death_of_a_key_that_can_be_had_anew_is_that_of_the_connection(fault: Exception, died: bool) -> None:
-    deaths: list[bool] = []
-
-    def key_died() -> bool:
-        deaths.append(True)
-        return True
-
+async def test_the_death_of_a_key_is_told_and_is_that_of_the_connection(fault: Exception, died: bool) -> None:
+    deaths: list[None] = []
     with pytest.raises(TeltubbyError) as error:
-        await parts(fault, key_died=key_died).fetch(WHERE, 0, 4096)
+        await parts(fault, key_died=lambda: deaths.append(None)).fetch(WHERE, 0, 4096)
     assert bool(deaths) is died
     assert not died or isinstance(error.value, ConnectionLost)
