@@ -270,6 +270,9 @@ class Engine:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _relocate(self, file: FileFetch, location: FileLocation, trouble: TeltubbyError) -> None:
-        self._leave(file)
+        elsewhere = location.data_centre != file.location.data_centre
+        if elsewhere:  # else it keeps its turn
+            self._leave(file)
         file.moved(location, trouble)
-        self._join(file)
+        if elsewhere:
+            self._join(file)

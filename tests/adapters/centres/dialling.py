@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.errors import ConnectionLost
 from teltubby.messages.transfer import PartConnection
-from tests.adapters.abroad import MIB
+from tests.adapters.abroad import MIB, Film
 from tests.adapters.house import House
 
 WITHIN = 30.0
@@ -39,3 +40,11 @@ async def dialled(session: TelethonSession, data_centre: int, count: int) -> lis
 async def close(*connections: PartConnection) -> None:
     for connection in connections:
         await connection.aclose()
+
+
+async def lost(film: Film, session: TelethonSession, connection: PartConnection) -> None:
+    """The connection is of no use any more."""
+    location = await film.location(session)
+    with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):
+        await connection.fetch(location, 0, MIB)
+    await connection.aclose()

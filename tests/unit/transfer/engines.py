@@ -76,6 +76,11 @@ class Bench:
             await self.fetch(remote, spool, location)
             return await spool.read(0, spool.size)
 
+    @property
+    def in_flight(self) -> int:
+        """How many parts are on their way now."""
+        return sum(each.in_flight for each in self.telegram.connections)
+
     def asked(self, remote: RemoteTwin, *, hashes: bool = False) -> list[int]:
         """The parts that were asked for, in order."""
         document_id = remote.location.document_id

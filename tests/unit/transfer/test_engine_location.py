@@ -82,6 +82,18 @@ async def test_an_attempt_that_begins_with_an_old_reference_mends_it(tmp_path: P
         assert remote.script.count("refresh") == 1
 
 
+async def test_a_file_whose_reference_expired_does_not_lose_its_turn(tmp_path: Path) -> None:
+    async with bench(tmp_path, large=1) as it:
+        first, second = it.document(SIZE, 1), it.document(SIZE, 2)
+        after(it, 20, first.expire)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.attempt, first)
+            await anyio.sleep(0.5 * ROUND_TRIP)
+            tasks.start_soon(it.attempt, second)
+        order = [asked.document_id for asked in it.telegram.asked]
+        assert order == sorted(order)
+
+
 async def test_a_reference_that_never_is_good_ends_the_attempt(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         remote = it.document(SIZE)

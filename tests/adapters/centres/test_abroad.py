@@ -1,4 +1,4 @@
-"""Connections for parts to every data centre: where they lead, under which key, and what becomes of keys that die."""
+"""Connections for parts at other data centres: under a login that is exported once, and whose key is kept."""
 
 from __future__ import annotations
 
@@ -7,137 +7,21 @@ import json
 import os
 import stat
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 from anyio import to_thread
-from telethon import TelegramClient, errors
+from telethon import errors
 
 from teltubby.adapters import telethon_centres, telethon_private
-from teltubby.adapters.telethon_parts import TelethonParts
-from teltubby.adapters.telethon_session import TelethonSession
-from teltubby.adapters.telethon_stock import StockParts
 from teltubby.errors import ConnectionLost, FloodWait, SessionNotReady, TelegramUnavailable
-from teltubby.messages.transfer import PartConnection
 from teltubby.simulator.curator import Curator
-from tests.adapters.abroad import ABROAD, HOME, MIB, Wires, asked, handed_in, violations
-from tests.adapters.centres.dialling import SIZE, WITHIN, centres_file, close, dialled, without_media
+from tests.adapters.abroad import ABROAD, Wires, asked, handed_in, violations
+from tests.adapters.centres.dialling import SIZE, WITHIN, centres_file, close, dialled, lost, without_media
 from tests.adapters.house import House
 
 pytestmark = pytest.mark.anyio
-
-
-# -- at home
-
-
-async def test_at_home_parts_come_from_the_addresses_for_files(house: House, curator: Curator) -> None:
-    film = handed_in(house, curator, SIZE)
-    async with house.opened() as session:
-        connections = await dialled(session, HOME, 4)
-        assert all(isinstance(connection, TelethonParts) for connection in connections)
-        for index in range(5):
-            assert await film.reads(session, connections[index % 4], index)
-        await close(*connections)
-    assert asked(house) == {(HOME, True): 5}
-    assert violations(house) == []
-
-
-@without_media
-async def test_without_such_an_address_they_come_over_the_one_connection(house: House, curator: Curator) -> None:
-    film = handed_in(house, curator, SIZE)
-    async with house.opened() as session:
-        connections = await dialled(session, HOME, 2)
-        assert all(isinstance(connection, StockParts) for connection in connections)
-        for index in range(5):
-            assert await film.reads(session, connections[index % 2], index)
-    assert asked(house) == {(HOME, False): 5}
-    assert violations(house) == []
-
-
-@pytest.mark.parametrize("dc", [HOME, ABROAD])
-async def test_no_connection_makes_the_session_a_duplicate(house: House, curator: Curator, dc: int) -> None:
-    """All of them at once, the session's own too; the server ends a session whose key is used twice."""
-    film = handed_in(house, curator, SIZE, dc=dc)
-    async with house.opened() as session:
-        connections = await dialled(session, dc, 6)
-        async with anyio.create_task_group() as tasks:
-            for number in range(60):
-                tasks.start_soon(film.reads, session, connections[number % 6], number % 5)
-        assert (await film.location(session)).document_id == film.file.id
-        await close(*connections)
-    assert violations(house) == []
-
-
-async def test_addresses_for_files_that_do_not_answer_are_done_without(
-    house: House, curator: Curator, wires: Wires, caplog: pytest.LogCaptureFixture
-) -> None:
-    film = handed_in(house, curator, SIZE)
-    wires.media.refuse()
-    async with house.opened() as session:
-        (connection,) = await dialled(session, HOME, 1)
-        assert isinstance(connection, StockParts)
-        assert await film.reads(session, connection)
-        assert any("slowly" in record.message for record in caplog.records)
-        wires.media.accept()
-        (connection,) = await dialled(session, HOME, 1)
-        assert isinstance(connection, TelethonParts)
-        assert await film.reads(session, connection)
-        await connection.aclose()
-
-
-@pytest.mark.parametrize("end", ["sign_out", "forget_keys"])
-async def test_a_session_that_ended_is_told_by_its_own_connection(house: House, curator: Curator, end: str) -> None:
-    film = handed_in(house, curator, SIZE)
-    server = house.telegram.mtproto_server
-    async with house.opened() as session:
-        location = await film.location(session)
-        (connection,) = await dialled(session, HOME, 1)
-        house.on_server(partial(server.sign_out, house.bot) if end == "sign_out" else server.forget_keys)
-        with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):
-            await connection.fetch(location, 0, MIB)
-        await connection.aclose()
-        (connection,) = await dialled(session, HOME, 1)
-        assert isinstance(connection, StockParts)
-        with anyio.fail_after(WITHIN), pytest.raises(SessionNotReady):
-            await connection.fetch(location, 0, MIB)
-
-
-async def test_a_session_whose_key_is_refused_for_files_goes_on_without(
-    house: House, curator: Curator, caplog: pytest.LogCaptureFixture
-) -> None:
-    film = handed_in(house, curator, SIZE)
-    async with house.opened() as session:
-        connections = await dialled(session, HOME, 2)
-        house.fault("upload.getFile", message="AUTH_KEY_UNREGISTERED", times=2)
-        for connection in connections:
-            await lost(film, session, connection)
-        assert [record.message for record in caplog.records if "slowly" in record.message] != []
-        (connection,) = await dialled(session, HOME, 1)
-        assert await film.reads(session, connection)
-    async with house.opened() as session:
-        (connection,) = await dialled(session, HOME, 1)
-        assert isinstance(connection, TelethonParts), "a new session tries anew"
-        await connection.aclose()
-
-
-async def test_an_account_that_lives_elsewhere_stays_signed_in(house: House, curator: Curator) -> None:
-    """MTPROTO_DC names where to begin: the account's home is what Telegram says, and the key is good there alone."""
-    house.on_server(setattr, house.bot, "home_dc", ABROAD)
-    film = handed_in(house, curator, SIZE, dc=ABROAD)
-    for _ in range(2):
-        async with house.opened() as session:
-            (connection,) = await dialled(session, ABROAD, 1)
-            assert await film.reads(session, connection)
-            await connection.aclose()
-        TelegramClient._config = None
-    assert sum(asked(house, "auth.importBotAuthorization").values()) == 2, "refused at one, accepted at the other"
-    assert asked(house) == {(ABROAD, True): 2}
-    assert violations(house) == []
-
-
-# -- abroad
 
 
 async def test_abroad_one_export_serves_all_connections_and_outlives_the_process(
@@ -182,13 +66,6 @@ async def test_an_address_that_does_not_answer_is_passed_over(house: House, cura
         assert await film.reads(session, connection)
         await connection.aclose()
     assert house.calls("auth.exportAuthorization") == 1
-
-
-async def lost(film: Any, session: TelethonSession, connection: PartConnection) -> None:
-    location = await film.location(session)
-    with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):
-        await connection.fetch(location, 0, MIB)
-    await connection.aclose()
 
 
 @pytest.mark.parametrize("end", ["sign_out", "forget_keys"])
