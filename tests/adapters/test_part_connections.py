@@ -55,6 +55,12 @@ def wires(telegram: SimulatedTelegram) -> Iterator[Wires]:
         yield wires
 
 
+@pytest.fixture
+def patience() -> float:
+    """Seconds of silence after which a connection is given up."""
+    return 5.0
+
+
 @dataclass
 class Line:
     """A connection of this kind, and a film where it leads to."""
@@ -75,12 +81,10 @@ class Line:
 
 
 @pytest.fixture
-async def line(
-    house: House, wires: Wires, curator: Curator, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Line]:
+async def line(house: House, wires: Wires, curator: Curator, kind: str, patience: float) -> AsyncIterator[Line]:
     dc = ABROAD if "abroad" in kind else HOME
     film = handed_in(house, curator, SIZE, dc=dc)
-    async with house.opened(timeout=1.0) as session:
+    async with house.opened(timeout=patience) as session:
         if kind not in OURS:
             session._centres = None
         parts = await session.dial(dc)
@@ -229,6 +233,7 @@ async def test_a_cut_is_that_of_all_that_is_on_its_way_and_the_connection_stays_
     await line.parts.wait_lost()
 
 
+@pytest.mark.parametrize("patience", [1.0])
 async def test_a_server_that_falls_silent_is_given_up(line: Line, wires: Wires) -> None:
     assert await line.comes(0)
     for wire in (line.house.wire, *wires.each()):
@@ -237,6 +242,7 @@ async def test_a_server_that_falls_silent_is_given_up(line: Line, wires: Wires) 
         await line.comes(0)
 
 
+@pytest.mark.parametrize("patience", [1.0])
 @pytest.mark.parametrize("kind", OURS, indirect=True)
 async def test_one_silent_connection_is_given_up_by_itself(line: Line) -> None:
     line.fault(stall=True)
