@@ -70,7 +70,7 @@ def kills(bench: Bench) -> Iterable[Row]:
         f"{most} allowed); {LINE.name}; the object is right byte for byte",
     )
     yield Measure(name="parts uploaded again after these kills", unit="parts of 16 MiB").row(
-        came.parts - came.different, f"{sum(tally.uploads)} were on their way, {came.different} make the object"
+        came.parts - came.different, f"{sum(tally.uploads)} were on their way, {came.different} are the object"
     )
 
 
