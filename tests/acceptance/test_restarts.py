@@ -160,7 +160,7 @@ def test_killed_in_the_middle_of_a_large_file(box: Household) -> None:
     message = ada.send_video(file)
     box.answer(message, "Downloading file")
     product.kill()
-    assert box.spooled() != []
+    assert box.spooled() != [], "what was fetched waits for the next start"
     slow_down(box, None)
     let_leases_run_out(box)
     box.start("run")
@@ -198,6 +198,7 @@ def test_stopped_in_the_middle_of_a_large_file(box: Household, signals: int) -> 
     file = ada.new_file(FileKind.VIDEO, 24 * MIB, name="large.mp4")
     message = ada.send_video(file)
     box.answer(message, "processing started")
+    eventually(box.spooled, what="the file to begin to come")
     for heard in ("stopping in order", "stopping at once")[:signals]:
         product.signal(signal.SIGTERM)
         product.wait_logged(heard)
