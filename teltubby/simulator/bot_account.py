@@ -76,7 +76,9 @@ class BotAccount:
         self.updates.webhook = webhook
         if webhook is not None:
             self.updates.terminate("Conflict: terminated by setWebhook request")
-            self._delivery = asyncio.get_running_loop().create_task(deliver(self.updates, webhook))
+            self._delivery = asyncio.get_running_loop().create_task(
+                deliver(self.updates, webhook, self.world.faults, self.bot.id)
+            )
 
     def stop(self) -> None:
         """End the delivery to a webhook."""

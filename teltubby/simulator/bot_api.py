@@ -83,6 +83,8 @@ class BotApi:
             fault = self._world.faults.take(method, account.bot.id, parameters.values)
             await self._suffer(request, fault)
             result = await METHODS[method](account, parameters)
+            if fault is not None and isinstance(result, list) and method == "getUpdates":
+                result = account.updates.disordered(result, fault.effects)
         except ApiError as exc:
             return web.json_response(exc.body(), status=exc.code)
         return web.json_response({"ok": True, "result": result})

@@ -11,6 +11,8 @@ from teltubby.simulator.messages import Button, Entity, Keyboard, Message
 from teltubby.simulator.people import Peer, User
 
 MAX_CALLBACK_DATA = 64
+MAX_BUTTONS = 100
+"""Reported; the documentation gives no number."""
 OTHER_MARKUP = frozenset(("keyboard", "remove_keyboard", "force_reply"))
 
 
@@ -33,6 +35,8 @@ def keyboard_of(parameters: Parameters) -> Keyboard:
         if not isinstance(row, Sequence) or isinstance(row, str):
             raise bad_request("can't parse inline keyboard: inline keyboard rows must be arrays")
         keyboard.append(tuple(_button(button) for button in row))
+    if sum(map(len, keyboard)) > MAX_BUTTONS:
+        raise bad_request("reply markup is too long")
     return tuple(row for row in keyboard if row)
 
 

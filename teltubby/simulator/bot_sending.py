@@ -12,10 +12,12 @@ from teltubby.simulator.bot_text import checked_caption, checked_text, formatted
 from teltubby.simulator.files import FileKind
 from teltubby.simulator.messages import Entity, Media, Message
 from teltubby.simulator.people import Chat, Peer, User
-from teltubby.simulator.rules import Reason, Refused
+from teltubby.simulator.rules import Reason, Refused, may_write
 
 DELETABLE_SECONDS = 48 * 3600
-QUERY_SECONDS = 60
+QUERY_SECONDS = 15
+"""Reported; the documentation gives no number."""
+MAX_NOTICE = 200
 ACTIONS = frozenset(
     (
         "typing",
@@ -128,17 +130,23 @@ async def send_chat_action(account: BotAccount, parameters: Parameters) -> objec
     action = parameters.text("action") or ""
     if action not in ACTIONS:
         raise bad_request("wrong parameter action in request")
+    reason = may_write(account.bot, peer, started=account.world.started, blocked=account.world.blocked)
+    if reason is not None:
+        raise refusal(reason, peer)
     account.world.show_action(account.bot, peer, action)
     return True
 
 
 async def answer_callback_query(account: BotAccount, parameters: Parameters) -> object:
-    """answerCallbackQuery, once and within a minute."""
+    """answerCallbackQuery, once and soon."""
     query = account.world.queries.get(parameters.integer("callback_query_id"))
     open_until = query.date + QUERY_SECONDS if query is not None and query.bot is account.bot else 0
     if query is None or query.answer is not None or open_until < account.world.now():
         raise bad_request("query is too old and response timeout expired or query ID is invalid")
-    account.world.answer(query, parameters.text("text") or "", alert=parameters.flag("show_alert"))
+    text = parameters.text("text") or ""
+    if len(text) > MAX_NOTICE:
+        raise bad_request("MESSAGE_TOO_LONG")
+    account.world.answer(query, text, alert=parameters.flag("show_alert"))
     return True
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teltubby.simulator.bot_errors import ApiError
@@ -51,6 +52,7 @@ class UpdateQueue:
     allowed: frozenset[str] = KINDS
     webhook: WebhookState | None = None
     _waiting: list[Queued] = field(default_factory=list)
+    _confirmed: deque[Json] = field(default_factory=lambda: deque(maxlen=MAX_LIMIT))
     _poll: asyncio.Future[None] | None = None
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -77,10 +79,21 @@ class UpdateQueue:
     def confirm(self, offset: int) -> None:
         """Discard what lies before `offset`; a negative one keeps that many from the end."""
         pending = self.pending()
-        if offset < 0:
-            del pending[:offset]
-        else:
-            pending[:] = [queued for queued in pending if queued.id >= offset]
+        first = pending[offset:][0].id if offset < 0 and pending else offset
+        self._confirmed.extend(queued.update for queued in pending if queued.id < first)
+        pending[:] = [queued for queued in pending if queued.id >= first]
+
+    def confirm_one(self, update_id: int) -> None:
+        """Discard just that one: a webhook has taken it."""
+        self._waiting = [queued for queued in self._waiting if queued.id != update_id]
+        self._arrival.set()
+
+    def disordered(self, updates: Sequence[Json], effects: Mapping[str, object]) -> list[Json]:
+        """What a poll answers under a fault: `again` so many confirmed updates come first, or all are `reversed`."""
+        again = effects.get("again")
+        repeated = list(self._confirmed)[-again:] if isinstance(again, int) and again > 0 else []
+        answer = [*repeated, *updates]
+        return answer[::-1] if effects.get("reversed") else answer
 
     def drop(self) -> None:
         """Discard everything."""
@@ -108,8 +121,7 @@ class UpdateQueue:
         if self._poll is not None and not self._poll.done():
             self._poll.set_exception(ApiError(409, description))
 
-    async def arrival(self) -> None:
-        """Wait for something to deliver to the webhook."""
-        while not self.pending():
-            self._arrival.clear()
-            await self._arrival.wait()
+    async def changed(self) -> None:
+        """Wait until something came, or a webhook took something."""
+        await self._arrival.wait()
+        self._arrival.clear()

@@ -5,6 +5,7 @@ Every order is an object with `do`; the answer is an object, with `error` when t
 - line: any of `latency`, `bandwidth`, `shared_bandwidth` (seconds, bytes per second or null).
 - fault: `method` and what Faults.add takes; `message` may be [least, most] for FLOOD_WAIT, `matches` gives parameters
   that must be equal, `effects` and `then` are not to be had.
+- flood_control: `enabled` or not, for what the bot says.
 - hashes: `mode` of upload.getFileHashes (true, empty, refused, wrong).  clear: no trouble any more.
 - send: `file` as "size[:seed[:dc]]", sent to the bot; answers like an entry of `files`.  sha256: of a `document`.
 - expire: every file reference.  sign_out: the bot, everywhere or at a `dc`.  forget_keys: all, or those of a `dc`.
@@ -75,6 +76,7 @@ class Console:
         self._orders: dict[str, Callable[[Fields], Answer]] = {
             "line": self._line,
             "fault": self._fault,
+            "flood_control": self._flood_control,
             "hashes": self._hashes,
             "clear": self._clear,
             "expire": self._expire,
@@ -173,6 +175,10 @@ class Console:
             fields["matches"] = lambda parameters: all(parameters.get(name) == value for name, value in wanted.items())
         self._world.faults.add(str(order["method"]), **cast(FaultFields, fields))
         return {"programmed": len(self._world.faults.programmed)}
+
+    def _flood_control(self, order: Fields) -> Answer:
+        self._world.flood_rule.enabled = bool(order["enabled"])
+        return {"enabled": self._world.flood_rule.enabled}
 
     def _hashes(self, order: Fields) -> Answer:
         self._world.faults.hashes = FileHashes(str(order["mode"]))

@@ -5,24 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, TypeVarTuple
 
 from teltubby.simulator.bot_text import found_entities
 from teltubby.simulator.files import File, FileKind
 from teltubby.simulator.messages import Event, Media, Message, MessageAdded, MessageEdited, MessagesDeleted, Origin
 from teltubby.simulator.people import User
+from teltubby.simulator.presses import Loop, Presses
 from teltubby.simulator.world import World
-
-R = TypeVar("R")
-Ts = TypeVarTuple("Ts")
-
-
-class Loop(Protocol):
-    """Where the world lives: runs functions on its thread and returns what they return."""
-
-    def call(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
-        """Run it there and wait for it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +33,7 @@ class ChatLine:
 Conversation = tuple[ChatLine, ...]
 
 
-class Curator:
+class Curator(Presses):
     """A Telegram user facing one bot, for any thread but the simulator's own.
 
     Every call waits for the simulated Telegram to have done it. `wait_for` blocks: on an event loop use a worker
@@ -52,10 +41,7 @@ class Curator:
     """
 
     def __init__(self, loop: Loop, world: World, user: User, bot: User) -> None:
-        self.user = user
-        self.bot = bot
-        self._loop = loop
-        self._world = world
+        super().__init__(loop, world, user, bot)
         self._changed = threading.Condition()
         self._conversation: Conversation = ()
         self._callbacks: list[Callable[[Conversation], None]] = []
@@ -168,17 +154,25 @@ class Curator:
         pairs = [item if isinstance(item, tuple) else (item, "") for item in items]
         return self._send(pairs, None, forward_origin, protected, self._loop.call(self._world.new_id))
 
+    def new_album(self) -> int:
+        """A media group that `send_media(grouped_id=…)` can fill one by one, as slowly as one likes."""
+        return self._loop.call(self._world.new_id)
+
     def edit(self, message_id: int, text: str) -> None:
         """Change the text or caption of an own message."""
         self._loop.call(lambda: self._world.edit(self._message(message_id), text=text, entities=found_entities(text)))
 
+    def edit_text(self, message_id: int, text: str) -> None:
+        """Change the text of an own message. Raises LookupError when it is a file, which has a caption."""
+        self._edit(message_id, text, of_file=False)
+
+    def edit_caption(self, message_id: int, caption: str) -> None:
+        """Change the caption of an own file. Raises LookupError when it is none."""
+        self._edit(message_id, caption, of_file=True)
+
     def delete(self, message_id: int) -> None:
         """Delete a message for both sides."""
         self._loop.call(lambda: self._world.delete(self._message(message_id)))
-
-    def press_button(self, message_id: int, data: str) -> None:
-        """Press the inline button with that callback data. Raises LookupError when there is none."""
-        self._loop.call(lambda: self._world.press(self.user, self._message(message_id), data))
 
     def block_bot(self) -> None:
         """Stop the bot: it can no longer write."""
@@ -240,11 +234,14 @@ class Curator:
 
         return self._loop.call(send)
 
-    def _message(self, message_id: int) -> Message:
-        message = self._world.message(self.user, self.bot, message_id)
-        if message is None:
-            raise LookupError(f"no message {message_id} in this conversation")
-        return message
+    def _edit(self, message_id: int, text: str, *, of_file: bool) -> None:
+        def edit() -> None:
+            message = self._message(message_id)
+            if not message.out or (message.post.media is not None) is not of_file:
+                raise LookupError(f"message {message_id} is no own {'file' if of_file else 'text'}")
+            self._world.edit(message, text=text, entities=found_entities(text))
+
+        self._loop.call(edit)
 
     def _see(self, event: Event) -> None:
         if not isinstance(event, MessageAdded | MessageEdited | MessagesDeleted):

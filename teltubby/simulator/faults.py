@@ -42,6 +42,10 @@ class Fault:
     Only MTProto knows: `silent` never answers this request; `stall` sends nothing more on this connection and keeps it
     open; `shift` answers upload.getFile with as many bytes from that far beside the offset; `expire` makes the file's
     references invalid before this request is looked at. `effects` is for anything that only one server understands.
+
+    Updates: getUpdates knows the effects `again` (that many confirmed updates come once more, before the others) and
+    `reversed`. "webhook" is the delivery of one update: `delay` passes before it, and after `cut` or `error` its answer
+    is lost, so that the update comes again.
     """
 
     method: str

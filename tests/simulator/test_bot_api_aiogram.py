@@ -113,7 +113,7 @@ async def test_the_bot_writes_edits_answers_and_deletes(client: Bot, curator: Cu
     shown = curator.conversation()[-1]
     assert (shown.text, shown.reply_to, shown.buttons) == ("bold & 😀italic", greeting, ((("Yes", "yes"),),))
 
-    curator.press_button(shown.message_id, "yes")
+    curator.press(shown.message_id, "yes")
     (pressed,) = await client.get_updates(offset=update.update_id + 1)
     assert pressed.callback_query is not None and pressed.callback_query.data == "yes"
     assert await pressed.callback_query.as_(client).answer("fine")

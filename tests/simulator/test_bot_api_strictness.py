@@ -172,7 +172,7 @@ def test_callback_queries_are_answered_once(telegram: SimulatedTelegram, api: Ap
     keyboard = {"inline_keyboard": [[{"text": "x", "callback_data": "d"}]]}
     api("sendMessage", chat_id=curator.user.id, text="x", reply_markup=keyboard)
     for _ in range(2):
-        curator.press_button(curator.conversation()[-1].message_id, "d")
+        curator.press(curator.conversation()[-1].message_id, "d")
     first, second = telegram.world.queries
     assert result(api("answerCallbackQuery", callback_query_id=str(first))) is True
     too_late = "Bad Request: query is too old and response timeout expired or query ID is invalid"
@@ -180,7 +180,7 @@ def test_callback_queries_are_answered_once(telegram: SimulatedTelegram, api: Ap
     telegram.call(telegram.world.advance, 61)
     assert description(api("answerCallbackQuery", callback_query_id=str(second))) == too_late
     with pytest.raises(LookupError):
-        curator.press_button(curator.conversation()[-1].message_id, "other")
+        curator.press(curator.conversation()[-1].message_id, "other")
 
 
 # -- files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,8 @@ from teltubby.simulator.server import SimulatedTelegram
 from tests.simulator.answers import description, result
 
 Api = Callable[..., tuple[int, Any]]
+
+WITHIN = 20.0
 
 
 def test_updates_wait_for_24_hours(telegram: SimulatedTelegram, api: Api, curator: Curator) -> None:
@@ -85,7 +88,12 @@ def test_webhooks_are_tried_again_and_exclude_polling(
     api: Api, curator: Curator, hook: tuple[str, list[tuple[str | None, bytes]], threading.Event]
 ) -> None:
     url, deliveries, twice = hook
-    assert description(api("setWebhook", url="http://example.org/")).startswith("Bad Request: bad webhook")
+    for far, complaint in (
+        ("http://example.org/", "An HTTPS URL must be provided for webhook"),
+        ("https://example.org:444/", "Webhook can be set up only on ports 80, 88, 443 or 8443"),
+        ("https://example.org/", "Failed to resolve host: Name or service not known"),
+    ):
+        assert description(api("setWebhook", url=far)) == f"Bad Request: bad webhook: {complaint}"
     secret = "Bad Request: secret token contains unallowed characters"
     assert description(api("setWebhook", url=url, secret_token="no spaces")) == secret
     assert result(api("setWebhook", url=url, secret_token="s3cret")) is True
@@ -98,3 +106,58 @@ def test_webhooks_are_tried_again_and_exclude_polling(
     assert info["url"] == url and "500" in info["last_error_message"]
     assert result(api("deleteWebhook", drop_pending_updates=True)) is True
     assert result(api("getUpdates")) == []
+
+
+def test_webhooks_hear_chats_side_by_side_and_each_in_order(
+    telegram: SimulatedTelegram, bot: User, api: Api, curator: Curator
+) -> None:
+    """Messages of one chat wait for each other; those of another, and presses, do not wait for them."""
+    heard: list[str] = []
+    changed = threading.Condition()
+    gate = threading.Event()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            update = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            text = update["message"]["text"] if "message" in update else update["callback_query"]["data"]
+            if text == "slow":
+                gate.wait(WITHIN)
+            with changed:
+                heard.append(text)
+                changed.notify_all()
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    def until(count: int) -> None:
+        with changed:
+            assert changed.wait_for(lambda: len(heard) >= count, WITHIN), heard
+
+    curator.send_text("first")
+    keyboard = {"inline_keyboard": [[{"text": "x", "callback_data": "press"}]]}
+    api("sendMessage", chat_id=curator.user.id, text="job", reply_markup=keyboard)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            telegram.call(lambda: telegram.world.faults.add("webhook", cut=True))
+            result(api("setWebhook", url=f"http://127.0.0.1:{server.server_address[1]}/hook"))
+            until(2)
+            assert heard == ["first", "first"], "it comes again when the answer was lost"
+            for text in ("slow", "after it"):
+                curator.send_text(text)
+            curator.press(curator.conversation()[1].message_id, "press")
+            telegram.add_curator(bot, "Boris").send_text("elsewhere")
+            until(4)
+            assert sorted(heard[2:]) == ["elsewhere", "press"]
+            gate.set()
+            until(6)
+            assert heard[4:] == ["slow", "after it"]
+        finally:
+            gate.set()
+            result(api("deleteWebhook"))
+            server.shutdown()
+            thread.join()
