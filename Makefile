@@ -1,6 +1,7 @@
 # make demo    set up what is missing and show the main job against a simulated Telegram; ARGS="--json --out DIR …"
 # make test    set up what is missing and run all tests; ARGS="-k name …", WORKERS=0 for one process, as --pdb needs
 # make bench   measure beside other clients, about 12 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
+# make stress  10 curators, 2000 messages, 30 kills, about 15 minutes; STRESS_SEED=7, STRESS_KILLS=… before it
 # make lint    ruff and mypy
 # make fmt     format the code
 # make lock    resolve the dependencies anew into requirements/*.lock
@@ -14,7 +15,7 @@ ARGS ?=
 WORKERS ?= 3
 export PYTHON MAKECMDGOALS
 
-.PHONY: help demo test bench lint fmt lock setup setup-runtime
+.PHONY: help demo test bench stress lint fmt lock setup setup-runtime
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -31,6 +32,15 @@ bench: setup
 	@scripts/install-rabbitmq.sh
 	@scripts/install-bench.sh
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+stress: export STRESS_MESSAGES ?= 2000
+stress: export STRESS_CURATORS ?= 10
+stress: export STRESS_KILLS ?= 30
+stress: export STRESS_WITHIN ?= 1800
+stress: setup
+	@scripts/install-rabbitmq.sh
+	@scripts/install-swift.sh
+	@$(BIN)/python -m pytest tests/acceptance/stress $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from benchmarks.store import Store
 from benchmarks.telegram import Film, Telegram
 from tests.acceptance.nursery import run_command
 from tests.acceptance.product import Product
-from tests.servers.rabbitmq import RabbitNode, RabbitUnavailable
+from tests.servers.rabbitmq import RabbitNode, RabbitUnavailable, url_parts
 
 R = TypeVar("R")
 
@@ -53,6 +53,10 @@ class Rabbit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._node.kill()
+
+    def server(self, house: str) -> Mapping[str, Any]:
+        """Where a `RabbitBroker` finds it, in a virtual host of its own."""
+        return url_parts(self._node, self._node.create_vhost(house))
 
     def settings(self, house: str) -> Mapping[str, str]:
         """How processes reach it, in a virtual host of their own."""

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import downloads, halves, kills, large
+from benchmarks import downloads, halves, kills, large, queue_rates, small_files
 from benchmarks.bench import Bench, Section
 from benchmarks.child import Failed
 from benchmarks.results import CannotRun, Row
 from benchmarks.telegram import Telegram
 
-SECTIONS = (*downloads.SECTIONS, *halves.SECTIONS, *large.SECTIONS, *kills.SECTIONS)
+SECTIONS = (
+    *downloads.SECTIONS,
+    *halves.SECTIONS,
+    *large.SECTIONS,
+    *kills.SECTIONS,
+    *small_files.SECTIONS,
+    *queue_rates.SECTIONS,
+)
 
 
 def measure(

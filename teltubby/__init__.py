@@ -8,7 +8,7 @@ Who may import whom; a layer imports only layers below it (tests/test_architectu
     actors                         who does it: one supervised actor per duty
     transfer                       the MTProto download engine and its spool
     adapters                       with what: one third-party client per file, behind the Protocols of base.py
-    archive                        pure policy: slugs, keys, routing, artifact, dedup, quota
+    archive                        pure policy: keys, routing, artifact, quota, job states and turns
     config  logs                   settings from the environment; structured logging
     flavour                        the only module that names trio_asyncio
     messages                       what is said: frozen dataclasses and their wire codec

@@ -64,6 +64,10 @@ class PollConflict(Transient):
     """Another process polls with the same bot token, or a webhook is set."""
 
 
+class WebhookActive(PollConflict):
+    """A webhook is set: updates are brought there and cannot be fetched."""
+
+
 class SessionNotReady(Transient):
     """The MTProto session is not signed in (yet, or any more); a state, not a failure of the job."""
 
@@ -106,6 +110,10 @@ class SpoolBusy(Transient):
 
 class NotAnswered(Transient):
     """Another actor, of this process or across the broker, did not answer in time, or ended while it should have."""
+
+
+class JobStopped(Transient):
+    """The attempt at a job was stopped on order before it was done."""
 
 
 class SpoolClosed(Transient):

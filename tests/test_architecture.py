@@ -41,6 +41,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "boto3": ("adapters", "simulator"),
     "botocore": ("adapters", "simulator"),
     "cryptg": ("adapters", "simulator"),
+    "matplotlib": ("adapters",),
     "sqlite3": ("adapters", "simulator"),
     "sqlite_utils": ("adapters", "simulator"),
     "telethon": ("adapters", "simulator"),

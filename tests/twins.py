@@ -3,122 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import ObjectReceiveStream
 
-from teltubby.adapters.base import (
-    Account,
-    Delivery,
-    Destination,
-    ObjectInfo,
-    Outgoing,
-    Question,
-    UnfinishedUpload,
-)
+from teltubby.adapters.base import Delivery, Destination, Heard, ObjectInfo, Outgoing, Question, UnfinishedUpload
 from teltubby.adapters.embedded_broker import EmbeddedBroker
-from teltubby.errors import (
-    BadRequest,
-    ChatUnavailable,
-    ContentMismatch,
-    FileGone,
-    FileTooBig,
-    ObjectExists,
-    TelegramUnavailable,
-    UploadVanished,
-)
-from teltubby.messages.media import RawUpdate
+from teltubby.errors import ContentMismatch, FileGone, ObjectExists, UploadVanished
 from teltubby.messages.transfer import PartReceipt
-from teltubby.supervision.mailbox import Signal
+from tests.bot_twin import BOT, BotTwin, Bubble, PressAnswer, Telegram
+from tests.script import Call, Script, Watcher, nobody_watches
 
-BOT = Account(id=4711, username="archive_bot", is_bot=True)
-
-Watcher = Callable[[str], Awaitable[None]]
-"""Told of every call before and after its effect, as `"send before"` and `"send after"`; may never return."""
-
-
-async def nobody_watches(moment: str) -> None:
-    del moment
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call as it was made: when (by the loop's clock), what, and on what."""
-
-    at: float
-    method: str
-    subject: object = None
-
-
-class Script:
-    """What a twin's next calls meet. Every call is noted, whether it went well or not."""
-
-    def __init__(self, watch: Watcher = nobody_watches) -> None:
-        self.calls: list[Call] = []
-        self.watch = watch
-        self._errors: defaultdict[str, deque[Exception | None]] = defaultdict(deque)
-        self._lasting: dict[str, Exception] = {}
-        self._held: dict[str, anyio.Event] = {}
-        self._delays: dict[str, float] = {}
-
-    def fail(self, method: str, *errors: Exception | None, skip: int = 0) -> None:
-        """After `skip` calls that go well, the next ones fail, each with one of these, before they have any effect.
-
-        None among them is a call that goes well.
-        """
-        self._errors[method].extend([*[None] * skip, *errors])
-
-    def break_down(self, method: str, error: Exception) -> None:
-        """All calls fail until `repair`."""
-        self._lasting[method] = error
-
-    def repair(self, method: str) -> None:
-        del self._lasting[method]
-
-    def hold(self, method: str) -> anyio.Event:
-        """Calls wait until this is set."""
-        self._held[method] = anyio.Event()
-        return self._held[method]
-
-    def slow(self, method: str, seconds: float) -> None:
-        """Calls take this long."""
-        self._delays[method] = seconds
-
-    def times(self, method: str) -> list[float]:
-        """When it was called."""
-        return [call.at for call in self.calls if call.method == method]
-
-    def count(self, method: str) -> int:
-        """How often it was called."""
-        return len(self.times(method))
-
-    def asked(self, method: str) -> list[object]:
-        """On what it was called."""
-        return [call.subject for call in self.calls if call.method == method]
-
-    async def begin(self, method: str, subject: object = None) -> None:
-        """A call begins: what was ordered for it happens."""
-        self.calls.append(Call(anyio.current_time(), method, subject))
-        await anyio.lowlevel.checkpoint()
-        await self.watch(f"{method} before")
-        if (seconds := self._delays.get(method)) is not None:
-            await anyio.sleep(seconds)
-        if (gate := self._held.get(method)) is not None:
-            await gate.wait()
-        if self._errors[method] and (error := self._errors[method].popleft()) is not None:
-            raise error
-        if method in self._lasting:
-            raise self._lasting[method]
-
-    async def end(self, method: str) -> None:
-        """It has had its effect."""
-        await self.watch(f"{method} after")
-
+__all__ = [
+    "BOT",
+    "BotTwin",
+    "BrokerTwin",
+    "Bubble",
+    "Call",
+    "MemoryStore",
+    "PressAnswer",
+    "Script",
+    "Telegram",
+    "Watcher",
+    "nobody_watches",
+]
 
 # -- object store ------------------------------------------------------------------------------------------------
 
@@ -264,124 +174,6 @@ def _check(body: bytes, sha256: str) -> None:
         raise ContentMismatch("the body has another digest than was declared")
 
 
-# -- Bot API -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Bubble:
-    """A message of the bot as the curator sees it: `texts` are all it ever read, with their times."""
-
-    chat_id: int
-    message_id: int
-    reply_to: int | None
-    texts: list[tuple[float, str]]
-
-    @property
-    def text(self) -> str:
-        """How it reads now."""
-        return self.texts[-1][1]
-
-
-class Telegram:
-    """What Telegram keeps while bots come and go: waiting updates, files, and the conversation."""
-
-    def __init__(self) -> None:
-        self.waiting: list[RawUpdate] = []
-        self.files: dict[str, bytes] = {}
-        self.served_bytes = 20 << 20
-        self.blocked: set[int] = set()
-        self.bubbles: list[Bubble] = []
-        self.menu: Mapping[str, str] = {}
-        self.arrived = Signal()
-
-    def deliver(self, *updates: RawUpdate) -> None:
-        """These happened."""
-        self.waiting.extend(updates)
-        self.arrived.notify()
-
-    def said(self, chat_id: int) -> list[str]:
-        """The bot's messages in a chat, as they read now."""
-        return [bubble.text for bubble in self.bubbles if bubble.chat_id == chat_id]
-
-    def bubble(self, message_id: int) -> Bubble:
-        return next(bubble for bubble in self.bubbles if bubble.message_id == message_id)
-
-
-class BotTwin:
-    """`BotGateway` over a `Telegram`."""
-
-    def __init__(self, telegram: Telegram, *, watch: Watcher = nobody_watches) -> None:
-        self.telegram = telegram
-        self.script = Script(watch)
-        self.is_open = False
-
-    async def open(self) -> None:
-        self.is_open = True
-
-    async def aclose(self) -> None:
-        self.is_open = False
-
-    async def identify(self) -> Account:
-        await self._begin("identify")
-        return BOT
-
-    async def updates(self, *, offset: int, wait: float) -> Sequence[RawUpdate]:
-        await self._begin("updates", offset)
-        telegram = self.telegram
-        telegram.waiting = [update for update in telegram.waiting if update.update_id >= offset]
-        if not telegram.waiting:
-            with anyio.move_on_after(wait):
-                await telegram.arrived.wait()
-        await self.script.end("updates")
-        return tuple(telegram.waiting[:100])
-
-    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int:
-        await self._begin("send", (chat_id, html))
-        self._refuse(chat_id, html)
-        message_id = 1000 + len(self.telegram.bubbles)
-        self.telegram.bubbles.append(Bubble(chat_id, message_id, reply_to, [(anyio.current_time(), html)]))
-        await self.script.end("send")
-        return message_id
-
-    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
-        await self._begin("edit", (message_id, html))
-        self._refuse(chat_id, html)
-        known = [bubble for bubble in self.telegram.bubbles if bubble.message_id == message_id]
-        if not known or known[0].chat_id != chat_id:
-            raise BadRequest("message to edit not found")
-        known[0].texts.append((anyio.current_time(), html))
-        await self.script.end("edit")
-
-    async def download(self, file_id: str, into: Path) -> int:
-        await self._begin("download", file_id)
-        body = self.telegram.files.get(file_id)
-        if body is None:
-            raise FileGone("wrong file_id")
-        if len(body) > self.telegram.served_bytes:
-            raise FileTooBig("file is too big")
-        into.parent.mkdir(parents=True, exist_ok=True)
-        into.write_bytes(body)
-        await self.script.end("download")
-        return len(body)
-
-    async def set_commands(self, commands: Mapping[str, str]) -> None:
-        await self._begin("set_commands")
-        self.telegram.menu = dict(commands)
-
-    async def _begin(self, method: str, subject: object = None) -> None:
-        if not self.is_open:
-            raise TelegramUnavailable("the client is closed")
-        await self.script.begin(method, subject)
-
-    def _refuse(self, chat_id: int, html: str) -> None:
-        if chat_id in self.telegram.blocked:
-            raise ChatUnavailable("bot was blocked by the user")
-        if not html.strip():
-            raise BadRequest("message text is empty")
-        if len(html) > 4096:
-            raise BadRequest("message is too long")
-
-
 # -- broker ------------------------------------------------------------------------------------------------------
 
 
@@ -391,6 +183,7 @@ class BrokerTwin:
     def __init__(self, broker: EmbeddedBroker, *, watch: Watcher | None = None) -> None:
         self.script = Script(watch or nobody_watches)
         self._broker = broker
+        self._last_publish: anyio.Event | None = None
 
     async def lose(self) -> None:
         """The connection is cut: streams end, and what is unsettled comes again."""
@@ -404,9 +197,16 @@ class BrokerTwin:
         await self._broker.aclose()
 
     async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
-        await self.script.begin("publish", (destination, message))
-        await self._broker.publish(destination, message, delay=delay)
-        await self.script.end("publish")
+        before, over = self._last_publish, anyio.Event()
+        self._last_publish = over
+        try:
+            await self.script.begin("publish", (destination, message))
+            if before is not None:
+                await before.wait()  # those that begin in order are stored in order
+            await self._broker.publish(destination, message, delay=delay)
+            await self.script.end("publish")
+        finally:
+            over.set()
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
         await self.script.begin("consume", tuple(sources))
@@ -419,6 +219,15 @@ class BrokerTwin:
     async def questions(self) -> ObjectReceiveStream[Question]:
         await self.script.begin("questions")
         return await self._broker.questions()
+
+    async def broadcast(self, message: Outgoing) -> None:
+        await self.script.begin("broadcast", message)
+        await self._broker.broadcast(message)
+        await self.script.end("broadcast")
+
+    async def listen(self) -> ObjectReceiveStream[Heard]:
+        await self.script.begin("listen")
+        return await self._broker.listen()
 
     async def depths(self) -> Mapping[Destination, int]:
         return await self._broker.depths()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,30 +11,24 @@ from datetime import UTC, datetime
 
 import anyio
 
-from teltubby.actors import phrases
+from teltubby.actors.acknowledging import Acknowledging
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
+from teltubby.actors.in_turn import InTurn
 from teltubby.actors.items import Items
+from teltubby.actors.quota import ArchiveFull, QuotaKeeper
 from teltubby.adapters.metrics import Metrics
+from teltubby.archive.album import joined, next_ordinal
 from teltubby.archive.artifact import build, dumps
+from teltubby.archive.estimate import behind, estimate
 from teltubby.archive.keys import Layout, plan_layout
 from teltubby.archive.origins import ChatSlugFrom
-from teltubby.archive.recall import recall
 from teltubby.messages.jobs import FileInfo, Job, JobMetadata, Target, TelegramContext
-from teltubby.messages.ledger import (
-    Acknowledged,
-    FindJob,
-    FindSubmission,
-    LedgerMessage,
-    SetNotice,
-    Submission,
-    Submit,
-)
-from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus
+from teltubby.messages.ledger import ExtendSubmission, FindAlbum, FindSubmission, LedgerMessage, Submission, Submit
+from teltubby.messages.ledger_jobs import ReadPace
+from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, JsonObject
 from teltubby.supervision import Ref
-
-_LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
 
@@ -60,6 +54,7 @@ class Archiving:
         items: Items,
         ledger: Ref[LedgerMessage],
         artifacts: Artifacts,
+        quota: QuotaKeeper,
         chat: Chat,
         announcing: Announcing,
         metrics: Metrics,
@@ -70,47 +65,76 @@ class Archiving:
         self._items = items
         self._ledger = ledger
         self._artifacts = artifacts
+        self._quota = quota
+        self._acknowledging = Acknowledging(ledger=ledger, chat=chat, location=books.location)
         self._chat = chat
         self._announcing = announcing
         self._metrics = metrics
+        self._albums = InTurn()
 
     async def archive(self, messages: Sequence[IncomingMessage]) -> bool:
         """Archive the files of `messages` (by message id, each with media); answers whether there are jobs to publish.
 
-        Raises Transient when the store, the database or Telegram cannot be reached: repeat the submission then.
+        Raises ArchiveFull when there is no room for what is new, and Transient when the store, the database or Telegram
+        cannot be reached: repeat the submission then.
         """
-        known: dict[int, Submission] = {}
-        members: dict[int | None, list[IncomingMessage]] = {}
+        began, first = anyio.current_time(), messages[0]
+        album = first.message_id if first.media_group_id is None else first.media_group_id
+        with ExitStack() as announcing:
+            # Turn and slot for the work only: what waits for the curator's chat must not hold up the others.
+            async with self._albums.at((first.chat_id, album)), self._slots:
+                recorded, new = await self._sort(messages)
+                for known, _ in recorded:  # before a crash
+                    announcing.enter_context(self._announcing.of(known.jobs))
+                    await self._artifacts.store(known.chat_id, known.message_id)
+                paused = bool(new) and self._quota.full
+                if new and not paused:
+                    async with self._chat.typing(first.chat_id):
+                        recorded.append((await self._record(new, announcing), new))
+            for known, belonging in recorded:
+                await self._acknowledging.acknowledge(known, belonging)
+        if paused:
+            raise ArchiveFull("the archive is full: what arrives waits in the inbox")
+        if new:
+            self._metrics.processing_seconds.observe(anyio.current_time() - began)
+        return any(known.jobs for known, _ in recorded)
+
+    async def _sort(
+        self, messages: Sequence[IncomingMessage]
+    ) -> tuple[list[tuple[Submission, list[IncomingMessage]]], list[IncomingMessage]]:
+        """What is recorded already, by submission, and what is not."""
+        found: dict[int, tuple[Submission, list[IncomingMessage]]] = {}
+        new: list[IncomingMessage] = []
         for message in messages:
             request = FindSubmission(chat_id=message.chat_id, message_id=message.message_id)
-            submission = await self._ledger.ask(request, within=ASK_SECONDS)
-            owner = None if submission is None else submission.message_id
-            members.setdefault(owner, []).append(message)
-            if submission is not None:
-                known[submission.message_id] = submission
-        jobs = False
-        for owner, belonging in members.items():
-            jobs |= await self._archive(belonging, None if owner is None else known[owner])
-        return jobs
+            known = await self._ledger.ask(request, within=ASK_SECONDS)
+            belonging = new if known is None else found.setdefault(known.message_id, (known, []))[1]
+            belonging.append(message)
+        return list(found.values()), new
 
-    async def _archive(self, messages: Sequence[IncomingMessage], known: Submission | None) -> bool:
-        """One submission: a new one, or one that was recorded before a crash and is carried on."""
-        began = anyio.current_time()
-        layout = plan_layout(messages, chat_slug_from=self._books.chat_slug_from)
-        with ExitStack() as announcing:
-            async with self._slots:  # for the work only: what waits for the curator's chat must not hold up the others
-                if known is None:
-                    outcomes = await self._items.archive(messages, layout)
-                    jobs = tuple(self._job(outcome) for outcome in outcomes if outcome.status is ItemStatus.QUEUED)
-                    announcing.enter_context(self._announcing.of(job.job_id for job in jobs))
-                    known = await self._submit(messages, layout, outcomes, jobs)
-                    self._count(outcomes)
-                else:
-                    announcing.enter_context(self._announcing.of(known.jobs))
-                await self._artifacts.store(known.chat_id, known.message_id)
-            await self._acknowledge(known, messages)
-        self._metrics.processing_seconds.observe(anyio.current_time() - began)
-        return bool(known.jobs)
+    async def _record(self, messages: Sequence[IncomingMessage], announcing: ExitStack) -> Submission:
+        """Archive what is small, and record all of it."""
+        first = messages[0]
+        album = None
+        if first.media_group_id is not None:
+            request = FindAlbum(chat_id=first.chat_id, media_group_id=first.media_group_id)
+            album = await self._ledger.ask(request, within=ASK_SECONDS)
+        layout = plan_layout(
+            messages,
+            chat_slug_from=self._books.chat_slug_from,
+            base_path=None if album is None else album.base_path,
+            first_ordinal=1 if album is None else next_ordinal(json.loads(album.artifact_json)),
+        )
+        outcomes = await self._items.archive(messages, layout)
+        jobs = await self._jobs(outcomes)
+        announcing.enter_context(self._announcing.of(job.job_id for job in jobs))
+        if album is None:
+            known = await self._submit(messages, layout, outcomes, jobs)
+        else:
+            known = await self._extend(album, messages, outcomes, jobs)
+        self._count(outcomes)
+        await self._artifacts.store(known.chat_id, known.message_id)
+        return known
 
     async def _submit(
         self,
@@ -141,38 +165,37 @@ class Archiving:
             within=ASK_SECONDS,
         )
 
-    async def _acknowledge(self, known: Submission, messages: Sequence[IncomingMessage]) -> None:
-        """Tell the curator once: one answer for what is settled, and for each job the line that grows with it."""
-        first = messages[0]
-        outcomes = recall(known.artifact_json, messages)
-        acknowledged = known.ack_message_id is not None
-        if not acknowledged and (not known.jobs or any(outcome.job_id is None for outcome in outcomes)):
-            text = phrases.acknowledgement(outcomes, location=self._books.location(known.base_path))
-            line = await self._chat.say(first.chat_id, text, reply_to=first.message_id)
-            acknowledged = await self._record_acknowledgement(known, line)
-        for outcome in outcomes:
-            if outcome.job_id is not None:
-                line = await self._announce(outcome.job_id, outcome.message)
-                acknowledged = acknowledged or await self._record_acknowledgement(known, line)
+    async def _extend(
+        self,
+        album: Submission,
+        messages: Sequence[IncomingMessage],
+        outcomes: Sequence[ItemOutcome],
+        jobs: tuple[Job, ...],
+    ) -> Submission:
+        def extension(artifact: JsonObject) -> ExtendSubmission:
+            return ExtendSubmission(
+                chat_id=album.chat_id,
+                message_id=album.message_id,
+                artifact_json=dumps(joined(artifact, messages, outcomes)).decode(),
+                jobs=jobs,
+                member_message_ids=tuple(message.message_id for message in messages),
+            )
 
-    async def _record_acknowledgement(self, known: Submission, line: int | None) -> bool:
-        """At once, before anything else is said: what a crash cuts off here is said again."""
-        if line is None:
-            return False
-        request = Acknowledged(chat_id=known.chat_id, message_id=known.message_id, ack_message_id=line)
-        await self._ledger.ask(request, within=ASK_SECONDS)
-        return True
+        return await self._artifacts.extend(extension, album)
 
-    async def _announce(self, job_id: str, message: IncomingMessage) -> int | None:
-        view = await self._ledger.ask(FindJob(job_id=job_id), within=ASK_SECONDS)
-        if view is None or view.notice_message_id is not None:
-            return None if view is None else view.notice_message_id
-        line = await self._chat.say(message.chat_id, phrases.job_queued(view.job), reply_to=message.message_id)
-        if line is not None:
-            await self._ledger.ask(SetNotice(job_id=job_id, message_id=line), within=ASK_SECONDS)
-        return line
+    async def _jobs(self, outcomes: Sequence[ItemOutcome]) -> tuple[Job, ...]:
+        """Those of the queued files, each with its estimate."""
+        queued = [outcome for outcome in outcomes if outcome.status is ItemStatus.QUEUED]
+        if not queued:
+            return ()
+        pace = await self._ledger.ask(ReadPace(), within=ASK_SECONDS)
+        jobs: list[Job] = []
+        for outcome in queued:
+            jobs.append(self._job(outcome, estimate(pace, outcome.size_bytes)))
+            pace = behind(pace, outcome.size_bytes)
+        return tuple(jobs)
 
-    def _job(self, outcome: ItemOutcome) -> Job:
+    def _job(self, outcome: ItemOutcome, estimated: float | None) -> Job:
         message, media = outcome.message, outcome.message.media
         if media is None or outcome.s3_key is None:
             raise ValueError("a queued item has a file and a place for it")
@@ -195,7 +218,9 @@ class Archiving:
                 entities=message.caption_entities,
                 media_group_id=message.media_group_id,
             ),
-            job_metadata=JobMetadata(created_at=datetime.now(UTC), max_retries=self._books.max_retries),
+            job_metadata=JobMetadata(
+                created_at=datetime.now(UTC), max_retries=self._books.max_retries, estimated_duration=estimated
+            ),
             target=Target(key=outcome.s3_key),
         )
 

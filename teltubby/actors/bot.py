@@ -14,8 +14,11 @@ from teltubby.actors.chat import Chat
 from teltubby.actors.intake import Intake
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
+from teltubby.actors.quota import QuotaKeeper
+from teltubby.actors.receiving import Receiving
+from teltubby.actors.recollection import Recollection
 from teltubby.adapters.base import BotGateway
-from teltubby.errors import NotAnswered, Permanent
+from teltubby.errors import ConfigurationError, NotAnswered, Permanent
 from teltubby.messages.queue import JobNews
 from teltubby.supervision import Actor, ActorCrashed, ActorStopped, Context, Refused
 from teltubby.transfer.spool import sweep
@@ -30,20 +33,40 @@ class BotActor(Actor[JobNews]):
     """Owns the Bot API connection and runs the intake; reports of the workers come by mail."""
 
     def __init__(
-        self, gateway: BotGateway, *, intake: Intake, news: News, chat: Chat, patience: Patience, spool_dir: Path
+        self,
+        gateway: BotGateway,
+        *,
+        receiving: Receiving,
+        intake: Intake,
+        news: News,
+        quota: QuotaKeeper,
+        chat: Chat,
+        recollection: Recollection,
+        patience: Patience,
+        spool_dir: Path,
     ) -> None:
         self._gateway = gateway
         self._patience = patience
         self._spool_dir = spool_dir
+        self._receiving = receiving
         self._intake = intake
         self._news = news
+        self._quota = quota
         self._chat = chat
+        self._recollection = recollection
 
     async def setup(self) -> None:
         await to_thread.run_sync(sweep, self._spool_dir)  # what an incarnation before this one left half-done
         await self._gateway.open()
+        try:
+            await self._receiving.open()
+        except ConfigurationError:
+            await self._gateway.aclose()
+            raise
 
     async def teardown(self) -> None:
+        await self._receiving.aclose()
+        await self._recollection.aclose()
         await self._gateway.aclose()
 
     async def handle(self, message: JobNews, /) -> None:
@@ -63,8 +86,9 @@ class BotActor(Actor[JobNews]):
         await context.serve(
             self.handle,
             partial(self._until_stop, context, self._chat.keep_lines),
+            partial(self._until_stop, context, self._quota.keep),
             partial(self._until_stop, context, partial(self._chat.set_menu, phrases.COMMANDS)),
-            partial(self._intake.poll, context),
+            partial(self._receiving.receive, context),
             partial(self._intake.work, context),
             width=REPORTS_AT_ONCE,
         )

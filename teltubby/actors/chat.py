@@ -5,26 +5,49 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
 
 from teltubby.actors import phrases
 from teltubby.actors.patience import Patience
+from teltubby.actors.recollection import Recollection
+from teltubby.actors.typing_shown import TypingShown
 from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import BotGateway
 from teltubby.errors import FloodWait, NotAnswered, Permanent, TeltubbyError
+from teltubby.messages.chat import Keyboard
 from teltubby.supervision import Backoff
 
 _LOG = logging.getLogger(__name__)
 
 EDIT_SECONDS = 3.0
 """At most one edit per message in this time (telegram.md, Limits)."""
+AT_ONCE = 4
+"""Answers on their way to one chat: one at a time would be one per round trip, whatever Telegram bears."""
 CONCLUDE_SECONDS = 60.0
+PRESS_SECONDS = 10.0
+"""Telegram takes the answer to a pressed button for some 15 s."""
+PRESS_CHARACTERS = 200
+CAPTION_CHARACTERS = 1000
+"""Telegram takes 1024 after parsing."""
 
 Line = tuple[int, int]
 """A message of ours: chat id, message id."""
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is said to a command: HTML of any length, buttons under its end, and a picture (PNG) above it."""
+
+    html: str
+    keyboard: Keyboard = ()
+    picture: bytes | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -32,40 +55,92 @@ class _Wish:
     """What a line should read; a final wish is never replaced by a passing one."""
 
     html: str
+    keyboard: Keyboard
     final: bool
     granted: bool = False
     over: anyio.Event = field(default_factory=anyio.Event)
     """Granted, or given up at a stop."""
 
 
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """Who may speak to one chat: a few at once, but while one is held back by a flood, one after the other."""
+
+    slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_ONCE))
+    trouble: anyio.Lock = field(default_factory=anyio.Lock)
+    wanted: int = 0
+
+
 class Chat:
     """The one voice of the bot: everything it says goes through here, and here alone is it repeated."""
 
-    def __init__(self, gateway: BotGateway, *, patience: Patience, backoff: Backoff, rng: random.Random) -> None:
+    def __init__(
+        self,
+        gateway: BotGateway,
+        *,
+        patience: Patience,
+        backoff: Backoff,
+        rng: random.Random,
+        recollection: Recollection | None = None,
+    ) -> None:
         self._gateway = gateway
+        self._recollection = recollection or Recollection(None)
         self._patience = patience
         self._backoff = backoff
         self._rng = rng
-        self._turns: dict[int, anyio.Lock] = {}
+        self._turns: dict[int, _Turn] = {}
         self._wishes: dict[Line, _Wish] = {}
         self._edited_at: dict[Line, float] = {}
         self._paused_until = -math.inf
         self._changed = Wakeup()
         self._ended = False
+        self._typing = TypingShown(gateway, paused_until=lambda: self._paused_until, flooded=self._note_flood)
 
-    async def say(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int | None:
-        """Send until it is through, long texts in several messages; the first's id, or None when nobody can be told.
+    async def say(
+        self,
+        chat_id: int,
+        html: str,
+        *,
+        reply_to: int | None = None,
+        keyboard: Keyboard = (),
+        said: Callable[[str], bool] | None = None,
+    ) -> int | None:
+        """Send until it is through, long texts in several messages (the `keyboard` under the last).
 
-        Raises NotAnswered when a stop ends the waiting.
+        Answers the first one's id, or None when nobody can be told. Where it is in doubt whether this was said before a
+        crash, an answer to `reply_to` whose plain text is it by `said` is taken for it. Raises NotAnswered when a stop
+        ends the waiting.
         """
-        turn = self._turns.setdefault(chat_id, anyio.Lock())
-        try:
-            async with turn:  # one at a time: what a flood wait holds back must not be tried by others beside it
-                sent = [await self._send(chat_id, page, reply_to) for page in phrases.pages(html)]
-        finally:
-            if not turn.locked():
-                self._turns.pop(chat_id, None)
+        known = None if said is None else await self._recollection.said(chat_id, reply_to, said)
+        if known is not None:
+            return known
+        async with self._turn(chat_id) as turn:
+            *before, last = phrases.pages(html)
+            sent = [await self._send(turn, chat_id, page, reply_to, ()) for page in before]
+            sent.append(await self._send(turn, chat_id, last, reply_to, keyboard))
         return sent[0]
+
+    async def give(
+        self,
+        chat_id: int,
+        answer: Answer,
+        *,
+        reply_to: int | None = None,
+        said: Callable[[str], bool] | None = None,
+    ) -> int | None:
+        """Say an answer, its picture too; otherwise as `say`."""
+        picture = answer.picture
+        if picture is None:
+            return await self.say(chat_id, answer.html, reply_to=reply_to, keyboard=answer.keyboard, said=said)
+        fits = len(answer.html) <= CAPTION_CHARACTERS and not answer.keyboard
+        async with self._turn(chat_id) as turn:
+            caption = answer.html if fits else ""
+            sent = await self._until_through(
+                turn, chat_id, lambda: self._gateway.send_photo(chat_id, picture, html=caption, reply_to=reply_to)
+            )
+        if fits and sent is not None:
+            return sent
+        return await self.say(chat_id, answer.html, reply_to=reply_to, keyboard=answer.keyboard)
 
     async def set_menu(self, commands: Mapping[str, str]) -> None:
         """Set the command menu, as soon as Telegram lets us."""
@@ -81,16 +156,54 @@ class Chat:
                 _LOG.info("the command menu is not set yet: %s", error)
                 await self._rest(error, failures)
 
-    def show(self, line: Line, html: str) -> None:
+    @asynccontextmanager
+    async def typing(self, chat_id: int) -> AsyncIterator[None]:
+        """Show the chat that something is being worked on while the block runs, which this never delays."""
+        with self._typing.to(chat_id):
+            yield
+
+    async def answer_press(self, press_id: str, text: str = "", *, alert: bool = False) -> None:
+        """Tell who pressed a button, once and within seconds; that it cannot be told is no harm."""
+        with anyio.move_on_after(PRESS_SECONDS):
+            try:
+                await self._gateway.answer_press(press_id, text[:PRESS_CHARACTERS], alert=alert)
+            except TeltubbyError as error:
+                _LOG.info("a pressed button is not answered: %s", error)
+                self._note_flood(error)
+
+    async def delete(self, line: Line) -> bool:
+        """Take a message away; answers whether it is gone. Raises NotAnswered when a stop ends the waiting."""
+        failures = 0
+        while True:
+            try:
+                await self._gateway.delete(*line)
+            except Permanent as error:
+                _LOG.warning("message %s cannot be deleted: %s", line, error)
+                return False
+            except TeltubbyError as error:
+                failures += 1
+                _LOG.info("a deletion is repeated: %s", error)
+                await self._rest(error, failures)
+            else:
+                return True
+
+    def show(self, line: Line, html: str, *, keyboard: Keyboard = ()) -> None:
         """Have the message read `html` soon; only the newest text is ever sent, and none after a final one."""
         known = self._wishes.get(line)
         if known is None or not known.final:
-            self._wishes[line] = _Wish(html, final=False)
+            self._wishes[line] = _Wish(html, keyboard, final=False)
             self._changed.ring()
 
-    async def conclude(self, line: Line, html: str) -> None:
-        """Have the message read `html` for good; returns when it does. Raises NotAnswered when that takes too long."""
-        wish = self._wishes[line] = _Wish(html, final=True)
+    async def conclude(self, line: Line, html: str, *, keyboard: Keyboard = ()) -> None:
+        """Have the message read `html` for good; returns when it does, or when a newer word took its place.
+
+        Raises NotAnswered when that takes too long.
+        """
+        before = self._wishes.get(line)
+        wish = self._wishes[line] = _Wish(html, keyboard, final=True)
+        if before is not None:
+            before.granted = True
+            before.over.set()
         self._changed.ring()
         with anyio.move_on_after(CONCLUDE_SECONDS):
             if not self._ended:
@@ -101,7 +214,9 @@ class Chat:
     async def keep_lines(self) -> None:
         """Send the edits that are wished for, one at a time, until cancelled; who waits for one is told then."""
         try:
-            await self._keep_lines()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._typing.keep_showing)
+                await self._keep_lines()
         finally:
             self._ended = True
             for wish in self._wishes.values():
@@ -124,7 +239,7 @@ class Chat:
     async def _grant(self, line: Line, wish: _Wish) -> None:
         """Edit; the wish is gone when that worked or never will, unless a newer one took its place meanwhile."""
         try:
-            await self._gateway.edit(*line, wish.html)
+            await self._gateway.edit(*line, wish.html, keyboard=wish.keyboard)
         except Permanent as error:
             _LOG.warning("message %s cannot be edited: %s", line, error)
         except TeltubbyError as error:
@@ -138,26 +253,51 @@ class Chat:
         if self._wishes.get(line) is wish:
             del self._wishes[line]
 
-    async def _send(self, chat_id: int, html: str, reply_to: int | None) -> int | None:
-        failures = 0
+    @asynccontextmanager
+    async def _turn(self, chat_id: int) -> AsyncIterator[_Turn]:
+        """The chat's turns, one of which is ours while the block runs."""
+        turn = self._turns.setdefault(chat_id, _Turn())
+        turn.wanted += 1
+        try:
+            async with turn.slots:
+                yield turn
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                self._turns.pop(chat_id, None)
+
+    async def _send(self, turn: _Turn, chat_id: int, html: str, reply_to: int | None, keyboard: Keyboard) -> int | None:
+        return await self._until_through(
+            turn, chat_id, lambda: self._gateway.send(chat_id, html, reply_to=reply_to, keyboard=keyboard)
+        )
+
+    async def _until_through(self, turn: _Turn, chat_id: int, send: Callable[[], Awaitable[R]]) -> R | None:
+        failures, again_at = 0, 0.0
         while True:
             try:
-                return await self._gateway.send(chat_id, html, reply_to=reply_to)
+                if not failures and not turn.trouble.locked():
+                    return await send()
+                async with turn.trouble:
+                    await self._patience.wait(max(0.0, again_at - anyio.current_time()))
+                    return await send()
+            except NotAnswered:
+                raise  # a stop ended the waiting
             except Permanent as error:
                 _LOG.warning("chat %d cannot be answered: %s", chat_id, error)
                 return None
             except TeltubbyError as error:
                 failures += 1
                 _LOG.info("an answer is repeated: %s", error)
-                await self._rest(error, failures)
+                again_at = anyio.current_time() + self._pause_after(error, failures)
 
     async def _rest(self, error: TeltubbyError, failures: int) -> None:
-        """Before the same request again: as long as Telegram asks for, else with backoff."""
+        """Before the same request again."""
+        await self._patience.wait(self._pause_after(error, failures))
+
+    def _pause_after(self, error: TeltubbyError, failures: int) -> float:
+        """Seconds before the same request again: what Telegram asks for, else with backoff."""
         self._note_flood(error)
-        if isinstance(error, FloodWait):
-            await self._patience.wait(error.seconds)
-        else:
-            await self._patience.wait(self._backoff.delay(failures + 1, self._rng))
+        return error.seconds if isinstance(error, FloodWait) else self._backoff.delay(failures + 1, self._rng)
 
     def _note_flood(self, error: TeltubbyError) -> None:
         if isinstance(error, FloodWait):

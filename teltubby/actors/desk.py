@@ -1,60 +1,204 @@
-"""Answers to commands; every answer is one message."""
+"""The desk: answers to commands and to buttons."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from contextlib import suppress
+from html import escape
+from typing import assert_never
 
-from teltubby.actors import phrases
-from teltubby.messages.jobs import JobState
-from teltubby.messages.ledger import FindJob, LedgerMessage, ListJobs, ReadOverview
-from teltubby.supervision import Ref
+import anyio
 
-ASK_SECONDS = 30.0
-LISTED_JOBS = 20
-OPEN_STATES = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
+from teltubby.actors import keyboards, phrases
+from teltubby.actors.chat import Answer, Chat
+from teltubby.actors.job_orders import JobOrders, OrderAnswer
+from teltubby.actors.lookups import Lookups, search_words
+from teltubby.actors.phrases import house, lists, orders
+from teltubby.actors.purge import Purge
+from teltubby.actors.standing import Standing
+from teltubby.errors import NotAnswered
+from teltubby.messages.chat import ButtonPress
+from teltubby.messages.jobs import Priority
+from teltubby.messages.media import IncomingMessage
+from teltubby.supervision import SupervisionError
 
-Describe = Callable[[], Awaitable[str]]
-"""Says in words how a part of the house stands now."""
+_LOG = logging.getLogger(__name__)
+
+PRESS_SECONDS = 5.0
+"""Who pressed a button is told something within this time, whatever the button does."""
+STATISTICS_DAYS = 14
+_SHOWABLE_DAYS = range(2, 91)
 
 
 class Desk:
-    """Knows the commands; `large_files` says how the MTProto side stands, as far as this process can tell."""
+    """Knows the commands and the buttons, for people who were let in; what they do is done elsewhere."""
 
     def __init__(
-        self, *, ledger: Ref[LedgerMessage], storage: str, quota_bytes: int, mode: str, large_files: Describe
+        self, *, chat: Chat, lookups: Lookups, standing: Standing, job_orders: JobOrders, purge: Purge, mode: str
     ) -> None:
-        self._ledger = ledger
-        self._storage = storage
-        self._quota_bytes = quota_bytes
+        self._chat = chat
+        self._lookups = lookups
+        self._standing = standing
+        self._orders = job_orders
+        self._purge = purge
         self._mode = mode
-        self._large_files = large_files
 
-    async def answer(self, text: str) -> str:
-        """The answer to `/command arguments`, as HTML."""
-        command, _, arguments = text.strip().partition(" ")
-        match command.lstrip("/").partition("@")[0].lower():
-            case "start":
-                return phrases.greeting()
-            case "help":
-                return phrases.help_text()
-            case "status":
-                overview = await self._ledger.ask(ReadOverview(), within=ASK_SECONDS)
-                return phrases.status_text(overview, large_files=await self._large_files(), storage=self._storage)
-            case "queue":
-                request = ListJobs(states=OPEN_STATES, limit=LISTED_JOBS)
-                return phrases.queue_text(await self._ledger.ask(request, within=ASK_SECONDS))
-            case "jobs":
-                return await self._job(arguments.strip())
-            case "quota":
-                overview = await self._ledger.ask(ReadOverview(), within=ASK_SECONDS)
-                return phrases.quota_text(overview, quota_bytes=self._quota_bytes)
-            case "mode":
-                return f"Updates arrive by {self._mode}."
-            case "mtstatus":
-                return phrases.mtproto_text(await self._large_files())
+    async def answer(self, message: IncomingMessage) -> Answer:
+        """The answer to `/command arguments`. Raises what the ledger does: the command may be repeated then."""
+        async with self._chat.typing(message.chat_id):
+            command, _, arguments = (message.text or "").strip().partition(" ")
+            command, newline, more = command.partition("\n")
+            name = command.lstrip("/").partition("@")[0].lower()
+            return await self._answer(name, f"{more} {arguments}".split() if newline else arguments.split(), message)
+
+    async def _answer(self, name: str, arguments: list[str], message: IncomingMessage) -> Answer:
+        user = message.chat_id if message.sender_id is None else message.sender_id
+        match name, arguments:
+            case "start", _:
+                return Answer(html=phrases.greeting())
+            case "help", _:
+                return Answer(html=phrases.help_text())
+            case "status", _:
+                return await self._standing.status()
+            case "quota", _:
+                return await self._standing.quota()
+            case "mode", _:
+                return Answer(html=house.mode_text(self._mode))
+            case "db_maint", _:
+                return await self._standing.maintenance()
+            case "mtstatus", _:
+                return await self._standing.mtproto()
+            case "mtcode", _:
+                return Answer(html=orders.CODE_NOT_NEEDED)
+            case "mtpass", []:
+                return Answer(html=orders.NOT_NEEDED)
+            case "mtpass", _:
+                deleted = await self._chat.delete((message.chat_id, message.message_id))
+                return Answer(html=orders.PASSWORD_DELETED if deleted else orders.PASSWORD_REMAINS)
+            case "queue", _:
+                return await self._lookups.queue()
+            case "jobs", []:
+                return await self._lookups.jobs(user)
+            case "jobs", [wanted]:
+                return await self._lookups.history(wanted)
+            case "jobs", _:
+                return Answer(html=lists.JOBS_USAGE)
+            case "retry", [wanted]:
+                return _ordered(await self._orders.retry(wanted, user), wanted)
+            case "retry", _:
+                return Answer(html=orders.RETRY_USAGE)
+            case "cancel", [wanted]:
+                return _ordered(await self._orders.cancel(wanted, user), wanted)
+            case "cancel", _:
+                return Answer(html=orders.CANCEL_USAGE)
+            case "priority", [wanted, priority] if priority.lower() in list(Priority):
+                return _ordered(await self._orders.prioritise(wanted, Priority(priority.lower()), user), wanted)
+            case "priority", _:
+                return Answer(html=orders.PRIORITY_USAGE)
+            case "find", words if search_words(" ".join(words)):
+                return await self._lookups.find(search_words(" ".join(words)))
+            case "find", _:
+                return Answer(html=orders.FIND_USAGE)
+            case "stats", []:
+                return await self._standing.statistics(STATISTICS_DAYS)
+            case "stats", [days] if _number(days) in _SHOWABLE_DAYS:
+                return await self._standing.statistics(_number(days))
+            case "stats", _:
+                return Answer(html=orders.STATS_USAGE)
+            case "purge", ["confirm"]:
+                return await self._purge.question(user)
+            case "purge", [code]:
+                return Answer(html=await self._purge.confirmed(user, code.lower()))
+            case "purge", _:
+                return Answer(html=orders.PURGE_USAGE)
             case _:
-                return phrases.NOT_UNDERSTOOD
+                return Answer(html=phrases.NOT_UNDERSTOOD)
 
-    async def _job(self, wanted: str) -> str:
-        view = await self._ledger.ask(FindJob(job_id=wanted), within=ASK_SECONDS) if wanted else None
-        return phrases.job_unknown(wanted) if view is None else phrases.job_details(view)
+    async def press(self, press: ButtonPress) -> None:
+        """Do what the button says, and tell who pressed it, within seconds; what it says may be anything.
+
+        Raises nothing: what went wrong is told, and the button can be pressed again.
+        """
+        eased = False
+
+        async def ease() -> None:
+            nonlocal eased
+            await anyio.sleep(PRESS_SECONDS)
+            eased = True
+            await self._chat.answer_press(press.press_id, orders.BUTTON_TAKES_TIME)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ease)
+            words = await self._outcome(press)
+            if not eased:
+                tasks.cancel_scope.cancel()
+        if not eased:
+            await self._chat.answer_press(press.press_id, words, alert="\n" in words)
+        elif words:
+            with suppress(NotAnswered):  # at a stop; the job's own line says what came of it
+                await self._chat.say(press.user_id if press.chat_id is None else press.chat_id, escape(words))
+
+    async def _outcome(self, press: ButtonPress) -> str:
+        """What the popup says, in plain words; nothing where the chat shows it."""
+        try:
+            return await self._do(press)
+        except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
+            _LOG.warning("a pressed button waits to be pressed again: %s", error)
+            return orders.BUTTON_FAILED
+        except Exception:  # noqa: BLE001 - forged or not, a button must not stop what else arrives
+            _LOG.exception("a pressed button met a bug")
+            return orders.BUTTON_BUG
+
+    async def _do(self, press: ButtonPress) -> str:
+        match button := keyboards.pressed(press.data):
+            case keyboards.JobButton():
+                return await self._do_to_job(button, press.user_id)
+            case keyboards.QueueButton(offset=offset):
+                return self._turn_page(press, await self._lookups.queue(offset))
+            case keyboards.JobsButton(offset=offset):
+                return self._turn_page(press, await self._lookups.jobs(press.user_id, offset))
+            case keyboards.FindButton(offset=offset, words=words):
+                return self._turn_page(press, await self._lookups.find(words, offset))
+            case keyboards.PurgeButton(code=code):
+                return await self._purge_now(press, code)
+            case None:
+                return orders.BUTTON_UNKNOWN
+            case _:
+                assert_never(button)
+
+    async def _do_to_job(self, button: keyboards.JobButton, user_id: int) -> str:
+        match button.action:
+            case keyboards.JobAction.STATUS:
+                return await self._lookups.popup(button.job_id)
+            case keyboards.JobAction.CANCEL:
+                return (await self._orders.cancel(button.job_id, user_id)).words
+            case keyboards.JobAction.RETRY:
+                return (await self._orders.retry(button.job_id, user_id)).words
+            case _:
+                assert_never(button.action)
+
+    def _turn_page(self, press: ButtonPress, page: Answer) -> str:
+        if press.chat_id is None or press.message_id is None:
+            return orders.MESSAGE_GONE
+        line = (press.chat_id, press.message_id)
+        self._chat.show(line, phrases.pages(page.html)[0], keyboard=page.keyboard)
+        return ""
+
+    async def _purge_now(self, press: ButtonPress, code: str) -> str:
+        chat_id = press.user_id if press.chat_id is None else press.chat_id
+        if press.message_id is not None and self._purge.is_good(press.user_id, code):
+            self._chat.show((chat_id, press.message_id), orders.PURGE_BEGINS)
+        async with self._chat.typing(chat_id):
+            await self._chat.say(chat_id, await self._purge.confirmed(press.user_id, code))
+        return ""
+
+
+def _ordered(answer: OrderAnswer, wanted: str) -> Answer:
+    if answer.view is None:
+        return Answer(html=lists.job_unknown(wanted))
+    return Answer(html=orders.order_answer(answer.view.job, answer.words))
+
+
+def _number(text: str) -> int:
+    """The number, or -1 where it is none, or one that nobody means."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else -1

@@ -1,4 +1,4 @@
-"""Intake: updates become durable in the inbox before they are confirmed, and leave it when they are dealt with."""
+"""Intake: what `Receiving` wrote to the inbox is grouped and dealt with, and only then leaves it."""
 
 from __future__ import annotations
 
@@ -8,225 +8,260 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from teltubby.actors import phrases
 from teltubby.actors.archiving import Archiving
+from teltubby.actors.backlog import Backlog
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
+from teltubby.actors.edits import Edits
 from teltubby.actors.patience import Patience
-from teltubby.actors.troubles import Troubles
+from teltubby.actors.phrases import intake as words
+from teltubby.actors.phrases.words import is_answer
+from teltubby.actors.quota import ArchiveFull, QuotaKeeper
+from teltubby.actors.recollection import Recollection
 from teltubby.actors.wakeup import Wakeup
-from teltubby.adapters.base import BotGateway, UpdateParser
+from teltubby.adapters.base import UpdateParser
 from teltubby.adapters.metrics import Metrics
-from teltubby.errors import MalformedMessage, NotAnswered, Permanent, PollConflict, Unauthorised
-from teltubby.messages.ledger import CloseUpdates, InboxGroup, LedgerMessage, OpenGroups, RecordUpdates
-from teltubby.messages.media import IncomingMessage, RawUpdate
+from teltubby.errors import MalformedMessage, NotAnswered, Permanent, Transient
+from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
+from teltubby.messages.ledger import CloseUpdates, InboxGroup, LedgerMessage, OpenGroups
+from teltubby.messages.media import IncomingMessage
 from teltubby.messages.queue import OutboxFilled
 from teltubby.supervision import Backoff, Context, MailboxFull, Ref, SupervisionError
 
 _LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
-POLL_SECONDS = 25.0
 LOOK_SECONDS = 30.0
 """How often the inbox is looked at without being told."""
-UNAUTHORISED_SECONDS = 60.0
 SHORTEST_WAIT = 0.001
 """A rest that rounding leaves of a window must not keep the loop busy."""
 BUG_TRIES = 3
+EDIT_PATIENCE = 60.0
+"""Updates may come out of order: so long the edit of an unknown message waits for the message."""
+EARLY_SECONDS = 5.0
+TELL_FULL_SECONDS = 3600.0
 FAILURES_TO_TELL = 2
 """A single failure is over before a person has read of it."""
-INTAKE = "intake"
-"""Where the trouble is, in `/healthz`."""
+
+
+class _Early(Transient):
+    """The edit of a message that has not come yet, as far as we can tell."""
 
 
 class Intake:
-    """Polls, records, groups and hands on."""
+    """Groups what is in the inbox and hands it on; `recorded` rings when there is more, or room for it."""
 
     def __init__(
         self,
         *,
-        gateway: BotGateway,
+        recorded: Wakeup,
         parse: UpdateParser,
         whitelist: Collection[int],
         album_seconds: float,
         ledger: Ref[LedgerMessage],
         queue: Ref[OutboxFilled],
         archiving: Archiving,
+        edits: Edits,
+        quota: QuotaKeeper,
         desk: Desk,
         chat: Chat,
+        recollection: Recollection,
         metrics: Metrics,
-        troubles: Troubles,
         patience: Patience,
         backoff: Backoff,
         rng: random.Random,
     ) -> None:
-        self._gateway = gateway
         self._parse = parse
         self._whitelist = frozenset(whitelist)
-        self._album_seconds = album_seconds
         self._ledger = ledger
         self._queue = queue
         self._archiving = archiving
+        self._edits = edits
+        self._quota = quota
         self._desk = desk
         self._chat = chat
+        self._recollection = recollection
+        self._inherited: frozenset[int] | None = None
+        """Updates that were open at the start: a process that died may have answered them."""
         self._metrics = metrics
-        self._troubles = troubles
         self._patience = patience
         self._backoff = backoff
         self._rng = rng
-        self._recorded = Wakeup()
-        self._seen_at: dict[tuple[int, ...], float] = {}
-        self._under_way: set[int] = set()
-        self._closed: set[int] = set()
-        """Updates closed since the inbox was last asked: its answer may be older than that."""
-
-    # -- from Telegram to the inbox
-
-    async def poll(self, context: Context[Any]) -> None:
-        """Fetch updates and record them; the next poll confirms an offset only after its updates are durable."""
-        # From 0, not from the newest recorded: after a quiet week Telegram starts its ids anew (Bot API, Update),
-        # and a stored offset above them would discard updates unseen. What is recorded is recognised by its id.
-        offset, failures = 0, 0
-        while not context.stopping.is_set():
-            pause = 0.0
-            with context.interruptible():
-                try:
-                    updates = await self._gateway.updates(offset=offset, wait=POLL_SECONDS)
-                    offset = await self._record(updates)
-                    failures = 0
-                    self._troubles.leave(INTAKE)
-                except Unauthorised as error:
-                    _LOG.error("Telegram refuses the bot token: %s", error)
-                    self._troubles.enter(INTAKE, f"Telegram refuses the bot token: {error}")
-                    pause = UNAUTHORISED_SECONDS
-                except PollConflict as error:
-                    failures += 1
-                    _LOG.warning("intake pauses: %s", error)
-                    self._troubles.enter(INTAKE, f"another process polls with this token, or a webhook is set: {error}")
-                    pause = self._backoff.delay(failures + 1, self._rng)
-                except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
-                    failures += 1
-                    _LOG.warning("intake pauses: %s", error)
-                    pause = max(getattr(error, "seconds", 0.0), self._backoff.delay(failures + 1, self._rng))
-                except Exception:  # noqa: BLE001 - a crash of the ledger, which its supervisor mends
-                    failures += 1
-                    _LOG.exception("intake pauses")
-                    pause = self._backoff.delay(failures + 1, self._rng)
-                await anyio.sleep(pause)
-
-    async def _record(self, updates: Sequence[RawUpdate]) -> int:
-        if not updates:
-            return 0  # all before is confirmed by now; see poll() for why no high offset is kept
-        await self._ledger.ask(RecordUpdates(updates=tuple(updates)), within=ASK_SECONDS)
-        self._recorded.ring()
-        return max(update.update_id for update in updates) + 1
-
-    # -- from the inbox to the archive
+        self._recorded = recorded
+        self._backlog = Backlog(self._look, album_seconds=album_seconds)
+        self._told_full: dict[int, float] = {}
 
     async def work(self, context: Context[Any]) -> None:
         """Take up every group that is complete, until a stop is asked for; then finish what is under way."""
         async with anyio.create_task_group() as tasks:
             while not context.stopping.is_set():
                 wait = LOOK_SECONDS
-                self._closed.clear()
+                self._backlog.asking()
                 try:
                     groups = await self._ledger.ask(OpenGroups(), within=ASK_SECONDS)
                 except (SupervisionError, TimeoutError) as error:
                     _LOG.warning("the inbox cannot be read: %s", error)
-                    groups, wait = (), self._backoff.cap
+                    wait = self._backoff.cap
                 except Exception:  # noqa: BLE001 - a crash of the ledger, which its supervisor mends
                     _LOG.exception("the inbox cannot be read")
-                    groups, wait = (), self._backoff.cap
-                for group, due_in in self._complete(groups):  # without an await: none may end and be begun again
-                    if due_in > 0:
-                        wait = min(wait, max(due_in, SHORTEST_WAIT))
-                    elif not (self._under_way | self._closed).intersection(group.update_ids):
-                        self._under_way.update(group.update_ids)
-                        tasks.start_soon(self._take_up, group)
+                    wait = self._backoff.cap
+                else:
+                    if self._inherited is None:
+                        self._inherited = frozenset(number for group in groups for number in group.update_ids)
+                    # Without an await from here to the tasks' beginning: none may end and be begun again.
+                    if self._backlog.learn(groups, anyio.current_time()):
+                        continue
+                    wait = min(wait, max(self._begin(context, tasks), SHORTEST_WAIT))
                 with context.interruptible():
                     await self._recorded.wait(at_most=wait)
 
-    def _complete(self, groups: Sequence[InboxGroup]) -> list[tuple[InboxGroup, float]]:
-        """Each group with the seconds until it counts as complete: an album gathers since its newest item was seen.
+    def _begin(self, context: Context[Any], tasks: TaskGroup) -> float:
+        """Begin what is due and has its turn; answers the seconds until more is due."""
+        if context.stopping.is_set():
+            return LOOK_SECONDS
+        groups, wait = self._backlog.begin(anyio.current_time(), full=self._quota.full)
+        for group in groups:
+            tasks.start_soon(self._run, context, tasks, group)
+        return wait
 
-        Seen by this process, on its own clock: the wall clock may be set back, and after a restart an album that was
-        complete waits once more, which harms nobody.
-        """
-        now = anyio.current_time()
-        self._seen_at = {group.update_ids: self._seen_at.get(group.update_ids, now) for group in groups}
-        return [
-            (group, self._album_seconds - (now - self._seen_at[group.update_ids]) if group.media_group_id else 0.0)
-            for group in groups
-        ]
+    async def _run(self, context: Context[Any], tasks: TaskGroup, group: InboxGroup) -> None:
+        try:
+            await self._take_up(group)
+        finally:
+            ask = self._backlog.end(group)
+        if ask:
+            self._recorded.ring()
+        else:
+            self._begin(context, tasks)
 
     async def _take_up(self, group: InboxGroup) -> None:
         """Deal with a group until it is done; what is unreachable is waited for, a bug is given up with an answer."""
         failures, bugs, told, apologised = 0, 0, False, False
-        try:
-            while True:
-                try:
-                    if bugs < BUG_TRIES:
-                        if failures >= FAILURES_TO_TELL and not told:
-                            told = True
-                            await self._tell(group, phrases.WAITING_FOR_STORAGE, only_files=True)
-                        await self._deal_with(group)
-                    elif not apologised:
-                        apologised = True
-                        await self._tell(group, phrases.INTERNAL_ERROR)
-                    await self._ledger.ask(CloseUpdates(update_ids=group.update_ids), within=ASK_SECONDS)
-                    return
-                except Permanent as error:
-                    bugs = BUG_TRIES
-                    _LOG.error("update %d cannot be dealt with: %s", group.update_ids[0], error)
-                except (SupervisionError, TimeoutError) as error:
-                    failures += 1
-                    _LOG.warning("update %d waits: %s", group.update_ids[0], error)
-                except Exception:  # noqa: BLE001 - one update that meets a bug must not stop all others
-                    bugs += 1
-                    _LOG.exception("update %d met a bug (try %d)", group.update_ids[0], bugs)
+        if self._inherited and not self._inherited.isdisjoint(group.update_ids):
+            self._doubt(group)
+        while True:
+            try:
+                if bugs < BUG_TRIES:
+                    if failures >= FAILURES_TO_TELL and not told:
+                        told = True
+                        await self._tell(group, phrases.WAITING_FOR_STORAGE, only_files=True)
+                    await self._deal_with(group)
+                elif not apologised:
+                    apologised = True
+                    await self._apologise(group)
+                await self._ledger.ask(CloseUpdates(update_ids=group.update_ids), within=ASK_SECONDS)
+                return
+            except NotAnswered:
+                return  # a stop ended the waiting; the inbox keeps the group
+            except ArchiveFull:
+                self._backlog.hold(group.update_ids)
+                await self._tell_full(group)
+                return
+            except _Early:
+                self._backlog.delay(group.update_ids, anyio.current_time() + EARLY_SECONDS)
+                return
+            except Permanent as error:
+                bugs = BUG_TRIES
+                _LOG.error("update %d cannot be dealt with: %s", group.update_ids[0], error)
+            except (SupervisionError, TimeoutError) as error:
+                failures += 1
+                _LOG.warning("update %d waits: %s", group.update_ids[0], error)
+                self._doubt(group)
+            except Exception:  # noqa: BLE001 - one update that meets a bug must not stop all others
+                bugs += 1
+                _LOG.exception("update %d met a bug (try %d)", group.update_ids[0], bugs)
+            try:
                 await self._patience.wait(self._backoff.delay(failures + bugs + 1, self._rng))
-        except NotAnswered:
-            return  # a stop ended the waiting; the inbox keeps the group
-        finally:
-            self._closed.update(group.update_ids)
-            self._under_way.difference_update(group.update_ids)
-            self._recorded.ring()
+            except NotAnswered:
+                return
 
     async def _deal_with(self, group: InboxGroup) -> None:
-        messages = self._messages(group)
-        if not messages:
-            return
+        """New messages first, then what was changed in them, then presses."""
+        brought = self._brought(group)
+        welcome = [incoming for incoming in brought if self._welcome(incoming)]
+        if len(welcome) < len(brought):
+            self._refuse(next(incoming for incoming in brought if not self._welcome(incoming)))
+        messages = [incoming for incoming in welcome if isinstance(incoming, IncomingMessage)]
+        if messages:
+            await self._handed_in(sorted(messages, key=lambda message: message.message_id))
+        for incoming in welcome:
+            if isinstance(incoming, EditedMessage):
+                await self._edited(incoming, group)
+            elif isinstance(incoming, ButtonPress):
+                await self._desk.press(incoming)
+
+    async def _handed_in(self, messages: Sequence[IncomingMessage]) -> None:
         first = messages[0]
-        if not self._welcome(first):
-            self._metrics.refused_updates.inc()
-            _LOG.warning("refused: user %s in chat %s (%s)", first.sender_id, first.chat_id, first.chat_type)
-            return
         carrying = [message for message in messages if message.media is not None]
         if carrying:
             if await self._archiving.archive(carrying):
                 self._announce_jobs()
         elif first.text is not None and first.text.startswith("/"):
-            await self._chat.say(first.chat_id, await self._desk.answer(first.text), reply_to=first.message_id)
+            answer = await self._desk.answer(first)
+            await self._chat.give(first.chat_id, answer, reply_to=first.message_id, said=is_answer)
         else:
-            await self._chat.say(first.chat_id, phrases.NOTHING_TO_ARCHIVE, reply_to=first.message_id)
+            await self._chat.say(first.chat_id, phrases.NOTHING_TO_ARCHIVE, reply_to=first.message_id, said=is_answer)
 
-    def _welcome(self, message: IncomingMessage) -> bool:
-        return message.chat_type == "private" and message.sender_id in self._whitelist
+    async def _edited(self, edit: EditedMessage, group: InboxGroup) -> None:
+        """Record it. Only what carries a file can be archived; what is not yet may be about to come.
 
-    def _messages(self, group: InboxGroup) -> list[IncomingMessage]:
-        messages = []
+        Raises _Early while it may.
+        """
+        if edit.message.media is None or await self._edits.record(edit):
+            return
+        if self._backlog.age(group.update_ids, anyio.current_time()) < EDIT_PATIENCE:
+            raise _Early("the message that was edited has not come yet")
+        _LOG.info("an edit of message %d, which was never archived, is ignored", edit.message.message_id)
+
+    def _refuse(self, incoming: Incoming) -> None:
+        """Who is not welcome is counted, an album as one, and gets no answer at all."""
+        self._metrics.refused_updates.inc()
+        match incoming:
+            case ButtonPress():
+                _LOG.warning("refused: user %s pressed a button in chat %s", incoming.user_id, incoming.chat_id)
+            case IncomingMessage() as message:
+                _LOG.warning("refused: user %s in chat %s (%s)", message.sender_id, message.chat_id, message.chat_type)
+            case EditedMessage(message=message):
+                _LOG.warning("refused: an edit of user %s in chat %s", message.sender_id, message.chat_id)
+
+    def _welcome(self, incoming: Incoming) -> bool:
+        match incoming:
+            case ButtonPress():
+                return incoming.user_id in self._whitelist and incoming.chat_type in ("private", None)
+            case EditedMessage(message=message) | (IncomingMessage() as message):
+                return message.sender_id in self._whitelist and message.chat_type == "private"
+
+    def _look(self, payload: str) -> Incoming | None:
+        """What the backlog sorts by: nothing of people who are not welcome, they all wait in one line."""
+        try:
+            incoming = self._parse(payload)
+        except Exception:  # noqa: BLE001 - it is met again, and reported, when its turn comes
+            return None
+        return incoming if incoming is not None and self._welcome(incoming) else None
+
+    def _brought(self, group: InboxGroup) -> list[Incoming]:
+        """What the updates of a group bring, as far as they can be read."""
+        brought: list[Incoming] = []
         for payload in group.payloads:
             try:
-                message = self._parse(payload)
+                incoming = self._parse(payload)
             except MalformedMessage as error:
                 _LOG.error(
                     "update %d cannot be read and is left in the inbox's history: %s", group.update_ids[0], error
                 )
                 continue
-            if message is not None:
-                messages.append(message)
-        return sorted(messages, key=lambda message: message.message_id)
+            if incoming is not None:
+                brought.append(incoming)
+        return brought
+
+    def _doubt(self, group: InboxGroup) -> None:
+        """Some of it may be said already, although no record tells."""
+        for incoming in self._brought(group):
+            if isinstance(incoming, IncomingMessage):
+                self._recollection.doubt(incoming.chat_id, [incoming.message_id])
 
     def _announce_jobs(self) -> None:
         try:
@@ -235,6 +270,26 @@ class Intake:
             _LOG.info("the queue was told already")  # a full mailbox holds many of the same news
 
     async def _tell(self, group: InboxGroup, html: str, *, only_files: bool = False) -> None:
-        first = next(iter(self._messages(group)), None)
+        """Answer the group's first message, if a curator's it is."""
+        messages = [incoming for incoming in self._brought(group) if isinstance(incoming, IncomingMessage)]
+        first = min(messages, key=lambda message: message.message_id, default=None)
         if first is not None and self._welcome(first) and (first.media is not None or not only_files):
             await self._chat.say(first.chat_id, html, reply_to=first.message_id)
+
+    async def _apologise(self, group: InboxGroup) -> None:
+        await self._tell(group, phrases.INTERNAL_ERROR)
+        for incoming in self._brought(group):
+            if isinstance(incoming, ButtonPress) and self._welcome(incoming):
+                await self._chat.answer_press(incoming.press_id, words.PRESS_FAILED, alert=True)
+
+    async def _tell_full(self, group: InboxGroup) -> None:
+        """Once an hour and chat: a curator who forwards a hundred messages knows after the first that all are kept."""
+        now = anyio.current_time()
+        self._told_full = {chat: at for chat, at in self._told_full.items() if at + TELL_FULL_SECONDS > now}
+        chats = {incoming.chat_id for incoming in self._brought(group) if isinstance(incoming, IncomingMessage)}
+        if chats and self._told_full.keys().isdisjoint(chats):
+            self._told_full |= dict.fromkeys(chats, now)
+            try:
+                await self._tell(group, words.KEPT_WHILE_FULL, only_files=True)
+            except NotAnswered:
+                _LOG.info("a stop ended the waiting; it is said after the next start")

@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from teltubby.actors.job_run import content_type
 from teltubby.actors.patience import Patience
+from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.base import BotGateway
 from teltubby.archive.keys import Layout
 from teltubby.archive.routing import Direct, Limits, Queue, Skip, after_refusal, route
@@ -84,10 +85,12 @@ class Items:
         download: Ref[FetchSmall],
         upload: Ref[UploadMessage],
         gateway: BotGateway,
+        quota: QuotaKeeper,
         patience: Patience,
         backoff: Backoff,
         rng: random.Random,
     ) -> None:
+        self._quota = quota
         self._rules = rules
         self._ledger = ledger
         self._download = download
@@ -106,7 +109,7 @@ class Items:
         ordered = sorted((message for message in messages if message.media), key=lambda message: message.message_id)
         items = [
             _Item(ordinal=ordinal, message=message, media=message.media, key=key)
-            for ordinal, (message, key) in enumerate(zip(ordered, layout.keys, strict=True), start=1)
+            for ordinal, (message, key) in enumerate(zip(ordered, layout.keys, strict=True), start=layout.first_ordinal)
             if message.media is not None
         ]
         # One after the other: an album may hold the same file twice, and its second copy must meet the first.
@@ -160,6 +163,8 @@ class Items:
         finally:
             with anyio.CancelScope(shield=True), contextlib.suppress(OSError):
                 await to_thread.run_sync(lambda: spooled.unlink(missing_ok=True))
+        if stored.duplicate_of is None:
+            self._quota.count(stored.size_bytes, 1)
         first = await self._ledger.ask(
             SettleFile(
                 sha256=stored.sha256,
@@ -175,6 +180,7 @@ class Items:
         if first.s3_key != item.key and stored.duplicate_of is None:
             # Two copies went up side by side and the other was recorded first: nothing points to this one yet.
             await self._upload.ask(DropObject(key=item.key), within=ASK_SECONDS)
+            self._quota.count(-stored.size_bytes, -1)
         return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256)
 
     async def _fetch(self, item: _Item, into: Path) -> int:

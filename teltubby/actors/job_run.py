@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 import math
 import mimetypes
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
 import anyio
 
-from teltubby.actors.speed import Speed, seconds_left
+from teltubby.actors.effort import Effort, kept
+from teltubby.actors.pulse import Emit, Pulse
 from teltubby.archive.identity import document_id
-from teltubby.errors import BrokerUnavailable, IdentityMismatch, Permanent
-from teltubby.messages.jobs import Job, JobCompleted, JobEvent, JobProgress, JobStarted
+from teltubby.errors import IdentityMismatch, JobStopped, Permanent
+from teltubby.messages.jobs import Job, JobCompleted, JobStarted
 from teltubby.messages.media import Route
 from teltubby.messages.session import DescribeSession
 from teltubby.messages.transfer import (
-    PART_BYTES,
     AbortUpload,
     FetchLarge,
     FileLocation,
@@ -35,21 +33,10 @@ from teltubby.transfer.spool_folder import SpoolFolder
 
 _LOG = logging.getLogger(__name__)
 
-Emit = Callable[[JobEvent], Awaitable[None]]
-
 LOCATE_SECONDS = 60.0
 ABORT_SECONDS = 30.0
-PROGRESS_SECONDS = 1.0
-
-
-@dataclass(slots=True)
-class _Uploaded:
-    """How many bytes are up: the UploadActor tells, the progress report reads."""
-
-    count: int = 0
-
-    def tell(self, count: int) -> None:
-        self.count = count
+STOP_SECONDS = 10.0
+"""What the store gets, once an attempt is to stop, to finish the request that is on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,22 +51,29 @@ class JobRun:
     max_bytes: int
     route: Route = field(default=Route.MTPROTO_BOT)
 
-    async def perform(self, job: Job, attempt: int, emit: Emit) -> JobCompleted:
+    async def perform(self, job: Job, attempt: int, emit: Emit, effort: Effort | None = None) -> JobCompleted:
         """Archive the job's file and return the final event, not yet published.
 
         Raises Permanent when no attempt can succeed, and what went wrong otherwise; what was fetched and uploaded by
-        then stays for the next attempt, until `bury`.
+        then stays for the next attempt, until `bury`. BrokerUnavailable means that it was not begun. Told to stop by
+        `effort`, it raises JobStopped, unless it completes at the same moment.
         """
-        began = anyio.current_time()
+        effort = effort or Effort()
+        effort.check()
+        effort.began = anyio.current_time()
         await emit(JobStarted(job_id=job.job_id, worker=self.worker, attempt=attempt, at=datetime.now(UTC)))
-        location = await self._locate(job)
-        async with self.spools.open(
-            job.job_id, document_id=location.document_id, size=location.size, key=job.target.key
-        ) as spool:
-            if spool.resumed_bytes:
-                _LOG.info("job %s goes on with %d bytes of an earlier attempt", job.job_id, spool.resumed_bytes)
-            stored = await self._transfer(job, attempt, emit, location, spool)
-            await spool.finish()
+        pulse = Pulse(job, attempt, worker=self.worker, emit=emit)
+        failures: list[Exception] = []
+        answers: list[Stored] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pulse.beat)
+            with kept(failures, tasks.cancel_scope):
+                answers.append(await self._archive(job, effort, pulse))
+            tasks.cancel_scope.cancel()
+        effort.transferred_bytes = pulse.transferred
+        if failures:
+            raise failures[0]
+        (stored,) = answers
         return JobCompleted(
             job_id=job.job_id,
             worker=self.worker,
@@ -89,7 +83,7 @@ class JobRun:
             size_bytes=stored.size_bytes,
             sha256=stored.sha256,
             route=self.route,
-            seconds=anyio.current_time() - began,
+            seconds=effort.seconds,
             duplicate_of=stored.duplicate_of,
         )
 
@@ -102,6 +96,37 @@ class JobRun:
                 await self.upload.ask(request, within=ABORT_SECONDS)
         except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
             _LOG.warning("job %s leaves something behind: %s", job.job_id, error)
+
+    async def _archive(self, job: Job, effort: Effort, pulse: Pulse) -> Stored:
+        location = await self._locate_unless_stopped(job, effort)
+        effort.route = self.route
+        async with self.spools.open(
+            job.job_id, document_id=location.document_id, size=location.size, key=job.target.key
+        ) as spool:
+            pulse.follow(spool)
+            if spool.resumed_bytes:
+                _LOG.info("job %s goes on with %d bytes of an earlier attempt", job.job_id, spool.resumed_bytes)
+            stored = await self._transfer(job, effort, pulse, location, spool)
+            await spool.finish()
+        return stored
+
+    async def _locate_unless_stopped(self, job: Job, effort: Effort) -> FileLocation:
+        found: list[FileLocation] = []
+        failures: list[Exception] = []
+
+        async def heed() -> None:
+            await effort.wait_stopping()
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(heed)
+            with kept(failures, tasks.cancel_scope):
+                found.append(await self._locate(job))
+            tasks.cancel_scope.cancel()
+        effort.check()
+        if failures:
+            raise failures[0]
+        return found[0]
 
     async def _locate(self, job: Job) -> FileLocation:
         location = await self.session.ask(Locate(job=job), within=LOCATE_SECONDS)
@@ -121,70 +146,44 @@ class JobRun:
         if location.size > self.max_bytes:
             raise Permanent(f"{location.size} bytes are more than this archive accepts (MAX_FILE_GB)")
 
-    async def _transfer(self, job: Job, attempt: int, emit: Emit, location: FileLocation, spool: Spool) -> Stored:
-        uploaded = _Uploaded()
+    async def _transfer(self, job: Job, effort: Effort, pulse: Pulse, location: FileLocation, spool: Spool) -> Stored:
         request = StoreFile(
             key=job.target.key,
             source=spool,
             content_type=content_type(job.file_info.file_name, job.file_info.mime_type),
-            stored=uploaded.tell,
+            stored=pulse.uploaded,
             log=spool.uploads,
         )
         fetch_large = FetchLarge(location=location, refresh=partial(self._locate, job), into=spool)
         failures: list[Exception] = []
         answers: list[Stored] = []
+        fetching = anyio.CancelScope()
 
         async def fetch() -> None:
-            with _kept(failures, tasks.cancel_scope):
+            with fetching, kept(failures, tasks.cancel_scope):
                 await self.download.ask(fetch_large, within=math.inf)
 
         async def store() -> None:
-            with _kept(failures, tasks.cancel_scope):
+            with kept(failures, tasks.cancel_scope):
                 answers.append(await self.upload.ask(request, within=math.inf))
                 tasks.cancel_scope.cancel()
 
+        async def heed() -> None:
+            """Told to stop: the source dries up, which ends an upload that has not got it all, and no other."""
+            await effort.wait_stopping()
+            fetching.cancel()
+            spool.fail(JobStopped("the job was cancelled"))
+            await anyio.sleep(STOP_SECONDS)
+            tasks.cancel_scope.cancel()
+
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._report, job, attempt, emit, spool, uploaded)
             tasks.start_soon(fetch)
             tasks.start_soon(store)
-        if failures:
-            raise failures[0]
-        return answers[0]
-
-    async def _report(self, job: Job, attempt: int, emit: Emit, spool: Spool, uploaded: _Uploaded) -> None:
-        """Tell how far it is, once a second; a report that does not get through is no harm."""
-        down, up = Speed(spool.size, spool.resumed_bytes), Speed(spool.size, uploaded.count)
-        while True:
-            await anyio.sleep(PROGRESS_SECONDS)
-            fetched = min(spool.size, len(spool.present) * PART_BYTES)
-            down.learn(fetched, PROGRESS_SECONDS)
-            up.learn(uploaded.count, PROGRESS_SECONDS)
-            try:
-                await emit(
-                    JobProgress(
-                        job_id=job.job_id,
-                        worker=self.worker,
-                        attempt=attempt,
-                        at=datetime.now(UTC),
-                        downloaded_bytes=fetched,
-                        uploaded_bytes=uploaded.count,
-                        total_bytes=spool.size,
-                        bytes_per_second=(down if fetched < spool.size else up).rate,
-                        seconds_left=seconds_left(down, up),
-                    )
-                )
-            except BrokerUnavailable as error:
-                _LOG.info("a progress report was lost: %s", error)
-
-
-@contextmanager
-def _kept(failures: list[Exception], scope: anyio.CancelScope) -> Iterator[None]:
-    """Keep the first thing that goes wrong on either side and end the other: it is raised without a group around it."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - raised again by _transfer
-        failures.append(error)
-        scope.cancel()
+            tasks.start_soon(heed)
+        if answers:
+            return answers[0]
+        effort.check()
+        raise failures[0]
 
 
 def content_type(name: str | None, mime_type: str | None) -> str:

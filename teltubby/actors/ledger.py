@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, Unpack, assert_never
+from typing import assert_never
 
 import anyio
-from anyio import to_thread
 
+from teltubby.actors.ledger_access import LedgerAccess, in_thread
+from teltubby.actors.ledger_archive import answer_about_archive
+from teltubby.actors.ledger_jobs import answer_about_jobs
 from teltubby.adapters.sqlite_ledger import Clock, SqliteLedger, utc_now
-from teltubby.errors import ConfigurationError, DatabaseUnavailable
+from teltubby.errors import ConfigurationError
 from teltubby.messages.ledger import (
     Acknowledged,
-    ApplyEvent,
     ArtifactStored,
     CloseUpdates,
+    ExtendSubmission,
+    FindAlbum,
     FindContent,
     FindFile,
-    FindJob,
     FindSubmission,
     LedgerMessage,
-    ListJobs,
-    MarkPublished,
-    NextOffset,
     OpenGroups,
-    PendingOutbox,
-    ReadOverview,
     RecordUpdates,
-    RetainInbox,
     SaveArtifact,
-    SetNotice,
     SettleFile,
     Submit,
     UnstoredArtifacts,
 )
+from teltubby.messages.ledger_archive import ArchiveMessage
+from teltubby.messages.ledger_jobs import JobsMessage
 from teltubby.supervision import Actor
-
-logger = logging.getLogger(__name__)
-
-R = TypeVar("R")
-Ts = TypeVarTuple("Ts")
 
 
 class LedgerActor(Actor[LedgerMessage]):
@@ -59,67 +49,60 @@ class LedgerActor(Actor[LedgerMessage]):
         self._bot_id = bot_id
         self._clock = clock
         self._busy_timeout = busy_timeout
-        self._available = True
 
     async def setup(self) -> None:
         self._limiter = anyio.CapacityLimiter(1)
-        await self._in_thread(self._make_folder)
-        self._ledger = await self._in_thread(self._open)
+        await in_thread(self._limiter, self._make_folder)
+        self._access = LedgerAccess(await in_thread(self._limiter, self._open), self._limiter)
 
     async def teardown(self) -> None:
-        await self._in_thread(self._ledger.close)
+        await in_thread(self._limiter, self._access.ledger.close)
 
     async def handle(self, message: LedgerMessage, /) -> object:
-        ledger = self._ledger
+        if isinstance(message, JobsMessage):
+            return await answer_about_jobs(self._access, message)
+        if isinstance(message, ArchiveMessage):
+            return await answer_about_archive(self._access, message)
+        access, ledger = self._access, self._access.ledger
         match message:
             case RecordUpdates():
-                return await self._write(ledger.inbox.record, message.updates)
-            case NextOffset():
-                return await self._read(ledger.inbox.next_offset)
+                return await access.write(ledger.inbox.record, message.updates)
             case OpenGroups():
-                return await self._read(ledger.inbox.open_groups)
+                return await access.read(ledger.inbox.open_groups)
             case CloseUpdates():
-                return await self._write(ledger.inbox.close, message.update_ids)
-            case RetainInbox():
-                return await self._write(ledger.inbox.retain, message.before)
+                return await access.write(ledger.inbox.close, message.update_ids)
             case FindFile():
-                return await self._read(ledger.files.find, message.file_unique_id)
+                return await access.read(ledger.files.find, message.file_unique_id)
             case FindContent():
-                return await self._read(ledger.files.find_content, message.sha256)
+                return await access.read(ledger.files.find_content, message.sha256)
             case SettleFile():
-                return await self._write(ledger.files.settle, message)
+                return await access.write(ledger.files.settle, message)
             case FindSubmission():
-                return await self._read(ledger.submissions.find, message.chat_id, message.message_id)
+                return await access.read(ledger.submissions.find, message.chat_id, message.message_id)
+            case FindAlbum():
+                return await access.read(ledger.submissions.find_album, message.chat_id, message.media_group_id)
             case Submit():
-                return await self._write(ledger.submissions.submit, message)
+                return await access.write(ledger.submissions.submit, message)
+            case ExtendSubmission():
+                return await access.write(ledger.submissions.extend, message)
             case SaveArtifact():
-                return await self._write(
+                return await access.write(
                     ledger.submissions.save_artifact, message.chat_id, message.message_id, message.artifact_json
                 )
             case ArtifactStored():
-                return await self._write(
+                return await access.write(
                     ledger.submissions.artifact_stored, message.chat_id, message.message_id, message.artifact_json
                 )
             case UnstoredArtifacts():
-                return await self._read(ledger.submissions.unstored, message.limit)
+                return await access.read(ledger.submissions.unstored, message.limit)
             case Acknowledged():
-                return await self._write(
-                    ledger.submissions.acknowledged, message.chat_id, message.message_id, message.ack_message_id
+                return await access.write(
+                    ledger.submissions.acknowledged,
+                    message.chat_id,
+                    message.message_id,
+                    message.ack_message_id,
+                    message.members,
                 )
-            case PendingOutbox():
-                return await self._read(ledger.jobs.pending_outbox, message.limit)
-            case MarkPublished():
-                return await self._write(ledger.jobs.mark_published, message.job_id)
-            case ApplyEvent():
-                return await self._write(ledger.jobs.apply, message.event)
-            case SetNotice():
-                return await self._write(ledger.jobs.set_notice, message.job_id, message.message_id)
-            case FindJob():
-                return await self._read(ledger.jobs.find, message.job_id)
-            case ListJobs():
-                return await self._read(ledger.jobs.list, message.states, message.limit)
-            case ReadOverview():
-                return await self._read(ledger.overview)
             case _:
                 assert_never(message)
 
@@ -141,25 +124,3 @@ class LedgerActor(Actor[LedgerMessage]):
             )
             raise ConfigurationError((mistake,))
         return ledger
-
-    async def _read(self, work: Callable[[Unpack[Ts]], R], *args: *Ts) -> R:
-        """Work that changes nothing. Raises DatabaseUnavailable, and logs when that begins."""
-        try:
-            return await self._in_thread(work, *args)
-        except DatabaseUnavailable as exc:
-            if self._available:
-                logger.error("%s; requests are refused until it can be used", exc)
-            self._available = False
-            raise
-
-    async def _write(self, work: Callable[[Unpack[Ts]], R], *args: *Ts) -> R:
-        """Work that changes something: its success (a locked database can be read) is the end of the trouble."""
-        answer = await self._read(work, *args)
-        if not self._available:
-            logger.info("the database can be used again")
-            self._available = True
-        return answer
-
-    async def _in_thread(self, work: Callable[[Unpack[Ts]], R], *args: *Ts) -> R:
-        """Wait even when cancelled: a thread that still writes must not outlive its actor."""
-        return await to_thread.run_sync(work, *args, limiter=self._limiter)

@@ -12,16 +12,25 @@ from teltubby.actors import phrases
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
+from teltubby.actors.keyboards import job_keyboard
+from teltubby.actors.late_stops import LateStops
+from teltubby.actors.phrases import ordered
+from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.metrics import Metrics
-from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, StoredItem
-from teltubby.messages.jobs import JobCompleted, JobEvent, JobFailed, JobProgress, JobRetrying, JobStarted, JobState
-from teltubby.messages.ledger import (
-    ApplyEvent,
-    JobView,
-    LedgerMessage,
-    SetNotice,
-    SettleFile,
+from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, SkippedItem, StoredItem
+from teltubby.messages.jobs import (
+    JobCancelled,
+    JobCompleted,
+    JobEvent,
+    JobFailed,
+    JobProgress,
+    JobRetrying,
+    JobStarted,
+    JobState,
 )
+from teltubby.messages.ledger import LedgerMessage, SettleFile
+from teltubby.messages.ledger_jobs import ApplyEvent, JobView, ReadHistory, SetNotice
+from teltubby.messages.queue import SendOrder
 from teltubby.messages.transfer import DropObject, UploadMessage
 from teltubby.supervision import Ref
 
@@ -39,6 +48,8 @@ class News:
         *,
         ledger: Ref[LedgerMessage],
         upload: Ref[UploadMessage],
+        queue: Ref[SendOrder],
+        quota: QuotaKeeper,
         artifacts: Artifacts,
         chat: Chat,
         announcing: Announcing,
@@ -48,6 +59,8 @@ class News:
     ) -> None:
         self._ledger = ledger
         self._upload = upload
+        self._late = LateStops(queue)
+        self._quota = quota
         self._artifacts = artifacts
         self._chat = chat
         self._announcing = announcing
@@ -80,6 +93,8 @@ class News:
         if view.changed:
             self._uncounted.add(event.job_id)
         match event:
+            case JobStarted() | JobProgress() if view.state is JobState.CANCELLED:
+                await self._late.stop(event.job_id)
             case JobStarted():
                 self._show(view, JobState.PROCESSING, phrases.job_started(view.job, event.attempt))
             case JobProgress():
@@ -95,13 +110,18 @@ class News:
             case JobCompleted():
                 if view.state is JobState.COMPLETED:
                     await self._completed(view, event)
+            case JobCancelled():
+                if view.state is JobState.CANCELLED:
+                    await self._artifacts.settle(view, SkippedItem())
+                    await self._conclude(view, ordered.stopped_line(view.job, event))
             case _:
                 assert_never(event)
 
     def _show(self, view: JobView, expected: JobState, text: str) -> None:
         """A passing state: late reports of a job that went on are not shown."""
         if view.state is expected and view.notice_message_id is not None:
-            self._chat.show((view.job.chat_id, view.notice_message_id), text)
+            keyboard = job_keyboard(view.job.job_id, view.state)
+            self._chat.show((view.job.chat_id, view.notice_message_id), text, keyboard=keyboard)
 
     async def _failed(self, view: JobView, event: JobFailed) -> None:
         await self._artifacts.settle(view, FailedItem(reason=event.reason))
@@ -126,7 +146,8 @@ class News:
             settlement = StoredItem(
                 s3_key=event.key, size_bytes=event.size_bytes, sha256=event.sha256, route=event.route
             )
-            text = phrases.job_completed(
+            said = phrases.job_completed_late if await self._was_cancelled(view) else phrases.job_completed
+            text = said(
                 view.job,
                 location=self._location(event.key),
                 sha256=event.sha256,
@@ -146,9 +167,16 @@ class News:
             self._metrics.jobs_completed.inc()
             if isinstance(settlement, StoredItem):
                 self._metrics.ingested_bytes.inc(event.size_bytes)
+                self._quota.count(event.size_bytes, 1)
             else:
                 self._metrics.dedup_hits.inc()
         await self._conclude(view, text)
+
+    async def _was_cancelled(self, view: JobView) -> bool:
+        """Whether it was the completion of a cancelled job: the curator reads why it is archived all the same."""
+        history = await self._ledger.ask(ReadHistory(job_id=view.job.job_id), within=ASK_SECONDS)
+        steps = () if history is None else history.transitions
+        return any(step.from_state is JobState.CANCELLED and step.to_state is JobState.COMPLETED for step in steps)
 
     def _to_be_counted(self, view: JobView) -> bool:
         counted = view.job.job_id not in self._uncounted
@@ -157,9 +185,10 @@ class News:
 
     async def _conclude(self, view: JobView, text: str) -> None:
         chat_id, line = view.job.chat_id, view.notice_message_id
+        keyboard = job_keyboard(view.job.job_id, view.state)
         if line is not None:
-            await self._chat.conclude((chat_id, line), text)
+            await self._chat.conclude((chat_id, line), text, keyboard=keyboard)
             return
-        sent = await self._chat.say(chat_id, text, reply_to=view.job.message_id)
+        sent = await self._chat.say(chat_id, text, reply_to=view.job.message_id, keyboard=keyboard)
         if sent is not None:
             await self._ledger.ask(SetNotice(job_id=view.job.job_id, message_id=sent), within=ASK_SECONDS)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import anyio
 
+from teltubby.actors.troubles import Troubles
 from teltubby.adapters.base import Broker, Delivery, Question
 from teltubby.errors import BrokerUnavailable, TopologyConflict
 from teltubby.supervision import Actor, Backoff, Context
@@ -20,13 +21,18 @@ M = TypeVar("M")
 
 CONFLICT_SECONDS = 60.0
 """A conflicting declaration needs an operator; it is looked at again this seldom."""
+CONFLICT = "queue"
+"""Where a conflicting declaration stands among the troubles."""
 
 
 class QueueActor(Actor[M]):
     """Owns one broker connection; `connected` is what a subclass does while there is one."""
 
-    def __init__(self, broker: Broker, *, backoff: Backoff, rng: random.Random) -> None:
+    def __init__(
+        self, broker: Broker, *, backoff: Backoff, rng: random.Random, troubles: Troubles | None = None
+    ) -> None:
         self._broker = broker
+        self._troubles = troubles or Troubles()
         self._backoff = backoff
         self._rng = rng
         self._standing = "not connected yet"
@@ -53,11 +59,13 @@ class QueueActor(Actor[M]):
                     await self._broker.open()
                 if not context.stopping.is_set():
                     self._standing = "connected"
+                    self._troubles.leave(CONFLICT)
                     await self.connected(context)
             except* BrokerUnavailable as lost:
                 self._lost(lost)
             except* TopologyConflict as conflict:
                 self._lost(conflict)
+                self._troubles.enter(CONFLICT, self._standing)
                 least = CONFLICT_SECONDS
             finally:
                 with anyio.move_on_after(5, shield=True):

@@ -1,53 +1,42 @@
-"""The worker side's QueueActor: takes jobs while the session is ready, and settles every delivery exactly once."""
+"""The worker side's QueueActor: takes jobs while the session is ready, and keeps them when the connection goes."""
 
 from __future__ import annotations
 
 import logging
+import mimetypes
 import random
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, assert_never
 
 import anyio
 from anyio import to_thread
-from anyio.abc import ObjectReceiveStream
+from anyio.abc import ObjectReceiveStream, TaskGroup
 
+from teltubby.actors.job_flow import JobFlow
 from teltubby.actors.job_run import JobRun
+from teltubby.actors.jobs_in_hand import JobsInHand
+from teltubby.actors.link import Link
 from teltubby.actors.queue import QueueActor, schema_of
-from teltubby.adapters.base import Broker, Delivery, Destination, Outgoing
-from teltubby.archive.backoff import retry_delay
-from teltubby.errors import (
-    BrokerUnavailable,
-    FloodWait,
-    MalformedMessage,
-    Permanent,
-    SessionNotReady,
-    SpoolBusy,
-    SpoolFull,
-    StoreRefused,
-    StoreUnavailable,
-)
-from teltubby.messages.jobs import Job, JobEvent, JobFailed, JobRetrying
+from teltubby.adapters.base import Broker, Delivery, Destination, Heard
+from teltubby.errors import BrokerUnavailable, MalformedMessage
+from teltubby.messages.control import StopJob
 from teltubby.messages.queue import ConsumerMessage, DescribeQueue
 from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
-from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_job, encode_event, encode_job, event_type
+from teltubby.messages.wire import decode_job, decode_order
 from teltubby.supervision import Backoff, Context, Ref, Signal, SupervisionError
 
 _LOG = logging.getLogger(__name__)
 
-
-NOT_THE_JOBS_FAULT = (StoreUnavailable, StoreRefused, SpoolFull, SpoolBusy)
-"""What every job would meet now: such an attempt is not counted, however often it takes."""
-
 DESCRIBE_SECONDS = 5.0
-UNSPENT_PAUSE_SECONDS = 1.0
-"""Before a job goes back for want of a session: the news that the session is lost should overtake it."""
+LOST = "the connection to the broker was lost"
 
 
 class ConsumingQueueActor(QueueActor[ConsumerMessage]):
-    """Runs up to `concurrency` jobs at once. A delivery is acknowledged after its final event is confirmed; one that
-    cannot run for want of a session goes back unspent.
+    """Runs up to `concurrency` jobs at once, across connections; `JobFlow` says what becomes of each.
+
+    A connection's streams have as many places as there are jobs to take up: what runs on without its delivery has one
+    too, so that while all run on, the messages are left to other workers.
     """
 
     def __init__(
@@ -65,142 +54,139 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         self._run = run
         self._session = session
         self._concurrency = concurrency
-        self._retry_seconds = retry_seconds
+        self._changed = Signal()
+        self._link = Link(broker, self._changed)
+        self._hands = JobsInHand(self._changed)
+        self._flow = JobFlow(broker, link=self._link, hands=self._hands, run=run, retry_seconds=retry_seconds, rng=rng)
         self._session_ready = False
         self._times_told = 0
-        self._session_changed = Signal()
-        self._waiting: anyio.CancelScope | None = None
+        self._receiving: set[anyio.CancelScope] = set()
+        self._places = 0
 
     async def setup(self) -> None:
         await to_thread.run_sync(self._run.spools.sweep)
+        await to_thread.run_sync(mimetypes.init)  # it reads files, and would do so in the loop with the first job
 
     async def handle(self, message: ConsumerMessage, /) -> object:
         match message:
             case SessionChanged(state=state):
                 self._session_ready = state is SessionState.READY
                 self._times_told += 1
-                self._session_changed.notify()
-                if not self._session_ready and self._waiting is not None:
-                    self._waiting.cancel()
+                self._changed.notify()
+                if not self._session_ready:
+                    for scope in self._receiving:
+                        scope.cancel()
                 return None
             case DescribeQueue():
                 return self.standing
             case _:
                 assert_never(message)
 
+    async def run(self, context: Context[ConsumerMessage]) -> None:
+        context.started()
+        await context.serve(self.handle, partial(self._take_and_run, context))
+
+    async def _take_and_run(self, context: Context[ConsumerMessage]) -> None:
+        """Jobs that run when a stop finds no connection are cut off: they could not say how they end."""
+        async with anyio.create_task_group() as jobs:
+            self._jobs = jobs
+            await self._stay_connected(context)
+            jobs.cancel_scope.cancel()
+
     async def connected(self, context: Context[Any]) -> None:
+        self._link.made()
+        try:
+            await self._learn_of_the_session()
+            orders = await self._broker.listen()
+            async with orders, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._obey, orders, tasks)
+                tasks.start_soon(self._notice_stop, context)
+                await self._keep_taking(context, tasks)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._link.lost()
+            self._places = 0
+            self._hands.lose()
+
+    async def _learn_of_the_session(self) -> None:
         told = self._times_told
         with suppress(SupervisionError, TimeoutError):  # it tells us anyway once it is there again
             standing = await self._session.ask(DescribeSession(), within=DESCRIBE_SECONDS)
             if told == self._times_told:  # else the answer is older than what we were told meanwhile
                 self._session_ready = standing.state is SessionState.READY
-        while not context.stopping.is_set():
-            with context.interruptible():
-                while not self._session_ready:
-                    await self._session_changed.wait()
-            if not context.stopping.is_set():
-                await self._take_jobs(context)
 
-    async def _take_jobs(self, context: Context[Any]) -> None:
-        """Take and run jobs until the session or the connection is lost, or a stop is asked for."""
-        jobs = await self._broker.consume([Destination.PRIORITY, Destination.JOBS], prefetch=self._concurrency)
-        async with jobs, anyio.create_task_group() as tasks:
-            while self._session_ready and not context.stopping.is_set():
-                delivery = await self._next(context, jobs)
-                if delivery is not None:
-                    tasks.start_soon(self._settle, delivery)
+    async def _obey(self, orders: ObjectReceiveStream[Heard], tasks: TaskGroup) -> None:
+        async for heard in orders:
+            schema = heard.headers.get("schema")
+            try:
+                order = decode_order(heard.body, heard.type, None if schema is None else str(schema))
+            except MalformedMessage as error:
+                _LOG.warning("an order cannot be read: %s", error)
+                continue
+            match order:
+                case StopJob():
+                    tasks.start_soon(self._flow.stop, order)
+                case _:
+                    assert_never(order)
+        raise BrokerUnavailable(LOST)
+
+    async def _notice_stop(self, context: Context[Any]) -> None:
+        await context.stopping.wait()
+        self._hands.leave()
+        self._changed.notify()
+
+    async def _keep_taking(self, context: Context[Any], tasks: TaskGroup) -> None:
+        """Until a stop is asked for and nothing is in hand any more."""
+        while self._hands or not context.stopping.is_set():
+            self._link.check()
+            free = self._concurrency - self._places - self._hands.adrift
+            if free > 0 and self._wanted(context):
+                jobs = await self._broker.consume([Destination.PRIORITY, Destination.JOBS], prefetch=free)
+                self._places += free
+                tasks.start_soon(self._take_from, context, jobs, free)
+            else:
+                await self._changed.wait()
+
+    def _wanted(self, context: Context[Any]) -> bool:
+        return self._session_ready and not context.stopping.is_set()
+
+    async def _take_from(self, context: Context[Any], jobs: ObjectReceiveStream[Delivery], places: int) -> None:
+        """Take up jobs; when none are wanted, the stream stays until those that it lent are settled."""
+        async with jobs:
+            while True:
+                if self._wanted(context):
+                    delivery = await self._next(context, jobs)
+                    if delivery is not None:
+                        self._take_up(delivery, jobs)
+                elif self._hands.lent_by(jobs):
+                    await self._changed.wait()
+                else:
+                    break
+        self._places -= places
+        self._changed.notify()
 
     async def _next(self, context: Context[Any], jobs: ObjectReceiveStream[Delivery]) -> Delivery | None:
         """The next delivery, or None when the session went away or a stop was asked for."""
         delivery: Delivery | None = None
-        with context.interruptible() as self._waiting:
+        with context.interruptible() as scope:
+            self._receiving.add(scope)
             try:
                 delivery = await jobs.receive()
             except anyio.EndOfStream:
-                raise BrokerUnavailable("the connection to the broker was lost") from None
-        self._waiting = None
+                raise BrokerUnavailable(LOST) from None
+            finally:
+                self._receiving.discard(scope)
         return delivery
 
-    async def _settle(self, delivery: Delivery) -> None:
+    def _take_up(self, delivery: Delivery, lender: object) -> None:
         try:
             job = decode_job(delivery.body, schema=schema_of(delivery))
         except MalformedMessage as error:
-            _LOG.error("a job goes to the dead letters: %s", error)
-            await delivery.dead_letter(str(error), attempt=1)
+            self._jobs.start_soon(self._flow.refuse, delivery, str(error))
             return
-        attempt = job.job_metadata.retry_count + job.job_metadata.times_parked + 1
-        try:
-            completed = await self._run.perform(job, attempt, self._emit)
-        except SessionNotReady as error:
-            _LOG.warning("job %s waits for the session: %s", job.job_id, error)
-            await anyio.sleep(UNSPENT_PAUSE_SECONDS)
-            await delivery.requeue()
-        except Permanent as error:
-            await self._give_up(delivery, job, attempt, str(error))
-        except BrokerUnavailable:
-            raise  # nothing can be settled any more; the delivery comes again by itself
-        except FloodWait as error:
-            await self._park(delivery, _unspent(job), attempt, str(error), error.seconds)
-        except NOT_THE_JOBS_FAULT as error:
-            await self._park(delivery, _unspent(job), attempt, str(error), self._delay_after(1))
-        except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
-            await self._try_later(delivery, job, attempt, str(error) or "an actor of the worker did not answer in time")
-        except Exception as error:  # noqa: BLE001 - a bug that one job meets must not end the others
-            _LOG.exception("job %s met a bug", job.job_id)
-            await self._try_later(delivery, job, attempt, f"internal error: {error!r}")
-        else:
-            await self._emit(completed)
-            await delivery.ack()
-
-    async def _try_later(self, delivery: Delivery, job: Job, attempt: int, reason: str) -> None:
-        metadata = job.job_metadata
-        tries = metadata.retry_count + 1
-        if tries > metadata.max_retries:
-            await self._give_up(delivery, job, attempt, reason)
-            return
-        again = replace(job, job_metadata=replace(metadata, retry_count=tries))
-        await self._park(delivery, again, attempt, reason, self._delay_after(tries))
-
-    def _delay_after(self, tries: int) -> float:
-        return retry_delay(tries, base=self._retry_seconds, rng=self._rng)
-
-    async def _park(self, delivery: Delivery, job: Job, attempt: int, reason: str, delay: float) -> None:
-        """Have the job come back after `delay` seconds, with as many attempts left as it says."""
-        message = Outgoing(body=encode_job(job), type=JOB_TYPE, message_id=job.job_id, headers={"schema": SCHEMA})
-        _LOG.warning("job %s (attempt %d) comes again in %.0f s: %s", job.job_id, attempt, delay, reason)
-        await self._emit(
-            JobRetrying(
-                job_id=job.job_id,
-                worker=self._run.worker,
-                attempt=attempt,
-                at=datetime.now(UTC),
-                reason=reason,
-                delay_seconds=delay,
-            )
-        )
-        await self._broker.publish(Destination.RETRY, message, delay=delay)
-        await delivery.ack()
-
-    async def _give_up(self, delivery: Delivery, job: Job, attempt: int, reason: str) -> None:
-        _LOG.error("job %s failed for good (attempt %d): %s", job.job_id, attempt, reason)
-        await self._emit(
-            JobFailed(job_id=job.job_id, worker=self._run.worker, attempt=attempt, at=datetime.now(UTC), reason=reason)
-        )
-        await delivery.dead_letter(reason, attempt=attempt)
-        await self._run.bury(job)
-
-    async def _emit(self, event: JobEvent) -> None:
-        kind = event_type(event)
-        message = Outgoing(
-            body=encode_event(event),
-            type=kind,
-            message_id=f"{event.job_id}:{event.attempt}:{kind}",
-            headers={"schema": SCHEMA},
-        )
-        await self._broker.publish(Destination.EVENTS, message)
-
-
-def _unspent(job: Job) -> Job:
-    """The job with as many tries left as before; parking counts too, so that no two attempts have one number."""
-    metadata = job.job_metadata
-    return replace(job, job_metadata=replace(metadata, times_parked=metadata.times_parked + 1))
+        hand, spare = self._hands.take(job, delivery, lender)
+        if spare is not None:
+            _LOG.info("job %s came once more", job.job_id)
+            self._jobs.start_soon(self._flow.drop, spare)
+        if hand is not None:
+            self._jobs.start_soon(self._flow.run, hand)

@@ -10,12 +10,16 @@ from typing import assert_never
 
 import anyio
 
+from teltubby.actors.store_prefixes import measure_prefix, purge_prefix
 from teltubby.adapters.base import ObjectStore
 from teltubby.archive.artifact import same_submission
 from teltubby.errors import ObjectExists, Transient
 from teltubby.messages.transfer import (
     AbortUpload,
     DropObject,
+    MeasurePrefix,
+    PrefixSize,
+    PurgePrefix,
     StoreArtifact,
     Stored,
     StoreFile,
@@ -70,8 +74,7 @@ class UploadActor(Pool[UploadMessage]):
             case StoreFile():
                 return await self._store_file(message)
             case StoreArtifact():
-                await self._store_artifact(message)
-                return None
+                return await self._store_artifact(message)
             case DropObject(key=key):
                 await self._store.delete(key)
                 return None
@@ -79,6 +82,10 @@ class UploadActor(Pool[UploadMessage]):
                 async with self._turn(key):
                     await self._store.abort(key, upload_id)
                 return None
+            case MeasurePrefix(prefix=prefix):
+                return await measure_prefix(self._store, prefix)
+            case PurgePrefix(prefix=prefix):
+                return await purge_prefix(self._store, prefix)
             case _:
                 assert_never(message)
 
@@ -100,15 +107,23 @@ class UploadActor(Pool[UploadMessage]):
         async with self._turn(request.key):
             return await upload.run()
 
-    async def _store_artifact(self, request: StoreArtifact) -> None:
+    async def _store_artifact(self, request: StoreArtifact) -> PrefixSize:
+        """Answers by how much the store grew."""
         digest = hashlib.sha256(request.body).hexdigest()
-        kind = "application/json"
+        kind, size = "application/json", len(request.body)
         try:
             await self._store.put(request.key, request.body, content_type=kind, sha256=digest)
         except ObjectExists:
-            ours = same_submission(await self._store.get(request.key), request.body)
+            older = await self._store.get(request.key)
+            ours = same_submission(older, request.body)
+            beside = None if ours else await self._store.head(request.beside)
             key = request.key if ours else request.beside
             await self._store.put(key, request.body, content_type=kind, sha256=digest, replace=True)
+            if ours:
+                return PrefixSize(used_bytes=size - len(older), objects=0)
+            if beside is not None:
+                return PrefixSize(used_bytes=size - beside.size, objects=0)
+        return PrefixSize(used_bytes=size, objects=1)
 
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[None]:

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from anyio.abc import ObjectReceiveStream
 
-from teltubby.messages.media import IncomingMessage, RawUpdate
+from teltubby.messages.chat import Incoming, Keyboard
+from teltubby.messages.media import RawUpdate
 from teltubby.messages.transfer import FileLocation, PartConnection, PartReceipt
 
 # -- object store ------------------------------------------------------------------------------------------------
@@ -119,6 +120,7 @@ class Destination(StrEnum):
     JOBS = "jobs"
     PRIORITY = "priority"
     RETRY = "retry"
+    RETRY_PRIORITY = "retry_priority"
     DEAD = "dead"
     EVENTS = "events"
 
@@ -183,8 +185,17 @@ class Question(Protocol):
         """Tell the asker; the first answer counts, and one that comes too late is dropped. Raises BrokerUnavailable."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What somebody broadcast."""
+
+    body: bytes
+    type: str
+    headers: Mapping[str, HeaderValue]
+
+
 class Broker(Protocol):
-    """Durable queues with confirms; at least once. Beside them, questions: at most once, and nothing of them durable.
+    """Durable queues with confirms; at least once. Beside them, questions and broadcasts: at most once, not durable.
 
     Everybody in the process may publish and ask, whoever owns the connection. The twins are RabbitMQ and an embedded
     SQLite queue.
@@ -199,8 +210,9 @@ class Broker(Protocol):
     async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
         """Return once the broker has confirmed the message as durable.
 
-        `delay` (seconds) only with RETRY: the message comes to the JOBS queue after it; no long delay holds up
-        a short one.
+        `delay` (seconds) only with RETRY and RETRY_PRIORITY: the message comes to the JOBS (PRIORITY) queue after it;
+        no long delay holds up a short one. Several calls may be under way at once; those that begin in order are stored
+        in order.
         """
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
@@ -223,6 +235,13 @@ class Broker(Protocol):
 
         The stream ends as one of `consume` does.
         """
+        ...
+
+    async def broadcast(self, message: Outgoing) -> None:
+        """Tell everybody who listens now. Raises BrokerUnavailable; that nobody listens is fine."""
+
+    async def listen(self) -> ObjectReceiveStream[Heard]:
+        """What is broadcast from now on, by others and by this process. It ends as one of `consume` does."""
         ...
 
     async def depths(self) -> Mapping[Destination, int]:
@@ -259,12 +278,34 @@ class BotGateway(Protocol):
         """getUpdates: waits up to `wait` seconds; `offset` confirms (and discards) everything before it."""
         ...
 
-    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int:
+    async def set_webhook(self, url: str, *, secret: str) -> None:
+        """setWebhook: have updates brought to `url`, with `secret` in the header that Telegram documents."""
+
+    async def delete_webhook(self) -> None:
+        """deleteWebhook: updates are fetched again; those that wait are kept."""
+
+    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None, keyboard: Keyboard = ()) -> int:
         """sendMessage; returns the new message id. A `reply_to` that is gone is ignored."""
         ...
 
-    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+    async def edit(self, chat_id: int, message_id: int, html: str, *, keyboard: Keyboard = ()) -> None:
         """editMessageText; the same text again is fine."""
+
+    async def send_photo(self, chat_id: int, png: bytes, *, html: str, reply_to: int | None = None) -> int:
+        """sendPhoto with a caption (at most 1024 characters); returns the new message id."""
+        ...
+
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        """deleteMessage; one that is gone is fine. Raises BadRequest where Telegram does not let us."""
+
+    async def answer_press(self, press_id: str, text: str, *, alert: bool = False) -> None:
+        """answerCallbackQuery, at most 200 characters; Telegram shows the pressed button busy until then.
+
+        Raises BadRequest when it is too late (within some 15 s).
+        """
+
+    async def show_typing(self, chat_id: int) -> None:
+        """sendChatAction; Telegram shows it for 5 s, or until the next message."""
 
     async def download(self, file_id: str, into: Path) -> int:
         """getFile and its bytes into the new file `into`; returns their number. Raises FileTooBig, FileGone."""
@@ -296,9 +337,37 @@ class MtprotoGateway(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentLine:
+    """A message that this account sent: to whom, in reply to which message there (None: to none), and its text."""
+
+    chat_id: int
+    message_id: int
+    reply_to: int | None
+    text: str
+
+
+class SentLines(Protocol):
+    """What this account said, by its own mailbox. Raises TelegramUnavailable, FloodWait, SessionNotReady, Unauthorised.
+
+    The Bot API cannot tell: it is asked over MTProto, where bots may read messages of theirs by id.
+    """
+
+    async def open(self) -> Account:
+        """Connect, and sign in where the session is not yet (bot token)."""
+        ...
+
+    async def aclose(self) -> None:
+        """Disconnect; safe to call twice."""
+
+    async def sent(self, first: int, last: int) -> tuple[Sequence[SentLine], int | None]:
+        """What was said in private chats under these ids (at most 100), and the highest of them that a message has."""
+        ...
+
+
 class UpdateParser(Protocol):
     """Reads a stored update."""
 
-    def __call__(self, payload: str) -> IncomingMessage | None:
-        """The message of the update, or None when it is no new message. Raises MalformedMessage."""
+    def __call__(self, payload: str) -> Incoming | None:
+        """What the update brings, or None when it is of a kind that we did not ask for. Raises MalformedMessage."""
         ...

@@ -1,9 +1,8 @@
-"""The Bot API through aiogram: polling, answers, small downloads."""
+"""The Bot API through aiogram: updates, answers with buttons, small downloads."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -13,7 +12,7 @@ import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
-from aiogram.enums import ParseMode
+from aiogram.enums import ChatAction, ParseMode
 from aiogram.exceptions import (
     AiogramError,
     ClientDecodeError,
@@ -29,9 +28,16 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 from aiogram.methods import TelegramMethod
-from aiogram.types import BotCommand, ReplyParameters
+from aiogram.types import (
+    BotCommand,
+    BufferedInputFile,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    ReplyParameters,
+)
 
 from teltubby.adapters.base import Account
+from teltubby.adapters.bot_updates import KINDS, raw_update
 from teltubby.errors import (
     BadRequest,
     ChatUnavailable,
@@ -39,13 +45,16 @@ from teltubby.errors import (
     FileGone,
     FileTooBig,
     FloodWait,
+    MalformedMessage,
     PollConflict,
     SpoolFull,
     TelegramUnavailable,
     TeltubbyError,
     Unauthorised,
+    WebhookActive,
 )
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
+from teltubby.messages.chat import Keyboard
 from teltubby.messages.media import RawUpdate
 
 R_co = TypeVar("R_co", covariant=True)
@@ -101,28 +110,63 @@ class AiogramGateway:
         return Account(id=me.id, username=me.username, is_bot=me.is_bot)
 
     async def updates(self, *, offset: int, wait: float) -> Sequence[RawUpdate]:
-        method = _GetRawUpdates(offset=offset, timeout=int(wait), allowed_updates=["message"])
+        method = _GetRawUpdates(offset=offset, timeout=int(wait), allowed_updates=list(KINDS))
         raw = await self._call(lambda bot: bot(method, request_timeout=int(wait + POLL_GRACE_SECONDS)))
-        return tuple(_raw_update(update) for update in raw)
+        try:
+            return tuple(raw_update(update) for update in raw)
+        except MalformedMessage as error:
+            raise TelegramUnavailable(f"what answered is no Bot API server: {error}") from error
 
-    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None) -> int:
-        reply = None if reply_to is None else ReplyParameters(message_id=reply_to, allow_sending_without_reply=True)
+    async def set_webhook(self, url: str, *, secret: str) -> None:
+        await self._call(lambda bot: bot.set_webhook(url, secret_token=secret, allowed_updates=list(KINDS)))
+
+    async def delete_webhook(self) -> None:
+        await self._call(lambda bot: bot.delete_webhook(drop_pending_updates=False))
+
+    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None, keyboard: Keyboard = ()) -> int:
+        reply, markup = _reply(reply_to), _markup(keyboard)
         sent = await self._call(
-            lambda bot: bot.send_message(chat_id, html, parse_mode=ParseMode.HTML, reply_parameters=reply)
+            lambda bot: bot.send_message(
+                chat_id, html, parse_mode=ParseMode.HTML, reply_parameters=reply, reply_markup=markup
+            )
         )
         message_id: int = sent.message_id
         return message_id
 
-    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+    async def edit(self, chat_id: int, message_id: int, html: str, *, keyboard: Keyboard = ()) -> None:
+        markup = _markup(keyboard)
         try:
             await self._call(
                 lambda bot: bot.edit_message_text(
-                    html, chat_id=chat_id, message_id=message_id, parse_mode=ParseMode.HTML
+                    html, chat_id=chat_id, message_id=message_id, parse_mode=ParseMode.HTML, reply_markup=markup
                 )
             )
         except BadRequest as error:
             if "message is not modified" not in str(error):
                 raise
+
+    async def send_photo(self, chat_id: int, png: bytes, *, html: str, reply_to: int | None = None) -> int:
+        reply, picture = _reply(reply_to), BufferedInputFile(png, "picture.png")
+        sent = await self._call(
+            lambda bot: bot.send_photo(
+                chat_id, picture, caption=html, parse_mode=ParseMode.HTML, reply_parameters=reply
+            )
+        )
+        message_id: int = sent.message_id
+        return message_id
+
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        try:
+            await self._call(lambda bot: bot.delete_message(chat_id, message_id))
+        except BadRequest as error:
+            if "message to delete not found" not in str(error):
+                raise
+
+    async def answer_press(self, press_id: str, text: str, *, alert: bool = False) -> None:
+        await self._call(lambda bot: bot.answer_callback_query(press_id, text=text, show_alert=alert))
+
+    async def show_typing(self, chat_id: int) -> None:
+        await self._call(lambda bot: bot.send_chat_action(chat_id, ChatAction.TYPING))
 
     async def download(self, file_id: str, into: Path) -> int:
         size: int = await self._call(lambda bot: _download(bot, file_id, into))
@@ -160,15 +204,13 @@ async def _download(bot: Bot, file_id: str, into: Path) -> int:
     return received
 
 
-def _raw_update(update: Mapping[str, Any]) -> RawUpdate:
-    message = update.get("message") or {}
-    return RawUpdate(
-        update_id=update["update_id"],
-        payload=json.dumps(update, ensure_ascii=True, separators=(",", ":")),
-        chat_id=message.get("chat", {}).get("id"),
-        message_id=message.get("message_id"),
-        media_group_id=message.get("media_group_id"),
-    )
+def _reply(message_id: int | None) -> ReplyParameters | None:
+    return None if message_id is None else ReplyParameters(message_id=message_id, allow_sending_without_reply=True)
+
+
+def _markup(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
+    rows = [[InlineKeyboardButton(text=button.text, callback_data=button.data) for button in row] for row in keyboard]
+    return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
 
 _BY_DESCRIPTION: tuple[tuple[str, type[TeltubbyError]], ...] = (
@@ -178,6 +220,7 @@ _BY_DESCRIPTION: tuple[tuple[str, type[TeltubbyError]], ...] = (
     ("invalid file_id", FileGone),
     ("file is temporarily unavailable", TelegramUnavailable),
     ("chat not found", ChatUnavailable),
+    ("while webhook is active", WebhookActive),
 )
 
 _BY_CLASS: tuple[tuple[type[Exception], type[TeltubbyError]], ...] = (
@@ -215,7 +258,7 @@ def _translate(error: Exception) -> TeltubbyError:
     if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError | ConnectionError | TimeoutError):
         return SpoolFull(f"the download cannot be written: {error.strerror}")
     text = str(getattr(error, "message", error)) or type(error).__name__
-    if isinstance(error, TelegramBadRequest):
+    if isinstance(error, TelegramBadRequest | TelegramConflictError):
         for phrase, meaning in _BY_DESCRIPTION:
             if phrase in text.lower():
                 return meaning(text)

@@ -1,13 +1,17 @@
-"""Reads a stored Bot API update into the house's own words."""
+"""Reads Bot API updates: what the inbox keeps of one, and what one that was kept says in the house's own words."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from aiogram.types import (
     Animation,
     Audio,
+    CallbackQuery,
     Document,
     Message,
     PhotoSize,
@@ -20,27 +24,97 @@ from aiogram.types import (
 from pydantic import ValidationError
 
 from teltubby.errors import MalformedMessage
-from teltubby.messages.media import IncomingMessage, Media, MediaKind, StickerFormat
+from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
+from teltubby.messages.media import IncomingMessage, Media, MediaKind, RawUpdate, StickerFormat
 
+KINDS = ("message", "edited_message", "callback_query")
+"""The updates that we ask for (Bot API, allowed_updates)."""
+
+_LARGEST = 2**63 - 1
+"""What the inbox can keep as a number; ids of the Bot API have at most 52 significant bits."""
 _EXTRAS = ("location", "venue", "contact", "poll", "dice", "game")
+
+_MESSAGES_WITHIN = ("message", "edited_message", "callback_query", "reply_to_message", "pinned_message")
+_PASSWORD = re.compile(r"(\s*/mtpass(?:@\w+)?\s+)\S", re.IGNORECASE)
 
 _File = Animation | Audio | Document | PhotoSize | Sticker | Video | VideoNote | Voice
 
 
-def parse_update(payload: str) -> IncomingMessage | None:
-    """The new message in the update, or None when the update is something else.
+def raw_update(update: object) -> RawUpdate:
+    """An update as the inbox keeps it. Raises MalformedMessage unless it is an object with an update id.
+
+    Of the rest nothing is demanded: an update of a new kind, or of a new shape, must not stop those after it. An
+    edited message does not join its album, whose items are complete without it. A password that somebody sends with
+    /mtpass is left out: it must never be written down.
+    """
+    if not isinstance(update, Mapping) or type(update.get("update_id")) is not int:
+        raise MalformedMessage("an update is an object with a whole number as update_id")
+    if not -_LARGEST <= update["update_id"] <= _LARGEST:
+        raise MalformedMessage(f"update_id {update['update_id']} is out of range")
+    update = _without_passwords(update)
+    message = _object(update.get("message"))
+    shown = message or _object(update.get("edited_message"))
+    shown = shown or _object(_object(update.get("callback_query")).get("message"))
+    group = message.get("media_group_id")
+    return RawUpdate(
+        update_id=update["update_id"],
+        payload=json.dumps(update, ensure_ascii=True, separators=(",", ":")),
+        chat_id=_id(_object(shown.get("chat")).get("id")),
+        message_id=_id(shown.get("message_id")),
+        media_group_id=group if isinstance(group, str) else None,
+    )
+
+
+def _without_passwords(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, with `…` for what follows /mtpass in this message, or in one that is shown within."""
+    changed = dict(fields)
+    for name in _MESSAGES_WITHIN:
+        if isinstance(changed.get(name), Mapping):
+            changed[name] = _without_passwords(changed[name])
+    text = changed.get("text")
+    if isinstance(text, str) and (found := _PASSWORD.match(text)):
+        changed["text"] = f"{found[1]}…"
+        changed.pop("entities", None)
+    return changed
+
+
+def parse_update(payload: str) -> Incoming | None:
+    """What the update brings: a new message, an edited one or a press on a button; None for anything else.
 
     What the artifact repeats "as the Bot API gives it" (origin, entities, extras) is taken from the JSON itself.
     Raises MalformedMessage when this is no update that the Bot API documents.
     """
     try:
         raw: dict[str, Any] = json.loads(payload)
-        message = Update.model_validate(raw).message
-    except (ValueError, ValidationError, RecursionError) as error:
+        update = Update.model_validate(raw)
+        if update.message is not None:
+            return _incoming(update.message, raw["message"])
+        if update.edited_message is not None:
+            edited = update.edited_message
+            return EditedMessage(
+                message=_incoming(edited, raw["edited_message"]),
+                edited_at=edited.date if edited.edit_date is None else datetime.fromtimestamp(edited.edit_date, UTC),
+            )
+    except (ValueError, ValidationError, RecursionError, OverflowError, OSError) as error:
         raise MalformedMessage(f"not an update that this version understands: {error}") from error
-    if message is None:
-        return None
-    fields: dict[str, Any] = raw["message"]
+    return None if update.callback_query is None else _press(update.callback_query)
+
+
+def _press(query: CallbackQuery) -> ButtonPress | None:
+    if query.data is None:
+        return None  # a button of a game, which we have none of
+    message = query.message
+    return ButtonPress(
+        press_id=query.id,
+        user_id=query.from_user.id,
+        chat_id=None if message is None else message.chat.id,
+        chat_type=None if message is None else message.chat.type,
+        message_id=None if message is None else message.message_id,
+        data=query.data,
+    )
+
+
+def _incoming(message: Message, fields: Mapping[str, Any]) -> IncomingMessage:
     sender = message.from_user
     return IncomingMessage(
         message_id=message.message_id,
@@ -61,6 +135,14 @@ def parse_update(payload: str) -> IncomingMessage | None:
         protected=bool(message.has_protected_content),
         extras={name: fields[name] for name in _EXTRAS if name in fields} or None,
     )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _id(value: object) -> int | None:
+    return value if type(value) is int and -_LARGEST <= value <= _LARGEST else None
 
 
 def _media(message: Message) -> Media | None:

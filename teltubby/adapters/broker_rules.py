@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from teltubby.adapters.base import Destination, HeaderValue
 
+DELAYED = frozenset({Destination.RETRY, Destination.RETRY_PRIORITY})
+"""Destinations whose messages wait for their time."""
+
 REASON_HEADER = "x-reason"
 """Why, for people; at most REASON_CHARACTERS."""
 ATTEMPT_HEADER = "x-attempt"
@@ -33,17 +36,18 @@ def dead_letter_headers(
 
 def check_delay(destination: Destination, delay: float) -> None:
     """Only retries can be delayed. Raises ValueError."""
-    if delay < 0 or (delay > 0 and destination is not Destination.RETRY):
+    if delay < 0 or (delay > 0 and destination not in DELAYED):
         raise ValueError(f"a message for {destination} cannot be delayed by {delay:g} s")
 
 
 def preferred_first(sources: Sequence[Destination], prefetch: int) -> tuple[Destination, ...]:
     """The sources to consume, PRIORITY before the others. Raises ValueError for what cannot be consumed.
 
-    RETRY cannot: its messages come to JOBS by themselves, and taking them before their time would undo the delay.
+    DELAYED ones cannot: their messages come to JOBS or PRIORITY by themselves, and taking them before their time would
+    undo the delay.
     """
     if prefetch < 1:
         raise ValueError(f"prefetch is at least 1, not {prefetch}")
-    if not sources or Destination.RETRY in sources:
+    if not sources or not DELAYED.isdisjoint(sources):
         raise ValueError(f"these queues cannot be consumed: {', '.join(sources) or 'none'}")
     return tuple(sorted(dict.fromkeys(sources), key=lambda source: source is not Destination.PRIORITY))

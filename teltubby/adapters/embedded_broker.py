@@ -14,15 +14,22 @@ import anyio
 import anyio.to_thread
 from anyio.abc import ObjectReceiveStream
 
-from teltubby.adapters import embedded_questions
-from teltubby.adapters.base import Delivery, Destination, Outgoing, Question
+from teltubby.adapters import embedded_control, embedded_questions
+from teltubby.adapters.base import Delivery, Destination, Heard, Outgoing, Question
 from teltubby.adapters.broker_rules import check_delay, preferred_first
+from teltubby.adapters.embedded_commit import GroupCommit
+from teltubby.adapters.embedded_control import EmbeddedListener
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.embedded_leases import LeaseRenewal
 from teltubby.adapters.embedded_questions import EmbeddedQuestions
-from teltubby.adapters.embedded_store import EmbeddedStore
+from teltubby.adapters.embedded_store import EmbeddedStore, insert
 from teltubby.adapters.embedded_subscription import EmbeddedSubscription, OpenQueue
 from teltubby.errors import BrokerUnavailable
+
+Stream = EmbeddedSubscription | EmbeddedQuestions | EmbeddedListener
+
+_WAITING_FOR = {Destination.RETRY: Destination.JOBS, Destination.RETRY_PRIORITY: Destination.PRIORITY}
+"""Where delayed messages are for everybody but `depths`."""
 
 
 class EmbeddedBroker:
@@ -48,7 +55,7 @@ class EmbeddedBroker:
         self._doorbell = doorbell or Doorbell()
         self._busy_seconds = busy_seconds
         self._queue: OpenQueue | None = None
-        self._subscriptions: list[EmbeddedSubscription | EmbeddedQuestions] = []
+        self._streams: list[Stream] = []
 
     async def open(self) -> None:
         """See Broker. Creates the file, and its directory; does nothing when it is open."""
@@ -58,9 +65,9 @@ class EmbeddedBroker:
     async def aclose(self) -> None:
         """See Broker."""
         with anyio.CancelScope(shield=True):
-            subscriptions, self._subscriptions = self._subscriptions, []
-            for subscription in subscriptions:
-                await subscription.aclose()
+            streams, self._streams = self._streams, []
+            for stream in streams:
+                await stream.aclose()
             queue, self._queue = self._queue, None
             if queue is not None:
                 await anyio.to_thread.run_sync(queue.leases.stop)
@@ -70,13 +77,13 @@ class EmbeddedBroker:
     async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
         """See Broker: confirmed means committed, and on the disk."""
         check_delay(destination, delay)
-        queue = Destination.JOBS if destination is Destination.RETRY else destination
+        queue = _WAITING_FOR.get(destination, destination)
         visible_at = self._clock() + delay if delay else 0.0
-        await self._opened().call(lambda store: store.insert(queue, message, visible_at=visible_at))
+        await self._opened().commits.run(lambda connection: insert(connection, queue, message, visible_at=visible_at))
         self._doorbell.ring()
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
-        """See Broker. Raises ValueError for RETRY among the sources."""
+        """See Broker. Raises ValueError for RETRY and RETRY_PRIORITY among the sources."""
         subscription = EmbeddedSubscription(self._opened(), preferred_first(sources, prefetch), prefetch=prefetch)
         self._keep(subscription)
         return subscription
@@ -91,13 +98,23 @@ class EmbeddedBroker:
         self._keep(questions)
         return questions
 
+    async def broadcast(self, message: Outgoing) -> None:
+        """See Broker."""
+        await embedded_control.broadcast(self._opened(), message)
+
+    async def listen(self) -> ObjectReceiveStream[Heard]:
+        """See Broker."""
+        listener = await embedded_control.listen(self._opened())
+        self._keep(listener)
+        return listener
+
     async def depths(self) -> Mapping[Destination, int]:
-        """See Broker. RETRY counts the jobs that wait for their time."""
+        """See Broker. RETRY and RETRY_PRIORITY count the jobs that wait for their time."""
         return await self._opened().call(lambda store: store.depths(now=self._clock()))
 
-    def _keep(self, stream: EmbeddedSubscription | EmbeddedQuestions) -> None:
+    def _keep(self, stream: Stream) -> None:
         """End it when the broker is closed."""
-        self._subscriptions = [*(one for one in self._subscriptions if not one.ended), stream]
+        self._streams = [*(one for one in self._streams if not one.ended), stream]
 
     def _open(self) -> OpenQueue:
         try:
@@ -107,11 +124,13 @@ class EmbeddedBroker:
         store = EmbeddedStore(self._path, busy_seconds=self._busy_seconds)
         leases = LeaseRenewal(store, seconds=self._lease_seconds, clock=self._clock)
         leases.start()
+        limiter = anyio.CapacityLimiter(1)
         return OpenQueue(
             store=store,
+            commits=GroupCommit(store, limiter=limiter),
             leases=leases,
             doorbell=self._doorbell,
-            limiter=anyio.CapacityLimiter(1),
+            limiter=limiter,
             clock=self._clock,
         )
 

@@ -119,7 +119,7 @@ class EmbeddedQuestions(ObjectReceiveStream[Question]):
 
 
 def _insert(store: EmbeddedStore, question: Outgoing, *, now: float, within: float) -> int:
-    with store.transaction() as connection:
+    with store.transaction(durable=False) as connection:
         connection.execute("DELETE FROM queue_questions WHERE asked_until <= ?", (now,))
         (number,) = connection.execute(
             "INSERT INTO queue_questions (body, type, message_id, headers, asked_until) VALUES (?, ?, ?, ?, ?)"
@@ -134,7 +134,7 @@ def _take(store: EmbeddedStore, *, now: float) -> AskedRow | None:
     with store.locked() as connection:  # first without the write lock: who finds no question disturbs nobody
         if connection.execute(first, (now,)).fetchone() is None:
             return None
-    with store.transaction() as connection:
+    with store.transaction(durable=False) as connection:
         row = connection.execute(
             f"UPDATE queue_questions SET taken = 1 WHERE id = ({first}) RETURNING id, body, type, message_id, headers",
             (now,),
@@ -146,7 +146,7 @@ def _take(store: EmbeddedStore, *, now: float) -> AskedRow | None:
 
 
 def _write_answer(store: EmbeddedStore, number: int, body: bytes) -> None:
-    with store.transaction() as connection:
+    with store.transaction(durable=False) as connection:
         connection.execute("UPDATE queue_questions SET answer = coalesce(answer, ?) WHERE id = ?", (body, number))
 
 
@@ -157,5 +157,5 @@ def _answer_to(store: EmbeddedStore, number: int) -> bytes | None:
 
 
 def _forget(store: EmbeddedStore, number: int) -> None:
-    with store.transaction() as connection:
+    with store.transaction(durable=False) as connection:
         connection.execute("DELETE FROM queue_questions WHERE id = ?", (number,))

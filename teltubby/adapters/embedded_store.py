@@ -3,6 +3,8 @@
 A message is free when its time has come (`visible_at`, 0 without delay) and no lease on it runs (`leased_until`); both
 are seconds since the epoch, by the caller's clock. `deliveries` counts the leases, so that `id` and `deliveries` name
 one lease. Messages of a queue go by `id`, that is by the time of publishing, whatever the clock does.
+
+Messages are durable. Leases, questions and broadcasts are not: after a power cut nobody is left whom they concern.
 """
 
 from __future__ import annotations
@@ -45,6 +47,13 @@ CREATE TABLE IF NOT EXISTS queue_questions (
     asked_until REAL NOT NULL,
     taken INTEGER NOT NULL DEFAULT 0,
     answer BLOB
+);
+CREATE TABLE IF NOT EXISTS queue_broadcasts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    body BLOB NOT NULL,
+    type TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    told_at REAL NOT NULL
 );
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -93,7 +102,6 @@ class EmbeddedStore:
     def _prepare(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         database = Database(connection)
         database.enable_wal()
-        connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit is on the disk only with this
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise TopologyConflict(f"The queue {self._path} was written by a newer teltubby (version {version}).")
@@ -105,15 +113,6 @@ class EmbeddedStore:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
-
-    def insert(self, queue: Destination, message: Outgoing, *, visible_at: float) -> None:
-        """Return when the message is durable."""
-        with self.transaction() as connection:
-            connection.execute(
-                "INSERT INTO queue_messages (queue, body, type, message_id, headers, visible_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (queue, message.body, message.type, message.message_id, dump_headers(message.headers), visible_at),
-            )
 
     def claim(self, sources: Sequence[Destination], *, now: float, until: float) -> Lease | None:
         """Lease the first free message of the first source that has one, else None."""
@@ -132,46 +131,29 @@ class EmbeddedStore:
             ).fetchone()
         return None if at is None else float(at)
 
-    def delete(self, lease: Lease) -> bool:
-        """Remove the message; False when the lease is no longer ours."""
-        with self.transaction() as connection:
-            return _changed(
-                connection.execute(f"DELETE FROM queue_messages WHERE {_LEASE}", (lease.id, lease.deliveries))
-            )
-
     def release(self, leases: Iterable[Lease]) -> int:
         """Make messages free again; returns how many leases were still ours."""
-        with self.transaction() as connection:
+        with self.transaction(durable=False) as connection:
             return connection.executemany(
                 f"UPDATE queue_messages SET leased_until = 0 WHERE {_LEASE}",
                 [(lease.id, lease.deliveries) for lease in leases],
             ).rowcount
 
-    def move(self, lease: Lease, queue: Destination, headers: Mapping[str, HeaderValue]) -> bool:
-        """Put the message into another queue, free, with these headers; False when the lease is no longer ours."""
-        with self.transaction() as connection:
-            return _changed(
-                connection.execute(
-                    f"UPDATE queue_messages SET queue = ?, headers = ?, leased_until = 0 WHERE {_LEASE}",
-                    (queue, dump_headers(headers), lease.id, lease.deliveries),
-                )
-            )
-
     def renew(self, leases: Iterable[Lease], *, until: float) -> None:
         """Let the leases run longer."""
-        with self.transaction() as connection:
+        with self.transaction(durable=False) as connection:
             connection.executemany(
                 f"UPDATE queue_messages SET leased_until = ? WHERE {_LEASE}",
                 [(until, lease.id, lease.deliveries) for lease in leases],
             )
 
     def depths(self, *, now: float) -> dict[Destination, int]:
-        """Free messages by queue; those that wait for their time count as RETRY."""
+        """Free messages by queue; those that wait for their time count as RETRY, or RETRY_PRIORITY."""
         with self.locked() as connection:
             rows = connection.execute(
-                "SELECT CASE WHEN visible_at > ? THEN ? ELSE queue END AS place, COUNT(*) FROM queue_messages"
-                " WHERE leased_until <= ? GROUP BY place",
-                (now, Destination.RETRY, now),
+                "SELECT CASE WHEN visible_at <= ? THEN queue WHEN queue = ? THEN ? ELSE ? END AS place, COUNT(*)"
+                " FROM queue_messages WHERE leased_until <= ? GROUP BY place",
+                (now, Destination.PRIORITY, Destination.RETRY_PRIORITY, Destination.RETRY, now),
             ).fetchall()
         return dict.fromkeys(Destination, 0) | {Destination(place): count for place, count in rows}
 
@@ -180,7 +162,7 @@ class EmbeddedStore:
         with self.locked() as connection:  # first without the write lock: an idle consumer disturbs nobody
             if connection.execute(f"SELECT 1 FROM queue_messages WHERE {free}", (source, now, now)).fetchone() is None:
                 return None
-        with self.transaction() as connection:
+        with self.transaction(durable=False) as connection:
             row = connection.execute(
                 "UPDATE queue_messages SET leased_until = ?, deliveries = deliveries + 1 WHERE id ="
                 f" (SELECT id FROM queue_messages WHERE {free} ORDER BY id LIMIT 1)"
@@ -207,9 +189,11 @@ class EmbeddedStore:
             yield self._connection
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The same within a transaction that writes."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """The same within a transaction that writes. One that is not durable may be undone by a power cut, no less."""
         with self.locked() as connection:
+            # In WAL mode a commit is on the disk only with FULL, for which it waits some milliseconds.
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -233,6 +217,29 @@ class EmbeddedStore:
                 ) from exc
             reason = next((text for code, text in _REASONS.items() if name.startswith(code)), None)
             raise BrokerUnavailable(f"The queue {self._path} does not work: {reason or exc}.") from exc
+
+
+def insert(connection: sqlite3.Connection, queue: Destination, message: Outgoing, *, visible_at: float) -> None:
+    """Append a message to a queue."""
+    connection.execute(
+        "INSERT INTO queue_messages (queue, body, type, message_id, headers, visible_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (queue, message.body, message.type, message.message_id, dump_headers(message.headers), visible_at),
+    )
+
+
+def delete(connection: sqlite3.Connection, lease: Lease) -> bool:
+    """Remove the message; False when the lease is no longer ours."""
+    return _changed(connection.execute(f"DELETE FROM queue_messages WHERE {_LEASE}", (lease.id, lease.deliveries)))
+
+
+def move(connection: sqlite3.Connection, lease: Lease, queue: Destination, headers: Mapping[str, HeaderValue]) -> bool:
+    """Put the message into another queue, free, with these headers; False when the lease is no longer ours."""
+    return _changed(
+        connection.execute(
+            f"UPDATE queue_messages SET queue = ?, headers = ?, leased_until = 0 WHERE {_LEASE}",
+            (queue, dump_headers(headers), lease.id, lease.deliveries),
+        )
+    )
 
 
 _LEASE = "id = ? AND deliveries = ? AND leased_until > 0"

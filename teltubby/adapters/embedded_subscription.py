@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,9 +14,10 @@ from anyio.abc import ObjectReceiveStream
 
 from teltubby.adapters.base import Delivery, Destination, HeaderValue
 from teltubby.adapters.broker_rules import dead_letter_headers
+from teltubby.adapters.embedded_commit import GroupCommit
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.embedded_leases import LeaseRenewal
-from teltubby.adapters.embedded_store import EmbeddedStore, Lease
+from teltubby.adapters.embedded_store import EmbeddedStore, Lease, delete, move
 from teltubby.errors import BrokerUnavailable
 
 POLL_SECONDS = 1.0
@@ -34,6 +35,7 @@ class OpenQueue:
     """What an open broker consists of; `clock` gives seconds since the epoch."""
 
     store: EmbeddedStore
+    commits: GroupCommit
     leases: LeaseRenewal
     doorbell: Doorbell
     limiter: anyio.CapacityLimiter
@@ -79,22 +81,25 @@ class EmbeddedDelivery:
 
     async def ack(self) -> None:
         """See Delivery."""
-        await self._settle(lambda store: store.delete(self._lease))
+        await self._settle(lambda: self._queue.commits.run(lambda connection: delete(connection, self._lease)))
 
     async def requeue(self) -> None:
         """See Delivery. It goes to the head of its queue."""
-        await self._settle(lambda store: store.release([self._lease]) > 0)
+        await self._settle(lambda: self._queue.call(lambda store: store.release([self._lease]) > 0))
 
     async def dead_letter(self, reason: str, *, attempt: int) -> None:
         """See Delivery. It moves in one transaction."""
         headers = dead_letter_headers(self.headers, reason=reason, attempt=attempt, at=self._queue.clock())
-        await self._settle(lambda store: store.move(self._lease, Destination.DEAD, headers))
+        dead = Destination.DEAD
+        await self._settle(
+            lambda: self._queue.commits.run(lambda connection: move(connection, self._lease, dead, headers))
+        )
 
-    async def _settle(self, write: Callable[[EmbeddedStore], bool]) -> None:
+    async def _settle(self, write: Callable[[], Awaitable[bool]]) -> None:
         if self._settled:
             return
         with anyio.CancelScope(shield=True):
-            settled = await self._queue.call(write)
+            settled = await write()
         if not settled:
             self._on_ended(self._lease)
             raise BrokerUnavailable("the lease on the delivery has ended, it will come again")

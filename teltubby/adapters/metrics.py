@@ -19,6 +19,7 @@ class Metrics:
         self.jobs_completed = self._counter("jobs_completed", "Large files archived")
         self.jobs_failed = self._counter("jobs_failed", "Large files given up")
         self.jobs_retried = self._counter("jobs_retried", "Attempts at large files that are repeated")
+        self.jobs_cancelled = self._counter("jobs_cancelled", "Large files that curators cancelled")
         self.bucket_used_ratio = Gauge(
             "teltubby_minio_bucket_used_ratio", "Archived bytes over S3_BUCKET_QUOTA_BYTES", registry=self.registry
         )

@@ -6,24 +6,21 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import aio_pika
 import anyio
-from aio_pika.abc import AbstractChannel, AbstractConnection, DeliveryMode
-from aio_pika.exceptions import (
-    AuthenticationError,
-    DeliveryError,
-    InvalidFrameError,
-    ProbableAuthenticationError,
-    PublishError,
-)
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 from anyio.abc import ObjectReceiveStream
 
-from teltubby.adapters.base import Delivery, Destination, HeaderValue, Outgoing, Question
+from teltubby.adapters.base import Delivery, Destination, HeaderValue, Heard, Outgoing, Question
 from teltubby.adapters.broker_rules import check_delay, dead_letter_headers, preferred_first
+from teltubby.adapters.rabbitmq_control import RabbitListener
 from teltubby.adapters.rabbitmq_declare import declare
 from teltubby.adapters.rabbitmq_delivery import RabbitDelivery
 from teltubby.adapters.rabbitmq_errors import broker_errors, close_quietly
+from teltubby.adapters.rabbitmq_publisher import RabbitPublisher, persistent, transient
 from teltubby.adapters.rabbitmq_questions import RabbitQuestions, RabbitReplies
 from teltubby.adapters.rabbitmq_subscription import RabbitSubscription
 from teltubby.adapters.rabbitmq_topology import (
@@ -31,6 +28,8 @@ from teltubby.adapters.rabbitmq_topology import (
     QueueType,
     Route,
     answer_queue,
+    broadcast_route,
+    listener_queue,
     question_route,
     queue_names,
     route,
@@ -40,6 +39,9 @@ from teltubby.flavour import asyncio_hosted
 
 HEARTBEAT_SECONDS = 20
 """A peer that is silent for three of these is taken for lost."""
+
+Stream = RabbitSubscription | RabbitQuestions | RabbitListener
+S = TypeVar("S", bound=Stream)
 
 
 class RabbitBroker:
@@ -75,10 +77,10 @@ class RabbitBroker:
         self._timeout = timeout
         self._client_name = client_name
         self._connection: AbstractConnection | None = None
-        self._publisher: AbstractChannel | None = None
+        self._publisher: RabbitPublisher | None = None
         self._replies: RabbitReplies | None = None
         self._opening_replies = asyncio.Lock()
-        self._subscriptions: list[RabbitSubscription | RabbitQuestions] = []
+        self._streams: list[Stream] = []
 
     async def open(self) -> None:
         """See Broker. What is left of a lost connection is closed first."""
@@ -99,10 +101,14 @@ class RabbitBroker:
         """See Broker. A delay beyond 18 hours is cut to that. After BrokerUnavailable the message may be there."""
         check_delay(destination, delay)
         with broker_errors(f"{self._where} did not confirm a message for {destination}"):
-            await self._publish(route(self._names, destination, delay), _message(message))
+            await self._publish(route(self._names, destination, delay), persistent(message))
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
-        """See Broker. Raises ValueError for RETRY among the sources."""
+        """See Broker. Raises ValueError for RETRY and RETRY_PRIORITY among the sources.
+
+        A stream ends alone when RabbitMQ closes its channel, as it does to whoever holds a delivery for longer than its
+        `consumer_timeout`; everything else goes on, and consuming again brings the delivery back.
+        """
         queues_by_source = {
             source: queue_names(self._names, source)[0] for source in preferred_first(sources, prefetch)
         }
@@ -119,8 +125,18 @@ class RabbitBroker:
         with broker_errors(f"cannot take questions from {self._where}"):
             return await self._take_questions()
 
+    async def broadcast(self, message: Outgoing) -> None:
+        """See Broker. Returns when it is in the queue of everybody who listens."""
+        with broker_errors(f"{self._where} did not take a broadcast"):
+            await self._publish(broadcast_route(self._names), transient(message), mandatory=False)
+
+    async def listen(self) -> ObjectReceiveStream[Heard]:
+        """See Broker. Who does not receive for long misses some of it."""
+        with broker_errors(f"cannot listen at {self._where}"):
+            return await self._listen()
+
     async def depths(self) -> Mapping[Destination, int]:
-        """See Broker. RETRY counts all delay levels."""
+        """See Broker. RETRY and RETRY_PRIORITY count all delay levels."""
         with broker_errors(f"cannot count the messages at {self._where}"):
             return await self._depths()
 
@@ -155,20 +171,21 @@ class RabbitBroker:
             if self._connection is None:
                 await connection.close()
         async with asyncio.timeout(self._timeout):
-            self._publisher = await self._open_channel(confirms=True)
-            await declare(self._publisher, self._names, self._queue_type, vhost=self._vhost)
+            await declare(self._open_channel, self._names, self._queue_type, vhost=self._vhost)
+            channel = await (await self._open_channel(confirms=True)).get_underlay_channel()
+            self._publisher = RabbitPublisher(channel, where=self._where, timeout=self._timeout)
 
     @asyncio_hosted
     async def _close(self) -> None:
-        subscriptions, self._subscriptions = self._subscriptions, []
-        for subscription in subscriptions:
-            subscription.end()
+        streams, self._streams = self._streams, []
+        for stream in streams:
+            stream.end()
         connection, self._connection, self._publisher = self._connection, None, None
         if self._replies is not None:
             self._replies.end("the broker was closed")
             self._replies = None
-        for subscription in subscriptions:
-            await subscription.stop()
+        for stream in streams:
+            await stream.stop()
         if connection is not None:
             await close_quietly(connection)
 
@@ -176,36 +193,26 @@ class RabbitBroker:
     async def _publish(self, target: Route, message: aio_pika.Message, *, mandatory: bool = True) -> None:
         if self._publisher is None:
             raise BrokerUnavailable(f"not connected to {self._where}")
-        exchange = await self._publisher.get_exchange(target.exchange, ensure=False)
-        message.expiration = target.expiration
-        try:
-            await exchange.publish(message, target.routing_key, mandatory=mandatory, timeout=self._timeout)
-        except PublishError as exc:
-            raise BrokerUnavailable(
-                f"{self._where} has no queue for {target.routing_key!r} at the exchange {target.exchange!r}; "
-                "connecting again declares it"
-            ) from exc
-        except DeliveryError as exc:
-            raise BrokerUnavailable(f"{self._where} refuses to store a message in {target.routing_key!r}") from exc
+        await self._publisher.publish(target, message, mandatory=mandatory)
 
     @asyncio_hosted
     async def _consume(self, sources: Mapping[Destination, str], prefetch: int) -> RabbitSubscription:
-        async with asyncio.timeout(self._timeout):
-            channel = await self._open_channel(confirms=False)
-        subscription = RabbitSubscription(
-            channel, sources, prefetch=prefetch, timeout=self._timeout, dead_letter=self._dead_letter
+        channel = await self._open_channel_soon()
+        return await self._started(
+            RabbitSubscription(
+                channel, sources, prefetch=prefetch, timeout=self._timeout, dead_letter=self._dead_letter
+            )
         )
-        try:
-            await subscription.start()
-        except BaseException:
-            await subscription.aclose()
-            raise
-        self._keep(subscription)
-        return subscription
 
-    def _keep(self, stream: RabbitSubscription | RabbitQuestions) -> None:
-        """End it when the broker is closed."""
-        self._subscriptions = [*(one for one in self._subscriptions if not one.ended), stream]
+    async def _started(self, stream: S) -> S:
+        """The stream, begun; it ends when the broker is closed."""
+        try:
+            await stream.start()
+        except BaseException:
+            await stream.aclose()
+            raise
+        self._streams = [*(one for one in self._streams if not one.ended), stream]
+        return stream
 
     async def _dead_letter(self, delivery: RabbitDelivery, reason: str, attempt: int) -> None:
         headers: dict[str, HeaderValue] = dead_letter_headers(
@@ -223,7 +230,7 @@ class RabbitBroker:
                 asked_until = time.monotonic() + within
                 replies = await self._open_replies()
                 with replies.expected() as (number, reply):
-                    message = _message(question, correlation_id=number, reply_to=replies.address)
+                    message = transient(question, correlation_id=number, reply_to=replies.address)
                     await self._publish(question_route(self._names, asked_until - time.monotonic()), message)
                     return await reply.wait()
         except TimeoutError as exc:
@@ -235,7 +242,7 @@ class RabbitBroker:
                 if self._replies is not None:
                     await self._replies.aclose()
                 queue = answer_queue(self._names, uuid.uuid4().hex)
-                replies = RabbitReplies(await self._open_channel(confirms=False), queue)
+                replies = RabbitReplies(await self._open_channel(), queue)
                 try:
                     await replies.start()
                 except BaseException:
@@ -246,16 +253,16 @@ class RabbitBroker:
 
     @asyncio_hosted
     async def _take_questions(self) -> RabbitQuestions:
-        async with asyncio.timeout(self._timeout):
-            channel = await self._open_channel(confirms=False)
-        questions = RabbitQuestions(channel, self._names.questions, timeout=self._timeout, answer=self._answer)
-        try:
-            await questions.start()
-        except BaseException:
-            await questions.aclose()
-            raise
-        self._keep(questions)
-        return questions
+        channel = await self._open_channel_soon()
+        return await self._started(
+            RabbitQuestions(channel, self._names.questions, timeout=self._timeout, answer=self._answer)
+        )
+
+    @asyncio_hosted
+    async def _listen(self) -> RabbitListener:
+        channel = await self._open_channel_soon()
+        queue = listener_queue(self._names, uuid.uuid4().hex)
+        return await self._started(RabbitListener(channel, queue, timeout=self._timeout))
 
     async def _answer(self, address: str, answer: aio_pika.Message) -> None:
         with broker_errors(f"{self._where} did not take an answer"):  # not mandatory: the asker may be gone
@@ -264,13 +271,17 @@ class RabbitBroker:
     @asyncio_hosted
     async def _depths(self) -> Mapping[Destination, int]:
         # A channel of its own: a queue that is missing costs the channel.
-        async with asyncio.timeout(self._timeout), await self._open_channel(confirms=False) as channel:
+        async with asyncio.timeout(self._timeout), await self._open_channel() as channel:
             return {
                 destination: sum([await self._ready(channel, name) for name in queue_names(self._names, destination)])
                 for destination in Destination
             }
 
-    async def _open_channel(self, *, confirms: bool) -> AbstractChannel:
+    async def _open_channel_soon(self) -> AbstractChannel:
+        async with asyncio.timeout(self._timeout):
+            return await self._open_channel()
+
+    async def _open_channel(self, *, confirms: bool = False) -> AbstractChannel:
         if self._connection is None:
             raise BrokerUnavailable(f"not connected to {self._where}")
         channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
@@ -283,17 +294,3 @@ class RabbitBroker:
     async def _ready(self, channel: AbstractChannel, queue: str) -> int:
         declared = await channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
-
-
-def _message(message: Outgoing, *, correlation_id: str | None = None, reply_to: str | None = None) -> aio_pika.Message:
-    """As the broker carries it: persistent, unless somebody waits for an answer."""
-    return aio_pika.Message(
-        message.body,
-        headers=dict(message.headers),
-        content_type="application/json",
-        delivery_mode=DeliveryMode.PERSISTENT if reply_to is None else DeliveryMode.NOT_PERSISTENT,
-        type=message.type,
-        message_id=message.message_id,
-        correlation_id=correlation_id,
-        reply_to=reply_to,
-    )

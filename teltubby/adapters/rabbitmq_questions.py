@@ -55,7 +55,7 @@ class RabbitReplies:
 
     async def start(self) -> None:
         """Declare the queue and wait for answers. Raises what aio-pika raises."""
-        await _on_end(self._channel, self.end)
+        await on_end(self._channel, self.end)
         queue = await self._channel.declare_queue(
             self._queue.name, exclusive=True, auto_delete=True, arguments=dict(self._queue.arguments)
         )
@@ -138,7 +138,7 @@ class RabbitQuestions(ObjectReceiveStream[Question]):
     @asyncio_hosted
     async def start(self) -> None:
         """Begin to consume. Raises what aio-pika raises."""
-        await _on_end(self._channel, self._end_because)
+        await on_end(self._channel, self._end_because)
         await self._channel.set_qos(prefetch_count=1, timeout=self._timeout)
         queue = await self._channel.get_queue(self._name, ensure=False)
         await queue.consume(self._on_message, timeout=self._timeout)
@@ -195,7 +195,7 @@ class RabbitQuestions(ObjectReceiveStream[Question]):
             self.end()
 
 
-async def _on_end(channel: AbstractChannel, ended: Callable[[object], None]) -> None:
+async def on_end(channel: AbstractChannel, ended: Callable[[object], None]) -> None:
     """Have `ended` called with the reason when the channel is closed, or the broker ends a consumer on it."""
 
     async def on_closed(closed: AbstractChannel | None, reason: BaseException | None) -> None:

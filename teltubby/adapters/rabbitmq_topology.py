@@ -7,15 +7,20 @@ JOB_EXCHANGE (direct, durable)                               JOB_DLX_EXCHANGE (d
 ├─ teltubby.events
 ├─ teltubby.questions: what workers ask, each with a TTL of its own, the seconds that its asker waits
 ├─ teltubby.answers.<id>: of one connection that asked, exclusive; it ends with the connection
-└─ JOB_RETRY_QUEUE, JOB_RETRY_QUEUE.2s, .4s, … .65536s: after their time messages go on to JOB_QUEUE_NAME
+├─ JOB_RETRY_QUEUE, JOB_RETRY_QUEUE.2s, .4s, … .65536s: after their time messages go on to JOB_QUEUE_NAME
+└─ JOB_RETRY_QUEUE.priority, JOB_RETRY_QUEUE.priority.2s, … .65536s: the same, to JOB_PRIORITY_QUEUE
+
+teltubby.control (fanout, durable)
+└─ teltubby.control.<id>: of one who listens, exclusive; it ends with the connection
 ```
 
 A queue expires messages only at its head, so a long delay must never stand before a short one. There is one retry queue
 per power of two: a message waits in the first that is not shorter than its delay, with a TTL of its own. Alone it waits
 exactly its delay; behind others at most that queue's time, which is less than twice its delay (or 1 s). The contract
 name JOB_RETRY_QUEUE is the level of one second, so whatever an operator puts there by hand becomes a job again. All
-levels are declared at once (4 ms each) and not as needed, so that depths are true and a conflict shows at the start;
-none has `x-expires`, because an unused queue is deleted with the messages in it.
+levels are declared at once (5 ms each the first time) and not as needed, so that depths are true and a conflict shows
+at the start; none has `x-expires`, because an unused queue is deleted with the messages in it. Urgent jobs have levels
+of their own: one that kept where its messages are bound for could serve both, but nobody could count them apart.
 
 The retry queues dead-letter "at-least-once". With the default, "at-most-once", 80 of 160 delayed messages were lost in
 four restarts of RabbitMQ 3.10.8: what expires while the target has no leader yet is dropped. The work queues do
@@ -23,12 +28,17 @@ without: nothing of ours rejects from them, and at-least-once has a price (rabbi
 dead-letter supervisor gives up, such queues stand still until the node is restarted).
 
 The delivery limit is as good as none: RabbitMQ 4 would otherwise take the 21st delivery for a poisoned message, and it
-is our count of attempts that decides. With a limit set, a message that is given back goes to the head of the queue.
+is our count of attempts that decides: every lost connection and every restarted worker redelivers what it held, and
+says nothing about the message. Poison does not loop all the same: what cannot be read, or not be done, is settled by a
+dead letter and never given back; only a job that ends its worker's whole process comes again for as long as it does.
+With a limit set, what is given back goes to the head of the queue.
 
 Questions wait in a queue like the others, although nothing of them need survive: a classic one would be missing while
 its node is, and with it every connection that declares it. Answers come to a queue of the asker's own and not through
 RabbitMQ's direct reply-to, because that is published to the default exchange: a user whose permissions are those of
 our names (`^teltubby[.]`) is refused there, at the price of the channel (seen with 3.10.8).
+
+What is broadcast is transient, and what a listener has not taken is bounded in age and size.
 """
 
 from __future__ import annotations
@@ -40,12 +50,19 @@ from typing import Literal, assert_never
 from teltubby.adapters.base import Destination
 
 QueueType = Literal["quorum", "classic"]
+ExchangeKind = Literal["direct", "fanout"]
 Argument = str | int
 
 RETRY_LEVELS = tuple(2**power for power in range(17))
 """Seconds; a delay beyond the last one is cut to it (18 hours)."""
 
 DELIVERY_LIMIT = 1_000_000_000
+
+BROADCAST_SECONDS = 60
+"""How long a broadcast waits for a listener that reads nothing."""
+
+UNHEARD_BYTES = 1 << 20
+"""How much waits for such a listener at most; the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +79,18 @@ class BrokerNames:
     questions: str = "teltubby.questions"
     answers: str = "teltubby.answers"
     """What the names of the askers' own queues begin with."""
+    control: str = "teltubby.control"
+    """The exchange of broadcasts, and what the names of the listeners' own queues begin with."""
+
+    @property
+    def urgent_retry(self) -> str:
+        """The first of the retry queues of urgent jobs."""
+        return f"{self.retry}.priority"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDeclaration:
-    """A queue, bound to `exchange` by its own name; durable, unless it is an `answer_queue`."""
+    """A queue, bound to `exchange` by its own name; durable, unless it is of one connection alone."""
 
     name: str
     exchange: str
@@ -82,9 +106,9 @@ class Route:
     expiration: float | None = None
 
 
-def exchanges(names: BrokerNames) -> tuple[str, ...]:
-    """The direct, durable exchanges."""
-    return (names.exchange, names.dlx_exchange)
+def exchanges(names: BrokerNames) -> dict[str, ExchangeKind]:
+    """The durable exchanges."""
+    return {names.exchange: "direct", names.dlx_exchange: "direct", names.control: "fanout"}
 
 
 def queues(names: BrokerNames, queue_type: QueueType) -> Iterator[QueueDeclaration]:
@@ -96,27 +120,30 @@ def queues(names: BrokerNames, queue_type: QueueType) -> Iterator[QueueDeclarati
     yield QueueDeclaration(name=names.priority, exchange=names.exchange, arguments=work)
     yield QueueDeclaration(name=names.events, exchange=names.exchange, arguments=plain)
     yield QueueDeclaration(name=names.questions, exchange=names.exchange, arguments=plain)
-    delayed = {**plain, **_dead_lettering(names.exchange, names.jobs), **_at_least_once(queue_type)}
-    for seconds, name in retry_queues(names).items():
-        yield QueueDeclaration(
-            name=name, exchange=names.exchange, arguments={**delayed, "x-message-ttl": seconds * 1000}
-        )
+    for first, target in ((names.retry, names.jobs), (names.urgent_retry, names.priority)):
+        delayed = {**plain, **_dead_lettering(names.exchange, target), **_at_least_once(queue_type)}
+        for seconds, name in retry_queues(first).items():
+            yield QueueDeclaration(
+                name=name, exchange=names.exchange, arguments={**delayed, "x-message-ttl": seconds * 1000}
+            )
 
 
-def retry_queues(names: BrokerNames) -> dict[int, str]:
-    """The retry queue of each level, by its seconds."""
-    return {level: names.retry if level == 1 else f"{names.retry}.{level}s" for level in RETRY_LEVELS}
+def retry_queues(first: str) -> dict[int, str]:
+    """The retry queue of each level, by its seconds; `first` is the name of the one that has the shortest."""
+    return {level: first if level == 1 else f"{first}.{level}s" for level in RETRY_LEVELS}
 
 
 def queue_names(names: BrokerNames, destination: Destination) -> tuple[str, ...]:
-    """The queues behind a destination: one, and for RETRY one per level."""
+    """The queues behind a destination: one, and for a delayed one as many as there are levels."""
     match destination:
         case Destination.JOBS:
             return (names.jobs,)
         case Destination.PRIORITY:
             return (names.priority,)
         case Destination.RETRY:
-            return tuple(retry_queues(names).values())
+            return tuple(retry_queues(names.retry).values())
+        case Destination.RETRY_PRIORITY:
+            return tuple(retry_queues(names.urgent_retry).values())
         case Destination.DEAD:
             return (names.dead,)
         case Destination.EVENTS:
@@ -126,14 +153,12 @@ def queue_names(names: BrokerNames, destination: Destination) -> tuple[str, ...]
 
 
 def route(names: BrokerNames, destination: Destination, delay: float) -> Route:
-    """Where to publish; `delay` in seconds. A retry without delay goes to the jobs directly."""
+    """Where to publish; `delay` in seconds. A retry without delay goes to the jobs, or the urgent ones, directly."""
     match destination:
-        case Destination.RETRY if delay > 0:
-            seconds = min(delay, RETRY_LEVELS[-1])
-            level = next(level for level in RETRY_LEVELS if level >= seconds)
-            return Route(exchange=names.exchange, routing_key=retry_queues(names)[level], expiration=seconds)
         case Destination.RETRY:
-            return Route(exchange=names.exchange, routing_key=names.jobs)
+            return _delayed(names, names.retry, delay) if delay > 0 else route(names, Destination.JOBS, 0)
+        case Destination.RETRY_PRIORITY:
+            return _delayed(names, names.urgent_retry, delay) if delay > 0 else route(names, Destination.PRIORITY, 0)
         case Destination.DEAD:
             return Route(exchange=names.dlx_exchange, routing_key=names.dead)
         case Destination.JOBS | Destination.PRIORITY | Destination.EVENTS:
@@ -152,6 +177,30 @@ def answer_queue(names: BrokerNames, identity: str) -> QueueDeclaration:
     return QueueDeclaration(
         name=f"{names.answers}.{identity}", exchange=names.exchange, arguments={"x-queue-type": "classic"}
     )
+
+
+def broadcast_route(names: BrokerNames) -> Route:
+    """Where everybody who listens is told something."""
+    return Route(exchange=names.control, routing_key="", expiration=BROADCAST_SECONDS)
+
+
+def listener_queue(names: BrokerNames, identity: str) -> QueueDeclaration:
+    """The queue of one listener, declared as an `answer_queue` is."""
+    return QueueDeclaration(
+        name=f"{names.control}.{identity}",
+        exchange=names.control,
+        arguments={
+            "x-queue-type": "classic",
+            "x-message-ttl": BROADCAST_SECONDS * 1000,
+            "x-max-length-bytes": UNHEARD_BYTES,
+        },
+    )
+
+
+def _delayed(names: BrokerNames, first: str, delay: float) -> Route:
+    seconds = min(delay, RETRY_LEVELS[-1])
+    level = next(level for level in RETRY_LEVELS if level >= seconds)
+    return Route(exchange=names.exchange, routing_key=retry_queues(first)[level], expiration=seconds)
 
 
 def _arguments(queue_type: QueueType) -> dict[str, Argument]:

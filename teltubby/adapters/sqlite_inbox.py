@@ -31,11 +31,6 @@ class Inbox:
             )
             return connection.total_changes - before
 
-    def next_offset(self) -> int:
-        """The highest id plus one, or 0."""
-        (row,) = self._file.read("SELECT coalesce(max(update_id) + 1, 0) AS offset FROM inbox")
-        return int(row["offset"])
-
     def open_groups(self) -> tuple[InboxGroup, ...]:
         """Open updates, those of one album in one chat together, oldest group first."""
         groups: dict[tuple[object, ...], list[sqlite3.Row]] = {}
@@ -53,13 +48,15 @@ class Inbox:
                 "UPDATE inbox SET done_at = ? WHERE update_id = ? AND done_at IS NULL", [(now, i) for i in update_ids]
             )
 
-    def retain(self, before: datetime) -> int:
-        """Delete what was done before that moment and return the number; the highest id stays, for the offset."""
-        with self._file.write() as connection:
-            return connection.execute(
-                "DELETE FROM inbox WHERE done_at < ? AND update_id < (SELECT max(update_id) FROM inbox)",
-                (to_text(before),),
-            ).rowcount
+
+def forget_done(connection: sqlite3.Connection, before: datetime) -> None:
+    """Delete what was done before that moment, in the caller's transaction.
+
+    The newest row stays: Telegram may bring the last update again, and it is known by its row.
+    """
+    connection.execute(
+        "DELETE FROM inbox WHERE done_at < ? AND update_id < (SELECT max(update_id) FROM inbox)", (to_text(before),)
+    )
 
 
 def _group(rows: list[sqlite3.Row]) -> InboxGroup:

@@ -1,36 +1,17 @@
-"""Jobs, their attempts and transitions, and the outbox from which they are published."""
+"""Jobs: how they come into the ledger and how they are found there."""
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import assert_never
 
-from teltubby.adapters.sqlite_file import SqliteFile, known_moment, to_text
-from teltubby.archive.lifecycle import next_state
-from teltubby.errors import MalformedMessage
-from teltubby.messages.jobs import (
-    Job,
-    JobCompleted,
-    JobEvent,
-    JobFailed,
-    JobProgress,
-    JobRetrying,
-    JobStarted,
-    JobState,
-)
-from teltubby.messages.ledger import JobView
+from teltubby.adapters.sqlite_file import SqliteFile, to_text
+from teltubby.adapters.sqlite_job_rows import OPEN_STATES, SELECT_JOBS, named, readable, view_of
+from teltubby.adapters.sqlite_outbox import post
+from teltubby.messages.jobs import Job, JobState
+from teltubby.messages.ledger_jobs import JobView
 from teltubby.messages.wire import decode_job, encode_job
-
-logger = logging.getLogger(__name__)
-
-_Report = JobStarted | JobCompleted | JobRetrying | JobFailed
-_OVER = (JobState.COMPLETED, JobState.CANCELLED)
-_SHORTEST_PREFIX = 4
-_AFTER_EVERY_ID = "\U0010ffff"
 
 
 def insert_job(connection: sqlite3.Connection, job: Job, *, submission_message_id: int, now: datetime) -> None:
@@ -43,7 +24,7 @@ def insert_job(connection: sqlite3.Connection, job: Job, *, submission_message_i
     decode_job(payload)
     connection.execute(
         "INSERT INTO jobs (job_id, user_id, chat_id, message_id, state, priority, created_at, updated_at, payload_json,"
-        " submission_message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " submission_message_id, ticket, size_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             job.job_id,
             job.user_id,
@@ -55,17 +36,19 @@ def insert_job(connection: sqlite3.Connection, job: Job, *, submission_message_i
             moment,
             payload.decode(),
             submission_message_id,
+            job.job_metadata.ticket,
+            job.file_info.file_size,
         ),
     )
     connection.execute(
         "INSERT INTO transitions (job_id, at, from_state, to_state, attempt) VALUES (?, ?, NULL, ?, 0)",
         (job.job_id, moment, JobState.PENDING),
     )
-    connection.execute("INSERT INTO outbox (job_id, created_at) VALUES (?, ?)", (job.job_id, moment))
+    post(connection, job, now)
 
 
 class Jobs:
-    """The one writer of job states. A row that cannot be read (an older program's) is logged and otherwise left alone.
+    """Where each job stands. A row that cannot be read (an older program's) is logged and otherwise left alone.
 
     Every method raises DatabaseUnavailable.
     """
@@ -74,142 +57,75 @@ class Jobs:
         self._file = file
         self._clock = clock
 
-    def pending_outbox(self, limit: int) -> tuple[Job, ...]:
-        """Jobs that the broker has not confirmed, oldest first."""
-        rows = self._file.read(
-            "SELECT jobs.* FROM outbox JOIN jobs USING (job_id) WHERE published_at IS NULL"
-            " ORDER BY outbox.created_at, outbox.rowid LIMIT ?",
-            limit,
-        )
-        return tuple(view.job for view in _readable(rows))
-
-    def mark_published(self, job_id: str) -> None:
-        """The broker confirmed it; the first time counts."""
-        with self._file.write() as connection:
-            connection.execute(
-                "UPDATE outbox SET published_at = ? WHERE job_id = ? AND published_at IS NULL",
-                (to_text(self._clock()), job_id),
-            )
-
     def find(self, job_id: str) -> JobView | None:
         """By the whole id, or by a beginning that only one id has."""
-        rows = self._file.read("SELECT * FROM jobs WHERE job_id = ?", job_id)
-        if not rows and len(job_id) >= _SHORTEST_PREFIX:
-            rows = self._file.read(
-                "SELECT * FROM jobs WHERE job_id >= ? AND job_id < ? LIMIT 2", job_id, job_id + _AFTER_EVERY_ID
-            )
-        return _view(rows[0]) if len(rows) == 1 else None
+        rows = named(self._file, job_id)
+        return view_of(rows[0]) if len(rows) == 1 else None
 
-    def list(self, states: Sequence[JobState], limit: int) -> tuple[JobView, ...]:
-        """Those in any of the states, newest first."""
-        marks = ", ".join("?" * len(states))
-        rows = self._file.read(
-            f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY created_at DESC, rowid DESC LIMIT ?", *states, limit
+    def list(
+        self,
+        states: Sequence[JobState],
+        limit: int,
+        *,
+        offset: int = 0,
+        user_id: int | None = None,
+        in_turn: bool = False,
+    ) -> tuple[JobView, ...]:
+        """Those in any of the states (of that curator), newest first, or `in_turn`: see ListJobs."""
+        if in_turn:
+            return self._in_turn(states, limit, offset, user_id)
+        whose, values = ("", ()) if user_id is None else (" AND user_id = ?", (user_id,))
+        newest = (  # of each state from an index, so that a long history costs nothing
+            f"SELECT * FROM (SELECT rowid FROM jobs WHERE state = ?{whose}"
+            " ORDER BY created_at DESC, rowid DESC LIMIT ?)"
         )
-        return _readable(rows)
+        candidates = " UNION ALL ".join(newest for _ in states) or "NULL"
+        bound = (value for state in states for value in (state, *values, limit + offset))
+        rows = self._file.read(
+            f"{SELECT_JOBS} WHERE jobs.rowid IN ({candidates})"
+            " ORDER BY jobs.created_at DESC, jobs.rowid DESC LIMIT ? OFFSET ?",
+            *bound,
+            limit,
+            offset,
+        )
+        return readable(rows)
+
+    def _in_turn(
+        self, states: Sequence[JobState], limit: int, offset: int, user_id: int | None
+    ) -> tuple[JobView, ...]:
+        """What runs, what waits with priority, what waits, each by the age of its newest message; then what is parked.
+
+        There is no index for it: it is meant for open jobs, of which there are not many.
+        """
+        rows = self._file.read(
+            f"{SELECT_JOBS} WHERE jobs.state IN ({', '.join('?' * len(states))}) AND ? IN (jobs.user_id, -1)"
+            " ORDER BY jobs.state <> 'PROCESSING', jobs.state = 'RETRYING' AND jobs.due_at > ?,"
+            " jobs.priority = 'normal', coalesce(outbox.created_at, jobs.created_at), jobs.rowid LIMIT ? OFFSET ?",
+            *states,
+            -1 if user_id is None else user_id,
+            to_text(self._clock()),
+            limit,
+            offset,
+        )
+        return readable(rows)
+
+    def quiet(self, before: datetime, limit: int) -> tuple[JobView, ...]:
+        """Open, published, and nothing durable heard since `before`, by the ledger's own clock: the oldest of them.
+
+        What runs comes first: however many wait in the queue, they hide no job whose worker died.
+        """
+        moment = to_text(before)
+        rows = self._file.read(
+            f"{SELECT_JOBS} WHERE jobs.state IN {OPEN_STATES} AND jobs.updated_at < ?1"
+            " AND (outbox.job_id IS NULL OR outbox.published_at < ?1)"
+            " AND (jobs.state <> 'RETRYING' OR jobs.due_at IS NULL OR jobs.due_at < ?1)"
+            " ORDER BY jobs.state <> 'PROCESSING', jobs.updated_at, jobs.rowid LIMIT ?2",
+            moment,
+            limit,
+        )
+        return readable(rows)
 
     def set_notice(self, job_id: str, message_id: int) -> None:
         """The message that shows the job's progress."""
         with self._file.write() as connection:
             connection.execute("UPDATE jobs SET notice_message_id = ? WHERE job_id = ?", (message_id, job_id))
-
-    def apply(self, event: JobEvent) -> JobView | None:
-        """Move the job as the event says, if it may, and return where it stands; progress is not written."""
-        if isinstance(event, JobProgress):
-            return self._exact(event.job_id)
-        with self._file.write() as connection:
-            before = self._exact(event.job_id)
-            if before is None:
-                return None
-            _record_attempt(connection, event)
-            state = next_state(before.state, event, known_attempt=before.attempt)
-            if state is before.state and event.attempt <= before.attempt:
-                return before
-            if state is before.state in _OVER:
-                connection.execute("UPDATE jobs SET attempt = ? WHERE job_id = ?", (event.attempt, event.job_id))
-            else:
-                _move(connection, before, event, state, to_text(self._clock()))
-            after = self._exact(event.job_id)
-            assert after is not None
-            return replace(after, previous=before.state, changed=state is not before.state)
-
-    def _exact(self, job_id: str) -> JobView | None:
-        row = self._file.read_one("SELECT * FROM jobs WHERE job_id = ?", job_id)
-        return None if row is None else _view(row)
-
-
-def _outcome(event: _Report) -> tuple[bool | None, str | None]:
-    """Whether the attempt succeeded (None: it only began), and why not."""
-    match event:
-        case JobStarted():
-            return None, None
-        case JobCompleted():
-            return True, None
-        case JobRetrying() | JobFailed():
-            return False, event.reason
-        case _:
-            assert_never(event)
-
-
-def _record_attempt(connection: sqlite3.Connection, event: _Report) -> None:
-    """Note the attempt's begin or end, once; only a success replaces an end that is there."""
-    at = to_text(event.at)
-    success, error = _outcome(event)
-    connection.execute(
-        "INSERT INTO job_attempts (job_id, attempt, started_at) SELECT ?1, ?2, ?3"
-        " WHERE NOT EXISTS (SELECT 1 FROM job_attempts WHERE job_id = ?1 AND attempt = ?2)",
-        (event.job_id, event.attempt, at),
-    )
-    if success is not None:
-        connection.execute(
-            "UPDATE job_attempts SET finished_at = ?3, success = ?4, error = ?5"
-            " WHERE job_id = ?1 AND attempt = ?2 AND (finished_at IS NULL OR (?4 AND NOT success))",
-            (event.job_id, event.attempt, at, success, error),
-        )
-
-
-def _move(connection: sqlite3.Connection, before: JobView, event: _Report, state: JobState, now: str) -> None:
-    """Write where the job stands after the event, and the transition when the state is another one."""
-    success, error = _outcome(event)
-    at = to_text(event.at)
-    began, ended = (at, None) if success is None else (None, at)
-    attempt = max(before.attempt, event.attempt)
-    connection.execute(
-        "UPDATE jobs SET state = ?, attempt = ?, worker = ?, updated_at = ?, last_error = ?,"
-        " started_at = coalesce(?, started_at), finished_at = ? WHERE job_id = ?",
-        (state, attempt, event.worker, now, error, began, ended, event.job_id),
-    )
-    if state is not before.state:
-        connection.execute(
-            "INSERT INTO transitions (job_id, at, from_state, to_state, attempt, worker, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (event.job_id, at, before.state, state, event.attempt, event.worker, error),
-        )
-
-
-def _readable(rows: Iterable[sqlite3.Row]) -> tuple[JobView, ...]:
-    return tuple(view for row in rows if (view := _view(row)) is not None)
-
-
-def _view(row: sqlite3.Row) -> JobView | None:
-    """The job of a row, or None (and a warning) when an older program wrote what we cannot read."""
-    try:
-        job = decode_job(row["payload_json"].encode())
-        state = JobState(row["state"].upper())
-        created_at, updated_at = known_moment(row["created_at"]), known_moment(row["updated_at"])
-    except (MalformedMessage, ValueError) as exc:
-        logger.warning("job %s cannot be read and is left alone: %s", row["job_id"], exc)
-        return None
-    return JobView(
-        job=job,
-        state=state,
-        previous=state,
-        changed=False,
-        attempt=row["attempt"],
-        last_error=row["last_error"],
-        notice_message_id=row["notice_message_id"],
-        created_at=created_at,
-        updated_at=updated_at,
-        submission_chat_id=job.chat_id,
-        submission_message_id=job.message_id if row["submission_message_id"] is None else row["submission_message_id"],
-    )

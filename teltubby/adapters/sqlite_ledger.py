@@ -10,10 +10,18 @@ from pathlib import Path
 from teltubby.adapters.sqlite_archive import Files, Submissions
 from teltubby.adapters.sqlite_file import SqliteFile
 from teltubby.adapters.sqlite_inbox import Inbox
+from teltubby.adapters.sqlite_job_commands import Commands
+from teltubby.adapters.sqlite_job_history import History
+from teltubby.adapters.sqlite_job_reports import Reports
 from teltubby.adapters.sqlite_jobs import Jobs
+from teltubby.adapters.sqlite_maintenance import Maintenance
+from teltubby.adapters.sqlite_outbox import Outbox
 from teltubby.adapters.sqlite_schema import SCHEMA_VERSION, migrate
+from teltubby.adapters.sqlite_search import Search
+from teltubby.adapters.sqlite_statistics import Archived
+from teltubby.adapters.sqlite_usage import Room
 from teltubby.messages.jobs import JobState
-from teltubby.messages.ledger import Overview
+from teltubby.messages.ledger_archive import Overview
 
 Clock = Callable[[], datetime]
 
@@ -35,7 +43,15 @@ class SqliteLedger:
         self.inbox = Inbox(file, clock)
         self.files = Files(file, clock)
         self.submissions = Submissions(file, clock)
+        self.search = Search(file)
+        self.archived = Archived(file, clock)
+        self.room = Room(file, clock)
+        self.maintenance = Maintenance(file)
         self.jobs = Jobs(file, clock)
+        self.outbox = Outbox(file, clock)
+        self.reports = Reports(file, clock)
+        self.commands = Commands(file, clock)
+        self.history = History(file, clock)
 
     @classmethod
     def open(cls, path: Path, *, clock: Clock = utc_now, busy_timeout: float = 5.0) -> SqliteLedger:

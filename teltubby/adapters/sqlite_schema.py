@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from sqlite_utils.db import Table
 
 from teltubby.adapters.sqlite_file import SqliteFile
+from teltubby.adapters.sqlite_schema_archive import the_archive_in_view
 
 
 def _the_old_shape(db: Database) -> None:
@@ -77,13 +78,65 @@ def _the_owner(db: Database) -> None:
     db.conn.execute("CREATE TABLE owner (bot_id INTEGER PRIMARY KEY)")
 
 
+def _jobs_in_the_curators_hands(db: Database) -> None:
+    """Tickets and urgency, what each attempt did, who commanded what; and what a person wants to see of it.
+
+    `jobs.size_bytes` repeats what the payload announces, so that what is queued can be summed up from an index alone.
+    """
+    jobs, attempts, outbox = db.table("jobs"), db.table("job_attempts"), db.table("outbox")
+    _add(jobs, "ticket", "INTEGER NOT NULL DEFAULT 0")
+    _add(jobs, "due_at", "TEXT")
+    _add(jobs, "size_bytes", "INTEGER")
+    _add(attempts, "worker", "TEXT")
+    _add(attempts, "transferred_bytes", "INTEGER")
+    _add(attempts, "seconds", "REAL")
+    _add(attempts, "route", "TEXT")
+    _add(outbox, "urgency", "INTEGER NOT NULL DEFAULT 2")  # 0 urgent, 1 high, 2 normal
+    _add(db.table("transitions"), "user_id", "INTEGER")
+    for statement in (
+        """UPDATE jobs SET size_bytes = CASE WHEN json_valid(payload_json)
+            THEN json_extract(payload_json, '$.file_info.file_size') END""",
+        """UPDATE outbox SET urgency = (SELECT CASE priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 ELSE 2 END
+            FROM jobs WHERE jobs.job_id = outbox.job_id)""",
+        """CREATE TABLE commands (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, user_id INTEGER, command TEXT NOT NULL,
+            job_id TEXT NOT NULL, accepted INTEGER NOT NULL, detail TEXT)""",  # of unknown jobs too: no reference
+        "CREATE INDEX commands_job ON commands (job_id)",
+        "DROP INDEX outbox_pending",
+        "CREATE INDEX outbox_pending ON outbox (urgency, created_at) WHERE published_at IS NULL",
+        "CREATE INDEX jobs_waiting ON jobs (state, priority, due_at, size_bytes)",
+        "CREATE INDEX jobs_user ON jobs (user_id, state, created_at)",
+        "CREATE INDEX job_attempts_success ON job_attempts (finished_at) WHERE success = 1",
+        """CREATE VIEW jobs_overview AS SELECT
+            job_id, state, priority, CASE WHEN json_valid(payload_json)
+                THEN json_extract(payload_json, '$.file_info.file_name') END AS file_name, size_bytes,
+            CASE WHEN json_valid(payload_json) THEN json_extract(payload_json, '$.target.key') END AS s3_key,
+            user_id AS curator, chat_id, message_id,
+            (SELECT count(*) FROM job_attempts WHERE job_attempts.job_id = jobs.job_id) AS tries,
+            worker, last_error, created_at, started_at, due_at, finished_at, updated_at
+            FROM jobs ORDER BY created_at DESC""",
+        """CREATE VIEW failures AS SELECT
+            tried.finished_at AS failed_at, error, job_id, attempt, tried.worker, route, transferred_bytes, seconds,
+            file_name, size_bytes, curator, state AS job_state
+            FROM job_attempts AS tried LEFT JOIN jobs_overview USING (job_id)
+            WHERE success = 0 AND error IS NOT 'cancelled' ORDER BY tried.finished_at DESC""",
+    ):
+        db.conn.execute(statement)
+
+
 def _add(table: Table, column: str, definition: str) -> None:
     """Add a column unless an older program already did."""
     if column not in table.columns_dict:
         table.db.conn.execute(f"ALTER TABLE {table.name} ADD COLUMN {column} {definition}")
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_the_old_shape, _inbox_outbox_and_submissions, _the_owner)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _the_old_shape,
+    _inbox_outbox_and_submissions,
+    _the_owner,
+    _jobs_in_the_curators_hands,
+    the_archive_in_view,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

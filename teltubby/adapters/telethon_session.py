@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from telethon.crypto import rsa as keys
 from telethon.sessions import StringSession
 
 from teltubby import __version__
-from teltubby.adapters.base import Account
+from teltubby.adapters.base import Account, SentLine
 from teltubby.adapters.telethon_centres import Centres
 from teltubby.adapters.telethon_errors import FOREIGN, translate
 from teltubby.adapters.telethon_files import load_session, lock, store
@@ -170,6 +171,15 @@ class TelethonSession:
         except ForeignCancelled as error:
             raise TelegramUnavailable("the connection went away") from error
 
+    async def sent(self, first: int, last: int) -> tuple[Sequence[SentLine], int | None]:
+        """See SentLines."""
+        try:
+            found = await self._messages(range(first, last + 1))
+        except ForeignCancelled as error:
+            raise TelegramUnavailable("the connection went away") from error
+        lines = [line for message in found if (line := _said_by_us(message)) is not None]
+        return lines, max((message.id for message in found), default=None)
+
     async def dial(self, data_centre: int) -> PartConnection:
         try:
             return await self._dial(data_centre)
@@ -177,15 +187,21 @@ class TelethonSession:
             raise TelegramUnavailable("the connection went away") from error
 
     @asyncio_hosted
-    async def _locate(self, chat_id: int, message_id: int) -> FileLocation:
+    async def _messages(self, ids: Iterable[int]) -> list[types.Message]:
+        """Those of the account's own mailbox that are there (messages.getMessages, at most 100 ids)."""
         client = self._connected()
+        request = functions.messages.GetMessagesRequest([types.InputMessageID(number) for number in ids])
         try:
             async with asyncio.timeout(self._timeout):
-                found = await client(functions.messages.GetMessagesRequest([types.InputMessageID(message_id)]))
+                found = await client(request)
         except FOREIGN as error:
             raise translate(error) from error
-        message = next(iter(getattr(found, "messages", ())), None)
-        if not isinstance(message, types.Message):
+        return [message for message in getattr(found, "messages", ()) if isinstance(message, types.Message)]
+
+    @asyncio_hosted
+    async def _locate(self, chat_id: int, message_id: int) -> FileLocation:
+        message = next(iter(await self._messages([message_id])), None)
+        if message is None:
             raise FileGone(f"message {message_id} no longer exists in the bot's mailbox")
         if not isinstance(message.peer_id, types.PeerUser) or message.peer_id.user_id != chat_id:
             raise FileGone(f"message {message_id} of the bot's mailbox is not in chat {chat_id}")
@@ -227,6 +243,17 @@ class TelethonSession:
         if self._client is None or not self._client.is_connected():
             raise TelegramUnavailable("the MTProto session is not connected")
         return self._client
+
+
+def _said_by_us(message: types.Message) -> SentLine | None:
+    if not message.out or not isinstance(message.peer_id, types.PeerUser):
+        return None
+    return SentLine(
+        chat_id=message.peer_id.user_id,
+        message_id=message.id,
+        reply_to=getattr(message.reply_to, "reply_to_msg_id", None),
+        text=message.message,
+    )
 
 
 def _trust(public_key: str) -> None:

@@ -40,7 +40,7 @@ def build(
     ordered = sorted(messages, key=lambda message: message.message_id)
     if not ordered:
         raise ValueError("no messages: there is nothing to describe")
-    items = [_item(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.ordinal)]
+    items = [describe_item(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.ordinal)]
     return {
         "schema_version": SCHEMA_VERSION,
         "archive_timestamp_utc": timestamp(archived_at),
@@ -72,18 +72,23 @@ def totals(items: Sequence[JsonObject]) -> dict[str, JsonValue]:
 
 
 def same_submission(one: bytes, other: bytes) -> bool:
-    """Whether two artifacts speak of the same message of the same chat. What is no artifact is not the same."""
+    """Whether two artifacts speak of the same message of the same chat. What is no artifact is not the same.
+
+    An album grows at its end: the files of the one are the first files of the other.
+    """
     try:
-        return _identity(one) == _identity(other)
+        (message, files), (other_message, other_files) = _identity(one), _identity(other)
     except (ValueError, KeyError, TypeError):
         return False
+    both = min(len(files), len(other_files))
+    return message == other_message and files[:both] == other_files[:both] and bool(files) == bool(other_files)
 
 
-def _identity(artifact: bytes) -> tuple[JsonValue, ...]:
+def _identity(artifact: bytes) -> tuple[tuple[JsonValue, ...], list[JsonValue]]:
     known = json.loads(artifact)
     telegram = known["telegram"]
     files = [item["file_unique_id"] for item in telegram["items"]]
-    return known["message_timestamp_utc"], telegram["chat_id"], telegram["message_id"], files
+    return (known["message_timestamp_utc"], telegram["chat_id"], telegram["message_id"]), files
 
 
 def dumps(artifact: JsonObject) -> bytes:
@@ -94,7 +99,8 @@ def dumps(artifact: JsonObject) -> bytes:
     return (json.dumps(artifact, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _item(outcome: ItemOutcome) -> dict[str, JsonValue]:
+def describe_item(outcome: ItemOutcome) -> dict[str, JsonValue]:
+    """One file of a submission and what became of it, as an entry of `items`."""
     media = outcome.message.media
     size = outcome.size_bytes if outcome.size_bytes is not None or media is None else media.size_bytes
     return {
@@ -116,6 +122,16 @@ def _item(outcome: ItemOutcome) -> dict[str, JsonValue]:
         "dedup_reason": None if outcome.dedup_reason is None else outcome.dedup_reason.value,
         "job_id": outcome.job_id,
         "route": None if outcome.route is None else outcome.route.value,
+        "message_id": str(outcome.message.message_id),
+    }
+
+
+def describe_caption(message: IncomingMessage) -> dict[str, JsonValue]:
+    """One message's caption, as an entry of `captions`."""
+    return {
+        "message_id": str(message.message_id),
+        "caption_plain": message.caption,
+        "caption_entities": plain(message.caption_entities),
     }
 
 
@@ -159,14 +175,9 @@ def _additions(
     """What the format has no place for, under keys that it does not use."""
     additions: dict[str, JsonValue] = {}
     if len(captioned) > 1:
-        additions["captions"] = [
-            {
-                "message_id": str(message.message_id),
-                "caption_plain": message.caption,
-                "caption_entities": plain(message.caption_entities),
-            }
-            for message in captioned
-        ]
+        additions["captions"] = [describe_caption(message) for message in captioned]
+    elif captioned and captioned[0] is not messages[0]:
+        additions["caption_message_id"] = str(captioned[0].message_id)
     for message in messages:
         for name, value in (message.extras or {}).items():
             if name not in taken:

@@ -31,11 +31,15 @@ GROUP_ID_MAX = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where a submission belongs: `base_path` ends in `/`, `keys` are those of its files in message_id order."""
+    """Where a submission belongs: `base_path` ends in `/`, `keys` are those of its files in message_id order.
+
+    The first of these files has the ordinal `first_ordinal`, and the others follow.
+    """
 
     base_path: str
     keys: tuple[str, ...]
     artifact_key: str
+    first_ordinal: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +62,21 @@ class _Name:
         return f"{self.time}_{chat}_{sender}_{self.identity}{caption}{self.ending}"
 
 
-def plan_layout(messages: Sequence[IncomingMessage], *, chat_slug_from: ChatSlugFrom = "origin") -> Layout:
+def plan_layout(
+    messages: Sequence[IncomingMessage],
+    *,
+    chat_slug_from: ChatSlugFrom = "origin",
+    base_path: str | None = None,
+    first_ordinal: int = 1,
+) -> Layout:
     """The keys of one message or album, decided by what Telegram says of it and by nothing else.
 
     One key per message that carries media, in message_id order; directory, chat and sender are those of the first
     message, time, id and caption in a file name those of the file's own. Long names lose the caption first, then of
     chat and sender whichever is longer; both are cut alike for the whole album, so that names differ by what follows
     them: message id and ordinal. Raises ValueError when no message carries media.
+
+    Messages that join an album later are given its `base_path` and the first ordinal that it has not used.
     """
     ordered = sorted(messages, key=lambda message: message.message_id)
     carrying = [(message, message.media) for message in ordered if message.media is not None]
@@ -72,14 +84,16 @@ def plan_layout(messages: Sequence[IncomingMessage], *, chat_slug_from: ChatSlug
         raise ValueError("no message carries media: there is nothing to lay out")
     first = ordered[0]
     chat = chat_slug(first, chat_slug_from=chat_slug_from)
-    directory = shorten(chat, DIRECTORY_SLUG_MAX)
-    base_path = f"{PREFIX}{month_path(first.date)}/{directory}/{first.message_id}/"
-    names = [_name(message, media, ordinal) for ordinal, (message, media) in enumerate(carrying, start=1)]
+    if base_path is None:
+        directory = shorten(chat, DIRECTORY_SLUG_MAX)
+        base_path = f"{PREFIX}{month_path(first.date)}/{directory}/{first.message_id}/"
+    names = [_name(message, media, ordinal) for ordinal, (message, media) in enumerate(carrying, start=first_ordinal)]
     chat, sender = _fit(chat, sender_slug(first), FILE_NAME_MAX - max(name.fixed_length for name in names))
     return Layout(
         base_path=base_path,
         keys=tuple(base_path + name.render(chat, sender) for name in names),
         artifact_key=base_path + ARTIFACT_NAME,
+        first_ordinal=first_ordinal,
     )
 
 

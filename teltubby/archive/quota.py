@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from teltubby.messages.history import QuotaAlert, QuotaAlertKind
 
 
 class QuotaLevel(StrEnum):
@@ -33,3 +36,35 @@ def quota_standing(used_bytes: int, quota_bytes: int, *, threshold_pct: float) -
     else:
         level = QuotaLevel.OK
     return QuotaStanding(level=level, ratio=used_bytes / quota_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaNews:
+    """What the admins are to be told now (NONE: there is room again), or nothing; and the alert to remember."""
+
+    tell: QuotaAlertKind | None
+    alert: QuotaAlert
+
+
+def quota_news(standing: QuotaStanding, last: QuotaAlert, *, now: datetime, cooldown: timedelta) -> QuotaNews:
+    """What follows from the standing after the `last` alert.
+
+    That the archive is full, or no longer, is told whenever it comes to that; that it is nearly full not sooner than
+    `cooldown` after the last alert. As long as either lasts it is told again after each `cooldown`, if there is one.
+    """
+    elapsed = last.at is None or not timedelta(0) <= now - last.at < cooldown  # a clock may have been set back
+    again = elapsed and cooldown > timedelta(0)
+    kind: QuotaAlertKind | None = None
+    match standing.level:
+        case QuotaLevel.FULL:
+            if again or last.kind is not QuotaAlertKind.FULL:
+                kind = QuotaAlertKind.FULL
+        case QuotaLevel.ALERT:
+            due = {QuotaAlertKind.FULL: True, QuotaAlertKind.NEARLY_FULL: again, QuotaAlertKind.NONE: elapsed}
+            if due[last.kind]:
+                kind = QuotaAlertKind.NEARLY_FULL
+        case QuotaLevel.OK:
+            if last.kind is not QuotaAlertKind.FULL:
+                return QuotaNews(tell=None, alert=QuotaAlert(kind=QuotaAlertKind.NONE, at=last.at))
+            kind = QuotaAlertKind.NONE
+    return QuotaNews(tell=kind, alert=last if kind is None else QuotaAlert(kind=kind, at=now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -9,7 +10,8 @@ from pydantic import JsonValue
 
 from teltubby.archive.artifact import totals
 from teltubby.archive.plain_json import plain
-from teltubby.messages.media import DedupReason, ItemStatus, JsonObject, Route
+from teltubby.messages.jobs import JobState
+from teltubby.messages.media import DedupReason, ItemStatus, JsonObject, Route, SkipReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +43,47 @@ class FailedItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedItem:
+    """Nobody wants the file any more: the job was cancelled."""
+
+    reason: SkipReason = SkipReason.CANCELLED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedItem:
     """The job is in the queue again, for `s3_key`."""
 
     s3_key: str
 
 
-Settlement = StoredItem | DuplicateItem | FailedItem | QueuedItem
+Settlement = StoredItem | DuplicateItem | FailedItem | SkippedItem | QueuedItem
+
+OPEN = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
+
+
+def is_true(settlement: Settlement, state: JobState) -> bool:
+    """Whether the artifact may say so of a job in `state`: what comes late must not overwrite what is true."""
+    match settlement:
+        case StoredItem() | DuplicateItem():
+            return state is JobState.COMPLETED
+        case FailedItem():
+            return state is JobState.FAILED
+        case SkippedItem():
+            return state is JobState.CANCELLED
+        case QueuedItem():
+            return state in OPEN
+        case _:
+            assert_never(settlement)
+
+
+def status_of(artifact: JsonObject, job_id: str) -> ItemStatus | None:
+    """How the file of this job stands in the artifact, None where none belongs to it."""
+    telegram = artifact.get("telegram")
+    items = telegram.get("items") if isinstance(telegram, Mapping) else None
+    for item in items if isinstance(items, Sequence) else ():
+        if isinstance(item, Mapping) and item.get("job_id") == job_id:
+            return ItemStatus(str(item.get("status")))
+    return None
 
 
 def settle(artifact: JsonObject, job_id: str, settlement: Settlement) -> dict[str, JsonValue]:
@@ -98,6 +134,8 @@ def _fields(settlement: Settlement) -> dict[str, JsonValue]:
             }
         case FailedItem():
             return _without_file(ItemStatus.FAILED, reason=settlement.reason, s3_key=None)
+        case SkippedItem():
+            return _without_file(ItemStatus.SKIPPED, reason=settlement.reason.value, s3_key=None)
         case QueuedItem():
             return _without_file(ItemStatus.QUEUED, reason=None, s3_key=settlement.s3_key)
         case _:

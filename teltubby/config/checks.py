@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from teltubby.config.choices import QueueBackend, Role, TelegramMode
 from teltubby.config.group import MIB
@@ -11,6 +12,8 @@ from teltubby.config.model import Config, Origin, all_variables
 
 MAX_PARTS = 10_000
 """Parts that an S3 multipart upload has at most."""
+WEBHOOK_PORTS = (443, 80, 88, 8443)
+"""core.telegram.org/bots/api#setwebhook, Notes."""
 _EXPECTED = {variable.name: variable.expects for variable in all_variables()}
 
 
@@ -23,17 +26,12 @@ class Mistake:
 
 
 def check_telegram(config: Config) -> Iterator[Mistake]:
-    """A bot needs a token and somebody to listen to; a webhook needs an address and a secret."""
+    """A bot needs a token and somebody to listen to."""
     telegram = config.telegram
     if telegram.bot_token is None:
         yield _missing("TELEGRAM_BOT_TOKEN", f"{config.role} signs in to Telegram with it")
     if config.role is not Role.WORKER and not telegram.whitelist_ids:
         yield _missing("TELEGRAM_WHITELIST_IDS", "without it the bot would answer nobody")
-    if telegram.mode is TelegramMode.WEBHOOK:
-        if telegram.webhook_url is None:
-            yield _missing("WEBHOOK_URL", "TELEGRAM_MODE is 'webhook'", about=("TELEGRAM_MODE",))
-        if telegram.webhook_secret is None:
-            yield _missing("WEBHOOK_SECRET", "TELEGRAM_MODE is 'webhook'", about=("TELEGRAM_MODE",))
 
 
 def check_mtproto(config: Config) -> Iterator[Mistake]:
@@ -52,12 +50,38 @@ def check_mtproto(config: Config) -> Iterator[Mistake]:
         )
 
 
-def check_mode(config: Config) -> Iterator[Mistake]:
-    """What is not built yet must not look as if it worked."""
-    if config.telegram.mode is TelegramMode.WEBHOOK:
+def check_webhook(config: Config) -> Iterator[Mistake]:
+    """A webhook has an address that Telegram brings updates to, a secret, and a port of its own."""
+    telegram, mode = config.telegram, ("TELEGRAM_MODE",)
+    if telegram.mode is not TelegramMode.WEBHOOK:
+        return
+    if telegram.webhook_url is None:
+        yield _missing("WEBHOOK_URL", "TELEGRAM_MODE is 'webhook'", about=mode)
+    elif not telegram.own_server:
+        yield from _reachable_for_telegram(telegram.webhook_url)
+    if telegram.webhook_secret is None:
+        yield _missing("WEBHOOK_SECRET", "TELEGRAM_MODE is 'webhook'", about=mode)
+    if config.role is not Role.WORKER and telegram.webhook_listen_port == config.health.port:
         yield Mistake(
-            about=("TELEGRAM_MODE",),
-            sentence="TELEGRAM_MODE is 'webhook', but must be polling: webhook mode comes with a later version.",
+            about=("WEBHOOK_LISTEN_PORT", "HEALTH_PORT", *mode),
+            sentence=f"WEBHOOK_LISTEN_PORT is '{telegram.webhook_listen_port}', but must differ from HEALTH_PORT.",
+        )
+
+
+def _reachable_for_telegram(url: str) -> Iterator[Mistake]:
+    parts = urlsplit(url)
+    about = ("WEBHOOK_URL", "TELEGRAM_BOT_API_URL", "TELEGRAM_MODE")
+    if parts.scheme != "https":
+        yield Mistake(
+            about=about,
+            sentence=f"WEBHOOK_URL is '{url}', but must be an https address: Telegram brings updates to no other.",
+        )
+    elif (parts.port or WEBHOOK_PORTS[0]) not in WEBHOOK_PORTS:
+        ports = ", ".join(map(str, WEBHOOK_PORTS))
+        yield Mistake(
+            about=about,
+            sentence=f"WEBHOOK_URL is '{url}', but must have one of the ports that Telegram brings updates to: "
+            f"{ports}.",
         )
 
 
@@ -116,7 +140,7 @@ def check_queue(config: Config) -> Iterator[Mistake]:
 
 CHECKS: tuple[Callable[[Config], Iterator[Mistake]], ...] = (
     check_telegram,
-    check_mode,
+    check_webhook,
     check_mtproto,
     check_storage,
     check_queue,

@@ -80,6 +80,14 @@ class QueueSettings(Group):
     dlx_exchange: Annotated[_AmqpName, Variable("JOB_DLX_EXCHANGE", _AMQP_NAME, "Exchange of dead letters.")] = (
         "teltubby.dlx"
     )
+    history_retention_days: Annotated[
+        Count,
+        Variable(
+            "JOB_HISTORY_RETENTION_DAYS",
+            NOT_NEGATIVE,
+            "Days for which jobs that ended stay in the history; 0: for ever. Files and artifacts always stay.",
+        ),
+    ] = 365
 
 
 class WorkerSettings(Group):

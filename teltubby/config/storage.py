@@ -28,8 +28,6 @@ from teltubby.config.group import (
 )
 from teltubby.config.variable import Variable, WebAddress
 
-_QUOTA = "quota alerts"
-
 
 class StorageSettings(Group):
     """Where the archive and the files on their way are kept."""
@@ -89,17 +87,22 @@ class S3Settings(Group):
         Variable("S3_MULTIPART_PART_SIZE_MB", "a whole number from 5 to 5120", "MiB in a part."),
     ] = 16
     bucket_quota_bytes: Annotated[
-        Count, Variable("S3_BUCKET_QUOTA_BYTES", NOT_NEGATIVE, "The bucket's quota; 0: none.", later=_QUOTA)
+        Count,
+        Variable("S3_BUCKET_QUOTA_BYTES", NOT_NEGATIVE, "The bucket's quota in bytes: intake pauses there; 0: none."),
     ] = 0
     quota_alert_threshold_pct: Annotated[
         int,
         Field(ge=1, le=100),
-        Variable("QUOTA_ALERT_THRESHOLD_PCT", "a whole number from 1 to 100", "Percent used that alert.", later=_QUOTA),
+        Variable(
+            "QUOTA_ALERT_THRESHOLD_PCT",
+            "a whole number from 1 to 100",
+            "Percent of the quota from which curators are warned.",
+        ),
     ] = 80
     quota_alert_cooldown_hours: Annotated[
         float,
         Field(ge=0, allow_inf_nan=False),
-        Variable("QUOTA_ALERT_COOLDOWN_HOURS", "a number of hours, 0 or more", "Hours between alerts.", later=_QUOTA),
+        Variable("QUOTA_ALERT_COOLDOWN_HOURS", "a number of hours, 0 or more", "Hours until a warning is repeated."),
     ] = 24
 
     @property

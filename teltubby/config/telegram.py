@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
@@ -21,6 +22,7 @@ from teltubby.config.group import (
     Group,
     Positive,
     Seconds,
+    Text,
 )
 from teltubby.config.variable import (
     DataCentreAddress,
@@ -34,13 +36,13 @@ from teltubby.config.variable import (
 )
 from teltubby.messages.transfer import VerifyHashes
 
+CLOUD_SERVER = "https://api.telegram.org"
 CLOUD_DOWNLOAD_LIMIT = 20_971_520
 """Bytes that Telegram's own Bot API server serves at most (core.telegram.org/bots/api#getfile)."""
 LOCAL_DOWNLOAD_LIMIT = 2_000_000_000
 """Bytes that a self-hosted Bot API server started with --local serves at most."""
 
 _USER_ACCOUNT = "the signed-in user account"
-_WEBHOOK = "webhook mode"
 _COLLECTOR = "the collector"
 
 
@@ -65,11 +67,18 @@ class TelegramSettings(Group):
         ),
     ] = ()
     mode: Annotated[
-        TelegramMode, Variable("TELEGRAM_MODE", "polling or webhook", "How updates arrive.", later=_WEBHOOK)
+        TelegramMode,
+        Variable(
+            "TELEGRAM_MODE", "polling or webhook", "How updates arrive: fetched, or brought by Telegram to WEBHOOK_URL."
+        ),
     ] = TelegramMode.POLLING
     webhook_url: Annotated[
         WebAddress | None,
-        Variable("WEBHOOK_URL", WEB_ADDRESS, "Where Telegram sends updates in webhook mode.", later=_WEBHOOK),
+        Variable(
+            "WEBHOOK_URL",
+            "an https address",
+            "Where Telegram brings updates in webhook mode; http only with a TELEGRAM_BOT_API_URL of your own.",
+        ),
     ] = None
     webhook_secret: Annotated[
         Annotated[SecretStr, matching(r"[A-Za-z0-9_-]{1,256}")] | None,
@@ -77,14 +86,25 @@ class TelegramSettings(Group):
             "WEBHOOK_SECRET",
             "1 to 256 letters, digits, _ or -",
             "What Telegram shows to prove itself in webhook mode.",
-            later=_WEBHOOK,
             secret=True,
         ),
     ] = None
+    webhook_listen_host: Annotated[
+        Text,
+        Variable(
+            "WEBHOOK_LISTEN_HOST",
+            "a host name or address",
+            "Where the bot listens in webhook mode, without TLS: a proxy in front of it speaks https.",
+        ),
+    ] = "127.0.0.1"
+    webhook_listen_port: Annotated[
+        Annotated[int, Field(ge=1, le=65535)],
+        Variable("WEBHOOK_LISTEN_PORT", "a port from 1 to 65535", "The port there; the path is that of WEBHOOK_URL."),
+    ] = 8443
     bot_api_url: Annotated[
         WebAddress,
         Variable("TELEGRAM_BOT_API_URL", WEB_ADDRESS, "The Bot API server: Telegram's, or your own."),
-    ] = "https://api.telegram.org"
+    ] = CLOUD_SERVER
     bot_api_local: Annotated[
         bool,
         Variable(
@@ -93,6 +113,16 @@ class TelegramSettings(Group):
             "Whether that server runs with --local: it serves 2 000 000 000 bytes instead of 20 971 520.",
         ),
     ] = False
+
+    @property
+    def webhook_path(self) -> str:
+        """The path of WEBHOOK_URL, as a request names it."""
+        return urlsplit(self.webhook_url or "").path or "/"
+
+    @property
+    def own_server(self) -> bool:
+        """Whether the Bot API server is another one than Telegram's."""
+        return self.bot_api_url != CLOUD_SERVER
 
     @property
     def server_limit(self) -> int:

@@ -75,7 +75,7 @@ def _parse_data_centre(value: object) -> object:
 
 def _check_web_address(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:  # .port raises on a wrong one
         raise ValueError
     if parts.username or parts.password:
         raise Wrong("credentials do not belong in it")

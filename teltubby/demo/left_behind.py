@@ -13,7 +13,7 @@ from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.demo.place import Place
 from teltubby.errors import TeltubbyError
 from teltubby.messages.jobs import JobState
-from teltubby.messages.ledger import JobView
+from teltubby.messages.ledger_jobs import JobView
 
 BUSY_SECONDS = 5.0
 UPLOAD_RECORD = "upload"

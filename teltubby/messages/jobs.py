@@ -23,6 +23,15 @@ class JobState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class JobCommand(StrEnum):
+    """What is done to a job by command: a curator retries, cancels or prioritises it, the reconciler revives it."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    PRIORITISE = "prioritise"
+    REVIVE = "revive"
+
+
 class Priority(StrEnum):
     """How soon a job is wanted; high and urgent travel through the priority queue."""
 
@@ -58,6 +67,7 @@ class JobMetadata:
     """Tries and their limit; `estimated_duration` in seconds.
 
     `retry_count` counts tries that failed, `times_parked` those that did not count because the fault was not the job's.
+    `ticket` says which message for this job it is: the ledger counts them, and only the newest is good.
     """
 
     created_at: datetime
@@ -66,6 +76,7 @@ class JobMetadata:
     max_retries: int = 3
     estimated_duration: float | None = None
     times_parked: int = 0
+    ticket: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +149,10 @@ class JobCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetrying:
-    """An attempt failed for a passing reason; the job comes back after `delay_seconds`."""
+    """An attempt failed for a passing reason; the job comes back after `delay_seconds`.
+
+    What the attempt did: `transferred_bytes` fetched in `seconds`, by `route` where one was found.
+    """
 
     job_id: str
     worker: str
@@ -146,17 +160,36 @@ class JobRetrying:
     at: datetime
     reason: str
     delay_seconds: float
+    transferred_bytes: int = 0
+    seconds: float = 0.0
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailed:
-    """The job is in the dead-letter queue for `reason`."""
+    """The job is in the dead-letter queue for `reason`; what the last attempt did is told as in JobRetrying."""
 
     job_id: str
     worker: str
     attempt: int
     at: datetime
     reason: str
+    transferred_bytes: int = 0
+    seconds: float = 0.0
+    route: Route | None = None
 
 
-JobEvent = JobStarted | JobProgress | JobCompleted | JobRetrying | JobFailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCancelled:
+    """A worker stopped a running job because it was cancelled: transfer ended, upload aborted, spool removed."""
+
+    job_id: str
+    worker: str
+    attempt: int
+    at: datetime
+    transferred_bytes: int = 0
+    seconds: float = 0.0
+    route: Route | None = None
+
+
+JobEvent = JobStarted | JobProgress | JobCompleted | JobRetrying | JobFailed | JobCancelled

@@ -7,12 +7,13 @@ repeated after a crash changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from teltubby.errors import Permanent
-from teltubby.messages.jobs import Job, JobEvent, JobState
+from teltubby.messages.jobs import Job
+from teltubby.messages.ledger_archive import ArchiveMessage
+from teltubby.messages.ledger_jobs import JobsMessage
 from teltubby.messages.media import RawUpdate
 from teltubby.supervision import Request
 
@@ -57,38 +58,8 @@ class Submission:
     artifact_stored: bool
     ack_message_id: int | None
     jobs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobView:
-    """A job and where it stands. `previous` is its state before the event just applied, `changed` whether it moved."""
-
-    job: Job
-    state: JobState
-    previous: JobState
-    changed: bool
-    attempt: int
-    last_error: str | None
-    notice_message_id: int | None
-    created_at: datetime
-    updated_at: datetime
-    submission_chat_id: int
-    submission_message_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """Counts of what the ledger holds; `bytes` are those of the distinct files archived."""
-
-    jobs: Mapping[JobState, int]
-    open_updates: int
-    unpublished: int
-    files: int
-    bytes: int
-    unstored_artifacts: int
-
-
-# -- inbox -------------------------------------------------------------------------------------------------------
+    acknowledged: tuple[int, ...] = ()
+    """Members that joined late and were acknowledged by a message of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +67,6 @@ class RecordUpdates(Request[int]):
     """Write updates to the inbox, durably and together; answers how many of them are new."""
 
     updates: tuple[RawUpdate, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextOffset(Request[int]):
-    """The highest update id ever recorded plus one, or 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +79,6 @@ class CloseUpdates(Request[None]):
     """These updates are done."""
 
     update_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetainInbox(Request[int]):
-    """Forget updates that were done before `before` (the newest update stays); answers how many."""
-
-    before: datetime
 
 
 # -- files -------------------------------------------------------------------------------------------------------
@@ -175,6 +134,29 @@ class Submit(Request[Submission]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendSubmission(Request[Submission]):
+    """More messages of an album that was recorded before: its new artifact, and jobs for the new files, all or nothing.
+
+    A member that is recorded already stays as it is, and jobs that are there are not made twice. Refused with
+    UnknownSubmission.
+    """
+
+    chat_id: int
+    message_id: int
+    artifact_json: str
+    jobs: tuple[Job, ...]
+    member_message_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindAlbum(Request[Submission | None]):
+    """The submission of this chat that holds messages of the album `media_group_id`, the newest of several."""
+
+    chat_id: int
+    media_group_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaveArtifact(Request[None]):
     """The artifact has a new text, which the store does not have yet. Refused with UnknownSubmission."""
 
@@ -201,71 +183,21 @@ class UnstoredArtifacts(Request[tuple[Submission, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledged(Request[None]):
-    """The curator was told, by this message. Refused with UnknownSubmission."""
+    """The curator was told, by this message. Refused with UnknownSubmission.
+
+    Of the whole submission, or, when `members` are given, of these, which joined it late.
+    """
 
     chat_id: int
     message_id: int
     ack_message_id: int
-
-
-# -- jobs --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingOutbox(Request[tuple[Job, ...]]):
-    """Jobs that the broker has not confirmed yet, oldest first, at most `limit`."""
-
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkPublished(Request[None]):
-    """The broker confirmed the job."""
-
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyEvent(Request[JobView | None]):
-    """A worker reported; answers where the job stands now, or None when there is no such job."""
-
-    event: JobEvent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetNotice(Request[None]):
-    """The message in the curator's chat that shows this job's progress."""
-
-    job_id: str
-    message_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindJob(Request[JobView | None]):
-    """The job with this id, or the only one whose id begins so (at least 4 characters)."""
-
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListJobs(Request[tuple[JobView, ...]]):
-    """Jobs in any of `states`, newest first, at most `limit`."""
-
-    states: tuple[JobState, ...]
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOverview(Request[Overview]):
-    """Counts for `/status` and the metrics."""
+    members: tuple[int, ...] = ()
 
 
 LedgerMessage = (
     RecordUpdates
-    | NextOffset
     | OpenGroups
     | CloseUpdates
-    | RetainInbox
     | FindFile
     | FindContent
     | SettleFile
@@ -275,11 +207,8 @@ LedgerMessage = (
     | ArtifactStored
     | UnstoredArtifacts
     | Acknowledged
-    | PendingOutbox
-    | MarkPublished
-    | ApplyEvent
-    | SetNotice
-    | FindJob
-    | ListJobs
-    | ReadOverview
+    | ExtendSubmission
+    | FindAlbum
+    | JobsMessage
+    | ArchiveMessage
 )

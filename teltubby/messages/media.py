@@ -103,6 +103,7 @@ class SkipReason(StrEnum):
     ALBUM_VALIDATION_FAILED = "album_validation_failed"
     NO_MEDIA = "no_media"
     PROTECTED_CONTENT = "protected_content"
+    CANCELLED = "cancelled"
 
 
 class DedupReason(StrEnum):

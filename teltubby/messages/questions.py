@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +22,42 @@ class FirstCopyTold:
 
     sha256: str
     key: str | None
+
+
+class Turn(StrEnum):
+    """What becomes of a job's message that a worker holds.
+
+    GO: run it. WAIT: another worker runs the job and gives signs of life. The others mean that the message is void and
+    is dropped: the job is CANCELLED, OVER (completed, or failed and not retried), or there is a newer message for it
+    (SUPERSEDED). UNKNOWN: no ledger knows the job; the message goes to the dead letters.
+    """
+
+    GO = "go"
+    WAIT = "wait"
+    CANCELLED = "cancelled"
+    OVER = "over"
+    SUPERSEDED = "superseded"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAsked:
+    """May `worker` run this job now? `ticket` and `attempt` are those of the message that it holds."""
+
+    job_id: str
+    ticket: int
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnTold:
+    """What to do with the job's message; it repeats which one was asked about."""
+
+    job_id: str
+    ticket: int
+    turn: Turn
+
+
+QuestionAsked = FirstCopyAsked | TurnAsked
+AnswerTold = FirstCopyTold | TurnTold

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from teltubby.messages.control import Order
 from teltubby.messages.jobs import JobEvent
 from teltubby.messages.session import SessionChanged
 from teltubby.supervision import Request
@@ -20,11 +22,23 @@ class DescribeQueue(Request[str]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CountQueues(Request[Mapping[str, int]]):
+    """Messages ready in each queue, by the names of `adapters.base.Destination`. Refused with BrokerUnavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOrder(Request[None]):
+    """Tell all workers that listen now. Refused with BrokerUnavailable: then it can be sent again."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobNews(Request[None]):
     """A worker's report; answered when it is recorded and the curator told: then it may be acknowledged."""
 
     event: JobEvent
 
 
-PublisherMessage = OutboxFilled | DescribeQueue
+PublisherMessage = OutboxFilled | DescribeQueue | CountQueues | SendOrder
 ConsumerMessage = SessionChanged | DescribeQueue

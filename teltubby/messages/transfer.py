@@ -144,6 +144,14 @@ class UploadLog(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixSize:
+    """Bytes and objects: what lies under a prefix of the store, or by how much that changed."""
+
+    used_bytes: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """The store has the bytes under `key`, or `duplicate_of` names the older object with the same bytes."""
 
@@ -169,10 +177,11 @@ class StoreFile(Request[Stored]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreArtifact(Request[None]):
+class StoreArtifact(Request[PrefixSize]):
     """Write a message's `message.json`, over an older state of the same artifact if there is one.
 
-    Where `key` holds another submission's (of a bot or a database that came before), it goes to `beside` instead.
+    Where `key` holds another submission's (of a bot or a database that came before), it goes to `beside` instead. The
+    answer is by how much the store grew.
     """
 
     key: str
@@ -198,7 +207,24 @@ class AbortUpload(Request[None]):
     upload_id: str
 
 
-UploadMessage = StoreFile | StoreArtifact | DropObject | AbortUpload
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurePrefix(Request[PrefixSize]):
+    """List everything whose key starts with `prefix` and add it up; takes as long as the listing does."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgePrefix(Request[PrefixSize]):
+    """Delete every object whose key starts with `prefix`, for ever; answers what was deleted.
+
+    What a failure cuts off stays deleted as far as it came: ask again.
+    """
+
+    prefix: str
+
+
+UploadMessage = StoreFile | StoreArtifact | DropObject | AbortUpload | MeasurePrefix | PurgePrefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

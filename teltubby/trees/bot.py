@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from teltubby.actors.desk import Describe
+from teltubby.actors.artifact_repair import ArtifactRepair
+from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.download import BotDownloadActor
 from teltubby.actors.health import Measure
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
+from teltubby.actors.signs_of_life import SignsOfLife
+from teltubby.actors.standing import Describe
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
+from teltubby.adapters.sqlite_ledger import utc_now
 from teltubby.config import Config
-from teltubby.messages.ledger import FindContent, LedgerMessage, ReadOverview
+from teltubby.messages.ledger import FindContent, LedgerMessage
+from teltubby.messages.ledger_archive import ReadUsage
 from teltubby.messages.queue import JobNews, PublisherMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Mailbox, Supervisor
@@ -25,6 +31,8 @@ from teltubby.trees.common import root
 from teltubby.trees.conversation import bot_actor
 
 ASK_SECONDS = 30.0
+SILENT_CHECKS = 3
+"""A worker that said nothing of a job in so many WORKER_HEALTH_CHECK_INTERVALs does not run it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,8 @@ def usage(config: Config, mail: BotMail, metrics: Metrics) -> Measure:
 
     async def measure() -> None:
         if config.s3.bucket_quota_bytes:
-            overview = await mail.ledger.ref.ask(ReadOverview(), within=ASK_SECONDS)
-            metrics.bucket_used_ratio.set(overview.bytes / config.s3.bucket_quota_bytes)
+            counted = await mail.ledger.ref.ask(ReadUsage(), within=ASK_SECONDS)
+            metrics.bucket_used_ratio.set(counted.used_bytes / config.s3.bucket_quota_bytes)
 
     return measure
 
@@ -66,10 +74,14 @@ def bot_tree(config: Config) -> Supervisor:
 def bot_wing(
     config: Config, broker: Broker, mail: BotMail, metrics: Metrics, troubles: Troubles, *, large_files: Describe
 ) -> Sequence[ChildSpec | Supervisor]:
-    """The ledger first and the bot last: a stop ends the intake before it ends what the intake needs."""
+    """The ledger first and the bot last: a stop ends the intake before it ends what the intake needs.
+
+    `artifacts` and `signs` are shared: one lock for all who write artifacts, one memory of what workers said.
+    """
     width = config.ingest.concurrency
     store, gateway = parts.store(config), parts.gateway(config)
     first_copy = parts.first_copy(config, mail.first_copy)
+    artifacts, signs = Artifacts(ledger=mail.ledger.ref, upload=mail.upload.ref), SignsOfLife()
     return [
         ChildSpec(
             "ledger",
@@ -94,10 +106,26 @@ def bot_wing(
                 ledger=mail.ledger.ref,
                 news=mail.bot.ref,
                 first_copy=first_copy,
+                signs=signs,
                 backoff=parts.RECONNECT,
                 rng=parts.RNG,
+                troubles=troubles,
             ),
             mailbox=mail.queue,
+        ),
+        ChildSpec(
+            "reconciler",
+            lambda: ReconcilerActor(
+                ReconcilerRules(
+                    silent_seconds=SILENT_CHECKS * config.worker.health_check_interval,
+                    retention_days=config.queue.history_retention_days,
+                ),
+                ledger=mail.ledger.ref,
+                queue=mail.queue.ref,
+                repair=ArtifactRepair(ledger=mail.ledger.ref, artifacts=artifacts),
+                signs=signs,
+                clock=utc_now,
+            ),
         ),
         ChildSpec(
             "bot",
@@ -107,6 +135,7 @@ def bot_wing(
                 upload=mail.upload.ref,
                 download=mail.download.ref,
                 queue=mail.queue.ref,
+                artifacts=artifacts,
                 store=store(),
                 gateway=gateway(),
                 metrics=metrics,

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.bot import BotActor
 from teltubby.actors.chat import Chat
-from teltubby.actors.desk import Describe, Desk
+from teltubby.actors.edits import Edits
 from teltubby.actors.intake import Intake
 from teltubby.actors.items import ItemRules, Items
+from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
+from teltubby.actors.quota import QuotaKeeper, QuotaRules
+from teltubby.actors.receiving import Receiving
+from teltubby.actors.recollection import Recollection
+from teltubby.actors.standing import Describe
 from teltubby.actors.troubles import Troubles
+from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import BotGateway, ObjectStore
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.routing import Limits
 from teltubby.config import Config
 from teltubby.messages.ledger import LedgerMessage
-from teltubby.messages.queue import OutboxFilled
+from teltubby.messages.queue import PublisherMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import Ref
 from teltubby.trees import parts
+from teltubby.trees.reception import furnished_desk
 
 
 def bot_actor(
@@ -31,7 +40,8 @@ def bot_actor(
     ledger: Ref[LedgerMessage],
     upload: Ref[UploadMessage],
     download: Ref[FetchSmall],
-    queue: Ref[OutboxFilled],
+    queue: Ref[PublisherMessage],
+    artifacts: Artifacts,
     store: ObjectStore,
     gateway: BotGateway,
     metrics: Metrics,
@@ -40,8 +50,25 @@ def bot_actor(
 ) -> BotActor:
     """A new incarnation: nothing of it outlives a restart, what must is in the ledger. `store` only names places."""
     patience = Patience()
-    chat = Chat(gateway, patience=patience, backoff=parts.RECONNECT, rng=parts.RNG)
+    recollection = Recollection(parts.sent_lines(config))
+    chat = Chat(gateway, patience=patience, backoff=parts.RECONNECT, rng=parts.RNG, recollection=recollection)
     announcing = Announcing()
+    recorded = Wakeup()
+    quota = QuotaKeeper(
+        QuotaRules(
+            quota_bytes=config.s3.bucket_quota_bytes,
+            threshold_pct=config.s3.quota_alert_threshold_pct,
+            cooldown=timedelta(hours=config.s3.quota_alert_cooldown_hours),
+        ),
+        ledger=ledger,
+        upload=upload,
+        growth=artifacts.growth,
+        chat=chat,
+        admins=config.telegram.whitelist_ids,
+        room=recorded,
+        backoff=parts.RECONNECT,
+        rng=parts.RNG,
+    )
     items = Items(
         ItemRules(
             limits=Limits(
@@ -56,11 +83,11 @@ def bot_actor(
         download=download,
         upload=upload,
         gateway=gateway,
+        quota=quota,
         patience=patience,
         backoff=parts.RECONNECT,
         rng=parts.RNG,
     )
-    artifacts = Artifacts(ledger=ledger, upload=upload)
     archiving = Archiving(
         Bookkeeping(
             bucket=store.bucket,
@@ -72,21 +99,31 @@ def bot_actor(
         items=items,
         ledger=ledger,
         artifacts=artifacts,
+        quota=quota,
         chat=chat,
         announcing=announcing,
         metrics=metrics,
         width=config.ingest.concurrency,
     )
-    desk = Desk(
+    desk = furnished_desk(
+        chat=chat,
+        job_orders=JobOrders(
+            ledger=ledger, queue=queue, artifacts=artifacts, chat=chat, announcing=announcing, metrics=metrics
+        ),
         ledger=ledger,
-        storage=store.location(""),
+        queue=queue,
+        upload=upload,
+        store=store,
         quota_bytes=config.s3.bucket_quota_bytes,
         mode=config.telegram.mode.value,
         large_files=large_files,
+        recount=quota.recount,
     )
     news = News(
         ledger=ledger,
         upload=upload,
+        queue=queue,
+        quota=quota,
         artifacts=artifacts,
         chat=chat,
         announcing=announcing,
@@ -94,22 +131,41 @@ def bot_actor(
         location=store.location,
         dedup=config.ingest.dedup_enable,
     )
-    intake = Intake(
+    receiving = Receiving(
         gateway=gateway,
+        ledger=ledger,
+        recorded=recorded,
+        troubles=troubles,
+        backoff=parts.RECONNECT,
+        rng=parts.RNG,
+        webhook=parts.webhook(config),
+    )
+    intake = Intake(
+        recorded=recorded,
         parse=parse_update,
         whitelist=config.telegram.whitelist_ids,
         album_seconds=config.ingest.album_window_seconds,
         ledger=ledger,
         queue=queue,
         archiving=archiving,
+        edits=Edits(ledger=ledger, artifacts=artifacts, chat=chat),
+        quota=quota,
         desk=desk,
         chat=chat,
+        recollection=recollection,
         metrics=metrics,
-        troubles=troubles,
         patience=patience,
         backoff=parts.RECONNECT,
         rng=parts.RNG,
     )
     return BotActor(
-        gateway, intake=intake, news=news, chat=chat, patience=patience, spool_dir=config.storage.spool_dir / "small"
+        gateway,
+        receiving=receiving,
+        intake=intake,
+        news=news,
+        quota=quota,
+        chat=chat,
+        recollection=recollection,
+        patience=patience,
+        spool_dir=config.storage.spool_dir / "small",
     )

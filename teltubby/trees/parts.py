@@ -11,17 +11,22 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from teltubby.adapters.base import BotGateway, Broker, MtprotoGateway, ObjectStore
+from teltubby.adapters.base import BotGateway, Broker, MtprotoGateway, ObjectStore, SentLines
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.config import Config
-from teltubby.config.choices import QueueBackend
+from teltubby.config.choices import QueueBackend, TelegramMode
 from teltubby.messages.transfer import PART_BYTES
 from teltubby.supervision import Backoff
 from teltubby.transfer.engine import Engine
 from teltubby.transfer.lines import Dial
 from teltubby.transfer.pacing import Limits
 from teltubby.transfer.upload import FirstCopy
+
+if TYPE_CHECKING:
+    from teltubby.actors.receiving import Webhook
+    from teltubby.adapters.telethon_session import TelethonSession
 
 MTPROTO_PACKAGES = ("telethon", "cryptg")
 """cryptg too: without it Telethon decrypts 2 MB/s (telegram.md)."""
@@ -116,6 +121,25 @@ def gateway(config: Config) -> Callable[[], BotGateway]:
 
 def mtproto(config: Config) -> Callable[[], MtprotoGateway]:
     """Makes the bot's own MTProto session. Only where `mtproto_missing` is None."""
+    return _bot_session(config, config.mtproto.bot_session_path)
+
+
+def sent_lines(config: Config) -> Callable[[], SentLines] | None:
+    """Makes what tells what the bot said; None without MTProto.
+
+    A session of its own: that of the worker belongs to the worker, which may run on another machine.
+    """
+    if mtproto_missing(config) is not None:
+        return None
+    path = config.mtproto.bot_session_path
+
+    def make() -> SentLines:  # Telethon is imported when something is in doubt, which it hardly ever is
+        return _bot_session(config, path.with_stem(f"{path.stem}-said"))()
+
+    return make
+
+
+def _bot_session(config: Config, path: Path) -> Callable[[], TelethonSession]:
     from teltubby.adapters.telethon_session import DataCentre, TelethonSession
 
     settings = config.mtproto
@@ -127,7 +151,7 @@ def mtproto(config: Config) -> Callable[[], MtprotoGateway]:
         api_id=settings.api_id,
         api_hash=settings.api_hash.get_secret_value(),
         bot_token=bot_token(config),
-        session_path=settings.bot_session_path,
+        session_path=path,
         timeout=config.ingest.io_timeout_seconds,
         data_centre=None if centre is None else DataCentre(id=centre.number, host=centre.host, port=centre.port),
         public_key=None if settings.public_key is None else Path(settings.public_key).read_text(),
@@ -154,6 +178,24 @@ def engine(config: Config) -> Callable[[Dial], Engine]:
         park_seconds=settings.flood_park_seconds,
     )
     return partial(Engine, limits=limits, verify=settings.verify_hashes)
+
+
+def webhook(config: Config) -> Webhook | None:
+    """Where updates are brought; None when they are fetched."""
+    settings = config.telegram
+    if settings.mode is TelegramMode.POLLING:
+        return None
+    if settings.webhook_url is None or settings.webhook_secret is None:
+        raise AssertionError("a checked configuration has the webhook's address and secret")
+    from teltubby.actors.receiving import Webhook
+
+    return Webhook(
+        url=settings.webhook_url,
+        secret=settings.webhook_secret.get_secret_value(),
+        host=settings.webhook_listen_host,
+        port=settings.webhook_listen_port,
+        path=settings.webhook_path,
+    )
 
 
 def bot_id(config: Config) -> int:

@@ -39,7 +39,7 @@ def test_away_at_the_start(wings: Household, wire: TcpProxy, queues: Queues) -> 
     message = ada.send_video(video)
     wings.answer(ada.send_photo(photo), "Archived 1 file")
     wings.answer(message, "queued for processing")
-    wings.answer(ada.send_text("/status"), "1 jobs wait for the queue to take them")
+    wings.answer(ada.send_text("/status"), "Not in the queue yet: 1 job")
     bot.wait_logged("broker: ")
     assert bot.get("/healthz")[0] == 200, "a broker that is away is no fault of the process"
     wire.accept()

@@ -14,12 +14,25 @@ KNOWN = {
     "/help": "/status",
     "/status": "MTProto session ready: signed in as teltubby_bot",
     "/quota": "No quota is set",
-    "/mode": "Updates arrive by polling.",
+    "/mode": "TELEGRAM_MODE is polling",
     "/queue": "No large file is waiting",
-    "/jobs": "Which job?",
+    "/jobs": "You handed in no large file yet.",
     "/jobs 12345678": "There is no job 12345678",
     "/jobs <b>&": "There is no job <b>&",
+    "/jobs a b": "/jobs <id> tells everything about one",
     "/mtstatus": "MTProto session ready",
+    "/mtcode 1 2 3 4 5": "Not needed today",
+    "/mtpass": "Not needed today",
+    "/db_maint": "The database is sound.",
+    "/retry": "/retry <id> fetches",
+    "/cancel 12345678": "There is no job 12345678",
+    "/priority 12345678 soon": "/priority <id> normal|high|urgent",
+    "/find": "/find words",
+    "/find nothing like this": "Nothing was found for “nothing like this”.",
+    "/stats 1000": "/stats, or /stats 30",
+    "/purge": "/purge confirm deletes the whole archive",
+    "/purge confirm": "The archive is empty",
+    "/purge 0badcafe": "This confirmation is not (or no longer) good.",
     "/STATUS@teltubby_bot": "Archive: 0 files",
     "/help me please": "Commands",
 }
@@ -42,6 +55,26 @@ def test_every_message_of_a_curator_is_answered(box: Household) -> None:
         box.answer(message, answer)
     assert all(len(box.answers(message)) == 1 for message in expected), "one message, one answer"
     assert box.archive.stored() == []
+
+
+@ON_ASYNCIO
+def test_a_password_is_deleted_at_once_and_kept_nowhere(box: Household) -> None:
+    """Neither in the chat nor in a log; the answer cannot reply to what is gone."""
+    product = box.start("run")
+    message = box.ada.send_text("/mtpass hunter2")
+    box.ada.wait_for(lambda lines: any("I deleted your message" in line.text for line in lines), 60)
+    assert message not in [line.message_id for line in box.ada.conversation()]
+    assert "hunter2" not in product.log
+
+
+def test_statistics_are_a_picture(box: Household) -> None:
+    """Painted by a process of its own, with the words under it."""
+    box.start("run")
+    box.answer(box.ada.send_photo(box.ada.new_file(FileKind.PHOTO, 10_000)), "Archived 1 file")
+    message = box.ada.send_text("/stats")
+    box.answer(message, "The last 14 days (UTC): 1 file, 10.0 KB archived")
+    (line,) = box.answers(message)
+    assert line.media is not None
 
 
 def test_strangers_and_groups_get_silence(box: Household) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from teltubby.adapters.base import Destination, Outgoing
-from teltubby.adapters.embedded_store import EmbeddedStore
+from teltubby.adapters.embedded_store import EmbeddedStore, insert
 from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.demo.checking import ExpectedFile, Findings, Submission, check_archive
 from teltubby.demo.left_behind import check_ledger, check_leftovers
@@ -248,7 +248,8 @@ def test_spool_files_and_unfinished_uploads_are_found(place: Place) -> None:
 
 def test_messages_in_the_queue_are_found(place: Place) -> None:
     queue = EmbeddedStore(place.queue, busy_seconds=1.0)
-    queue.insert(Destination.DEAD, Outgoing(body=b"{}", type="job", message_id="1"), visible_at=0)
+    with queue.transaction() as connection:
+        insert(connection, Destination.DEAD, Outgoing(body=b"{}", type="job", message_id="1"), visible_at=0)
     queue.close()
     (problem,) = check_leftovers(place)
     assert problem == f"1 message(s) wait in the queue {Destination.DEAD}."

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +17,43 @@ import anyio
 
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
+from teltubby.actors.artifact_repair import ArtifactRepair
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.bot import BotActor
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
 from teltubby.actors.download import BotDownloadActor
+from teltubby.actors.edits import Edits
 from teltubby.actors.intake import Intake
 from teltubby.actors.items import ItemRules, Items
+from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
 from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.quota import QuotaKeeper, QuotaRules
+from teltubby.actors.receiving import Receiving
+from teltubby.actors.recollection import Recollection
+from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
+from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
+from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import UpdateParser
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.routing import Limits
+from teltubby.messages.history import Statistics
 from teltubby.messages.ledger import FindContent, LedgerMessage
 from teltubby.messages.media import RawUpdate
 from teltubby.messages.queue import JobNews, PublisherMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
+from teltubby.trees.reception import furnished_desk
 from tests.actors.queues import Queue, queue_at
 from tests.actors.stage import ANNA, WITHIN, sha256
 from tests.actors.worker_wing import BACKOFF
+from tests.bot_twin import SaidTwin
 from tests.twins import BotTwin, BrokerTwin, MemoryStore, Script, Telegram, Watcher
 from tests.virtual_time import until, wall_clock
 
@@ -47,6 +61,7 @@ BORIS = 8
 STRANGER = 666
 ALBUM_SECONDS = 2.0
 KIB = 1024
+NO_QUOTA = QuotaRules(quota_bytes=0, threshold_pct=80, cooldown=timedelta(hours=24))
 
 
 async def _nobody_watches(moment: str) -> None:
@@ -81,6 +96,11 @@ class World:
         with closing(sqlite3.connect(self.folder / file)) as database:
             database.row_factory = sqlite3.Row
             return database.execute(question).fetchall()
+
+    def write(self, statement: str, *values: str | int) -> None:
+        """Change the ledger's file, while no process has it open."""
+        with closing(sqlite3.connect(self.folder / "ledger.db")) as database, database:
+            database.execute(statement, values)
 
     def at_rest(self) -> bool:
         """Whether everything that was handed in is dealt with, and every job is in the queue."""
@@ -147,6 +167,10 @@ class BotWing:
     queue: Queue
     broker: BrokerTwin
     metrics: Metrics
+    orders: list[JobOrders]
+    desks: list[Desk]
+    quotas: list[QuotaKeeper]
+    """One of each incarnation of the BotActor, as of `orders`."""
 
     @property
     def telegram(self) -> Telegram:
@@ -181,6 +205,9 @@ async def bot_wing(
     dedup: bool = True,
     policy_bytes: int = 64 * KIB,
     max_bytes: int = 1 << 30,
+    reconciler: ReconcilerRules | None = None,
+    reconciler_clock: Callable[[], datetime] = wall_clock,
+    quota_rules: QuotaRules = NO_QUOTA,
 ) -> AsyncIterator[BotWing]:
     """The wing over what the world holds; small parts, so that small files go up in several."""
     telegram, rng, metrics = world.telegram, random.Random(1), Metrics()
@@ -194,6 +221,10 @@ async def bot_wing(
     gateway, downloads = BotTwin(telegram, watch=watch), BotTwin(telegram, watch=watch)
     store = MemoryStore(part_size=8 * KIB, watch=watch)
     store.objects = world.objects
+    artifacts, signs = Artifacts(ledger=ledger.ref, upload=upload.ref), SignsOfLife()
+    orders: list[JobOrders] = []
+    desks: list[Desk] = []
+    quotas: list[QuotaKeeper] = []
 
     async def first_copy(digest: str) -> str | None:
         known = await ledger.ref.ask(FindContent(sha256=digest), within=30)
@@ -201,7 +232,22 @@ async def bot_wing(
 
     def bot_actor() -> BotActor:
         patience = Patience()
-        chat, announcing = Chat(gateway, patience=patience, backoff=BACKOFF, rng=rng), Announcing()
+        recollection = Recollection(lambda: SaidTwin(telegram))
+        chat = Chat(gateway, patience=patience, backoff=BACKOFF, rng=rng, recollection=recollection)
+        announcing = Announcing()
+        recorded = Wakeup()
+        quota = QuotaKeeper(
+            quota_rules,
+            ledger=ledger.ref,
+            upload=upload.ref,
+            growth=artifacts.growth,
+            chat=chat,
+            admins=(ANNA, BORIS),
+            room=recorded,
+            backoff=BACKOFF,
+            rng=rng,
+            clock=wall_clock,
+        )
         rules = ItemRules(
             limits=Limits(policy_bytes=policy_bytes, server_bytes=policy_bytes, max_bytes=max_bytes),
             dedup=dedup,
@@ -213,6 +259,7 @@ async def bot_wing(
             download=download.ref,
             upload=upload.ref,
             gateway=gateway,
+            quota=quota,
             patience=patience,
             backoff=BACKOFF,
             rng=rng,
@@ -224,21 +271,48 @@ async def bot_wing(
             bot_api_max_file_size_bytes=policy_bytes,
             max_retries=3,
         )
-        artifacts = Artifacts(ledger=ledger.ref, upload=upload.ref)
         archiving = Archiving(
             books,
             items=items,
             ledger=ledger.ref,
             artifacts=artifacts,
+            quota=quota,
             chat=chat,
             announcing=announcing,
             metrics=metrics,
             width=width,
         )
-        desk = Desk(ledger=ledger.ref, storage="memory://", quota_bytes=0, mode="polling", large_files=_elsewhere)
+        orders.append(
+            JobOrders(
+                ledger=ledger.ref,
+                queue=queue_mail.ref,
+                artifacts=artifacts,
+                chat=chat,
+                announcing=announcing,
+                metrics=metrics,
+            )
+        )
+        desk = furnished_desk(
+            chat=chat,
+            job_orders=orders[-1],
+            ledger=ledger.ref,
+            queue=queue_mail.ref,
+            upload=upload.ref,
+            store=store,
+            quota_bytes=quota_rules.quota_bytes,
+            mode="polling",
+            large_files=_elsewhere,
+            recount=quota.recount,
+            paint=_painted,
+            clock=wall_clock,
+        )
+        desks.append(desk)
+        quotas.append(quota)
         news = News(
             ledger=ledger.ref,
             upload=upload.ref,
+            queue=queue_mail.ref,
+            quota=quota,
             artifacts=artifacts,
             chat=chat,
             announcing=announcing,
@@ -246,23 +320,38 @@ async def bot_wing(
             location=store.location,
             dedup=dedup,
         )
+        receiving = Receiving(
+            gateway=gateway, ledger=ledger.ref, recorded=recorded, troubles=Troubles(), backoff=BACKOFF, rng=rng
+        )
         intake = Intake(
-            gateway=gateway,
+            recorded=recorded,
             parse=parse,
             whitelist=(ANNA, BORIS),
             album_seconds=ALBUM_SECONDS,
             ledger=ledger.ref,
             queue=queue_mail.ref,
             archiving=archiving,
+            edits=Edits(ledger=ledger.ref, artifacts=artifacts, chat=chat),
+            quota=quota,
             desk=desk,
             chat=chat,
+            recollection=recollection,
             metrics=metrics,
-            troubles=Troubles(),
             patience=patience,
             backoff=BACKOFF,
             rng=rng,
         )
-        return BotActor(gateway, intake=intake, news=news, chat=chat, patience=patience, spool_dir=rules.spool_dir)
+        return BotActor(
+            gateway,
+            receiving=receiving,
+            intake=intake,
+            news=news,
+            quota=quota,
+            chat=chat,
+            recollection=recollection,
+            patience=patience,
+            spool_dir=rules.spool_dir,
+        )
 
     async with queue_at(world.folder / "queue.db") as queue:
         broker = queue.twin(watch)
@@ -277,12 +366,30 @@ async def bot_wing(
             ChildSpec(
                 "queue",
                 lambda: PublishingQueueActor(
-                    broker, ledger=ledger.ref, news=bot.ref, first_copy=first_copy, backoff=BACKOFF, rng=rng
+                    broker,
+                    ledger=ledger.ref,
+                    news=bot.ref,
+                    first_copy=first_copy,
+                    signs=signs,
+                    backoff=BACKOFF,
+                    rng=rng,
                 ),
                 mailbox=queue_mail,
             ),
             ChildSpec("bot", bot_actor, mailbox=bot),
         ]
+        if reconciler is not None:
+            repair = ArtifactRepair(ledger=ledger.ref, artifacts=artifacts)
+            start = partial(
+                ReconcilerActor,
+                reconciler,
+                ledger=ledger.ref,
+                queue=queue_mail.ref,
+                repair=repair,
+                signs=signs,
+                clock=reconciler_clock,
+            )
+            children.insert(-1, ChildSpec("reconciler", start))
         tree, context = Supervisor("bot", children), Context[Any]("bot")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tree.run, context)
@@ -302,6 +409,9 @@ async def bot_wing(
                     queue=queue,
                     broker=broker,
                     metrics=metrics,
+                    orders=orders,
+                    desks=desks,
+                    quotas=quotas,
                 )
             finally:
                 context.stop()
@@ -309,3 +419,7 @@ async def bot_wing(
 
 async def _elsewhere() -> str:
     return "fetched elsewhere"
+
+
+async def _painted(statistics: Statistics) -> bytes:
+    return f"a picture of {len(statistics.days)} days".encode()

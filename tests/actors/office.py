@@ -11,9 +11,12 @@ from pathlib import Path
 
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.signs_of_life import SignsOfLife
+from teltubby.actors.troubles import Troubles
 from teltubby.errors import BrokerUnavailable
 from teltubby.messages.jobs import Job, JobEvent
-from teltubby.messages.ledger import FindContent, LedgerMessage, PendingOutbox, Submit
+from teltubby.messages.ledger import FindContent, LedgerMessage, Submit
+from teltubby.messages.ledger_jobs import PendingOutbox
 from teltubby.messages.queue import JobNews, OutboxFilled, PublisherMessage
 from teltubby.supervision import Actor, ChildSpec, Mailbox, Ref, Supervisor
 from teltubby.transfer.upload import FirstCopy
@@ -61,6 +64,8 @@ class Office:
     ref: Ref[PublisherMessage]
     read: list[JobEvent]
     trouble: deque[Exception]
+    signs: SignsOfLife
+    troubles: Troubles
 
     async def submit(self, *jobs: Job, tell: bool = True) -> None:
         """A submission with these jobs."""
@@ -98,6 +103,7 @@ async def office(
         mail = Mailbox[PublisherMessage]("queue", capacity=256)
         read: list[JobEvent] = []
         trouble: deque[Exception] = deque()
+        signs, troubles = SignsOfLife(), Troubles()
 
         async def known(sha256: str) -> str | None:
             found = await ledger.ref.ask(FindContent(sha256=sha256), within=30)
@@ -109,6 +115,8 @@ async def office(
                 ledger=ledger.ref,
                 news=bot.ref,
                 first_copy=first_copy or known,
+                signs=signs,
+                troubles=troubles,
                 backoff=BACKOFF,
                 rng=random.Random(1),
             )
@@ -118,4 +126,4 @@ async def office(
             ChildSpec("bot", lambda: Reader(read, trouble), mailbox=bot),
             ChildSpec("queue", start, mailbox=mail),
         ) as tree:
-            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, trouble)
+            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, trouble, signs, troubles)

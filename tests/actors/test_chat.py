@@ -5,21 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import pytest
 
-from teltubby.actors.chat import EDIT_SECONDS, Chat
+from teltubby.actors.chat import AT_ONCE, EDIT_SECONDS, Chat
 from teltubby.actors.patience import Patience
 from teltubby.actors.phrases import COMMANDS
 from teltubby.errors import BadRequest, FloodWait, NotAnswered, TelegramUnavailable, Unauthorised
-from teltubby.supervision import Backoff
+from teltubby.supervision import Backoff, Context
 from tests.twins import BotTwin, Bubble, Telegram
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
-ANNA = 7
+ANNA, BORIS = 7, 8
 AWAY = TelegramUnavailable("Telegram is away")
 
 
@@ -93,6 +95,48 @@ async def test_a_long_text_comes_in_several_messages(chat: Chat, gateway: BotTwi
     assert len(said) > 5
     assert "\n".join(said).split("\n") == lines, "nothing is lost and no line is torn"
     assert first == gateway.telegram.bubbles[0].message_id
+
+
+async def test_a_few_answers_to_a_chat_are_on_their_way_at_once(chat: Chat, gateway: BotTwin) -> None:
+    """Otherwise there would be one per round trip; other chats do not wait for this one."""
+    gateway.script.slow("send", 1.0)
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for number in range(3 * AT_ONCE):
+            tasks.start_soon(partial(chat.say, ANNA, f"{number}"))
+        tasks.start_soon(partial(chat.say, BORIS, "hello"))
+    assert anyio.current_time() - began == pytest.approx(3, abs=0.5)
+    assert len(gateway.telegram.said(ANNA)) == 3 * AT_ONCE and gateway.telegram.said(BORIS) == ["hello"]
+
+
+async def test_while_a_flood_holds_an_answer_back_others_do_not_try(chat: Chat, gateway: BotTwin) -> None:
+    """Only those that were on their way already; afterwards one by one."""
+    gateway.script.fail("send", FloodWait(40))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(chat.say, ANNA, "first"))
+        await anyio.sleep(1)
+        for number in range(10):
+            tasks.start_soon(partial(chat.say, ANNA, f"{number}"))
+        await anyio.sleep(35)
+        assert gateway.script.count("send") == 1
+    assert gateway.telegram.said(ANNA)[0] == "first" and len(gateway.telegram.said(ANNA)) == 11
+
+
+async def test_a_stop_ends_the_waiting(gateway: BotTwin) -> None:
+    context, patience = Context[Any]("chat"), Patience()
+    patience.heed(context)
+    chat = Chat(gateway, patience=patience, backoff=Backoff(first=0.5, cap=30), rng=random.Random(1))
+    gateway.script.fail("send", FloodWait(4000))
+
+    async def say() -> None:
+        with pytest.raises(NotAnswered):
+            await chat.say(ANNA, "hello")
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(say)
+            await anyio.sleep(10)
+            context.stop()
 
 
 # -- progress lines

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from teltubby.actors import phrases
-from teltubby.actors.intake import BUG_TRIES, UNAUTHORISED_SECONDS
+from teltubby.actors.intake import BUG_TRIES
+from teltubby.actors.receiving import UNAUTHORISED_SECONDS
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.errors import (
     DatabaseUnavailable,
@@ -22,10 +23,10 @@ from teltubby.errors import (
     TeltubbyError,
     Unauthorised,
 )
-from teltubby.messages.media import IncomingMessage
+from teltubby.messages.chat import Incoming
 from tests.actors.bot_wing import ALBUM_SECONDS, BORIS, STRANGER, BotWing, World, bot_wing
 from tests.actors.stage import ANNA, restarts
-from tests.actors.updates import raw, sent, update
+from tests.actors.updates import pressed, raw, sent, update
 from tests.virtual_time import WallClock, until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
@@ -80,6 +81,22 @@ async def test_a_channel_post_or_edit_is_no_message(world: World) -> None:
     async with bot_wing(world) as wing:
         await wing.receives(raw(10, {"update_id": 10, "edited_message": {"message_id": 1}}), raw(11, {"update_id": 11}))
         assert wing.telegram.bubbles == []
+        assert restarts(wing.tree) == {}
+
+
+async def test_buttons_pressed_by_others_get_no_answer_and_are_counted(world: World) -> None:
+    async with bot_wing(world) as wing:
+        await wing.receives(
+            pressed(10, "queue:0", user=STRANGER), pressed(11, "queue:0", user=ANNA, chat_type="supergroup")
+        )
+        assert wing.telegram.presses == [] and wing.telegram.bubbles == []
+        assert wing.counted("refused_updates") == 2
+
+
+async def test_a_forged_press_is_answered_and_harms_nobody(world: World) -> None:
+    async with bot_wing(world) as wing:
+        await wing.receives(*[pressed(10 + n, data) for n, data in enumerate(["", "job:cancel:", "x" * 64, "<b>&"])])
+        assert len(wing.telegram.presses) == 4
         assert restarts(wing.tree) == {}
 
 
@@ -261,31 +278,6 @@ async def test_an_album_cut_by_a_restart_is_still_one(world: World) -> None:
         assert len(wing.said()) == 1
 
 
-async def test_a_straggler_that_comes_too_late_is_archived_on_its_own(world: World) -> None:
-    first, late = sent(world.telegram, "photo", 1), sent(world.telegram, "photo", 2)
-    async with bot_wing(world) as wing:
-        await wing.receives(update(10, first, group="g"))
-        await wing.receives(update(11, late, group="g"))
-        assert world.files() == [first.body, late.body]
-        assert len(wing.said()) == 2
-
-
-async def test_a_straggler_after_a_restart_in_the_middle_is_not_lost(world: World) -> None:
-    """The album's record is made, its updates are not closed, and one more member arrives."""
-    first, late = sent(world.telegram, "photo", 1), sent(world.telegram, "photo", 2)
-    async with bot_wing(world) as wing:
-        wing.gateway.script.hold("send")
-        wing.telegram.deliver(update(10, first, group="g"))
-        await until(lambda: wing.gateway.script.count("send") == 1)
-    async with bot_wing(world) as wing:
-        await wing.receives(update(11, late, group="g"))
-        assert late.body in world.files()
-        assert not any("went wrong" in text for text in wing.said())
-        assert {item["status"] for made in world.artifacts().values() for item in made["telegram"]["items"]} == {
-            "stored"
-        }
-
-
 # -- trouble inside
 
 
@@ -340,7 +332,7 @@ async def test_an_update_that_meets_a_bug_is_given_up_with_an_answer(world: Worl
         assert photo.body in world.files()
 
 
-def parser_with_a_bug(payload: str) -> IncomingMessage | None:
+def parser_with_a_bug(payload: str) -> Incoming | None:
     if "poison" in payload:
         raise RuntimeError("a bug in the parser")
     return parse_update(payload)
@@ -355,7 +347,7 @@ async def test_an_update_that_cannot_even_be_parsed_stops_nobody(world: World) -
 
 
 async def test_an_update_that_is_malformed_is_left_behind(world: World) -> None:
-    def parse(payload: str) -> IncomingMessage | None:
+    def parse(payload: str) -> Incoming | None:
         if "poison" in payload:
             raise MalformedMessage("no")
         return parse_update(payload)

@@ -10,12 +10,14 @@ from typing import NamedTuple
 import anyio
 import pytest
 
+from teltubby.actors.effort import Effort
 from teltubby.errors import (
     BrokerUnavailable,
     ContentMismatch,
     FileGone,
     FloodWait,
     IdentityMismatch,
+    JobStopped,
     ObjectExists,
     Permanent,
     SessionNotReady,
@@ -351,6 +353,58 @@ async def test_progress_comes_every_second_and_only_grows(tmp_path: Path) -> Non
         assert before.uploaded_bytes <= after.uploaded_bytes
     assert all(event.total_bytes == len(BODY) for event in reports.progress)
     assert all(event.uploaded_bytes <= event.downloaded_bytes <= len(BODY) for event in reports.progress)
+
+
+@pytest.mark.parametrize("size", [None, len(BODY)])
+async def test_the_pulse_beats_before_anything_is_found(tmp_path: Path, size: int | None) -> None:
+    """The bot tells by it that a worker runs the job, however long Telegram takes to find the file."""
+    job, reports = large_job(size=size), Reports()
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
+        await signed_in(wing)
+        wing.hand_in(job, BODY)
+        wing.session.script.slow("locate", 20)
+        await wing.run.perform(job, 3, reports.emit)
+    early = reports.progress[:19]
+    assert all(event.downloaded_bytes == event.uploaded_bytes == 0 for event in early)
+    assert {(event.total_bytes, event.attempt, event.seconds_left) for event in early} == {(size or 0, 3, None)}
+    assert len(early) == 19 and isinstance(reports.events[0], JobStarted)
+
+
+async def test_an_attempt_says_what_it_fetched_by_itself(tmp_path: Path) -> None:
+    job = large_job(size=len(BODY))
+    async with worker_wing(tmp_path / "spool", limits=ONE_BY_ONE) as wing:
+        await signed_in(wing)
+        remote = wing.hand_in(job, BODY)
+        remote.script.slow("read", 1)
+        remote.script.fail("read", FloodWait(70), skip=3)
+        first, second = Effort(), Effort()
+        await anyio.sleep(100)  # for its turn, which is no part of the attempt
+        with pytest.raises(FloodWait):
+            await wing.run.perform(job, 1, Reports().emit, first)
+        assert (first.transferred_bytes, first.route) == (3 * MIB, Route.MTPROTO_BOT)
+        assert 3 <= first.seconds <= 6
+        await anyio.sleep(80)
+        await wing.run.perform(job, 2, Reports().emit, second)
+        assert second.transferred_bytes == len(BODY) - 3 * MIB
+
+
+async def test_an_attempt_that_found_nothing_says_so(tmp_path: Path) -> None:
+    async with worker_wing(tmp_path / "spool") as wing:
+        await signed_in(wing)
+        effort = Effort()
+        with pytest.raises(FileGone):
+            await wing.run.perform(large_job(), 1, Reports().emit, effort)
+        assert (effort.transferred_bytes, effort.route) == (0, None)
+
+
+async def test_an_attempt_that_is_to_stop_before_it_begins_does_not(tmp_path: Path) -> None:
+    reports, effort = Reports(), Effort()
+    async with worker_wing(tmp_path / "spool") as wing:
+        await signed_in(wing)
+        effort.stop()
+        with pytest.raises(JobStopped):
+            await wing.run.perform(large_job(), 1, reports.emit, effort)
+        assert reports.events == [] and wing.session.script.count("locate") == 0
 
 
 async def test_the_rate_never_exceeds_what_the_line_gave(tmp_path: Path) -> None:

@@ -19,9 +19,11 @@ from anyio import to_thread
 from teltubby.actors.ledger import LedgerActor
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
 from teltubby.messages import ledger as ledger_messages
+from teltubby.messages import ledger_archive, ledger_jobs
 from teltubby.messages.jobs import (
     FileInfo,
     Job,
+    JobCommand,
     JobMetadata,
     JobStarted,
     JobState,
@@ -30,29 +32,33 @@ from teltubby.messages.jobs import (
 )
 from teltubby.messages.ledger import (
     Acknowledged,
-    ApplyEvent,
     ArtifactStored,
     CloseUpdates,
     FindContent,
     FindFile,
-    FindJob,
     FindSubmission,
     LedgerMessage,
-    ListJobs,
-    MarkPublished,
-    NextOffset,
     OpenGroups,
-    Overview,
-    PendingOutbox,
-    ReadOverview,
     RecordUpdates,
-    RetainInbox,
     SaveArtifact,
-    SetNotice,
     SettleFile,
     Submit,
     UnknownSubmission,
     UnstoredArtifacts,
+)
+from teltubby.messages.ledger_archive import Overview, ReadOverview
+from teltubby.messages.ledger_jobs import (
+    ApplyEvent,
+    CommandJob,
+    FindJob,
+    ListJobs,
+    MarkPublished,
+    PendingOutbox,
+    PruneHistory,
+    QuietJobs,
+    ReadHistory,
+    ReadPace,
+    SetNotice,
 )
 from teltubby.messages.media import MediaKind, RawUpdate
 from teltubby.supervision import ChildSpec, Context, IntensityExceeded, Mailbox, Ref, Request, Supervisor
@@ -121,9 +127,8 @@ async def locked(path: Path) -> AsyncIterator[None]:
         await to_thread.run_sync(other.close)
 
 
-async def test_every_request_is_answered(tmp_path: Path) -> None:
+async def test_every_request_about_submissions_is_answered(tmp_path: Path) -> None:
     async with running(tmp_path / "l.db") as (_, ledger):
-        assert await ledger.ask(NextOffset(), within=WITHIN) == 0
         assert await ledger.ask(record(1, 2), within=WITHIN) == 2
         (one, two) = await ledger.ask(OpenGroups(), within=WITHIN)
         assert (one.update_ids, two.update_ids) == ((1,), (2,))
@@ -134,33 +139,53 @@ async def test_every_request_is_answered(tmp_path: Path) -> None:
         await ledger.ask(ArtifactStored(chat_id=7, message_id=11), within=WITHIN)
         await ledger.ask(Acknowledged(chat_id=7, message_id=11, ack_message_id=12), within=WITHIN)
         await ledger.ask(CloseUpdates(update_ids=(1, 2)), within=WITHIN)
-        assert await ledger.ask(RetainInbox(before=NOON.replace(year=2100)), within=WITHIN) == 1
-        assert await ledger.ask(PendingOutbox(limit=5), within=WITHIN) == (JOB,)
-        await ledger.ask(MarkPublished(job_id=JOB.job_id), within=WITHIN)
-        await ledger.ask(SetNotice(job_id=JOB.job_id, message_id=13), within=WITHIN)
-        started = JobStarted(job_id=JOB.job_id, worker="w", attempt=1, at=NOON)
-        view = await ledger.ask(ApplyEvent(event=started), within=WITHIN)
-        assert view is not None and view.changed
-        found = await ledger.ask(FindJob(job_id="3f2a"), within=WITHIN)
-        assert found is not None and (found.state, found.notice_message_id) == (JobState.PROCESSING, 13)
-        assert await ledger.ask(ListJobs(states=(JobState.PROCESSING,), limit=5), within=WITHIN) == (found,)
         copy = SettleFile(sha256="a" * 64, s3_key="k", size_bytes=3, mime=None, file_unique_id="u")
         first = await ledger.ask(copy, within=WITHIN)
         assert await ledger.ask(FindFile(file_unique_id="u"), within=WITHIN) == first
         assert await ledger.ask(FindContent(sha256="a" * 64), within=WITHIN) == first
         assert await ledger.ask(ReadOverview(), within=WITHIN) == Overview(
-            jobs=dict.fromkeys(JobState, 0) | {JobState.PROCESSING: 1},
+            jobs=dict.fromkeys(JobState, 0) | {JobState.PENDING: 1},
             open_updates=0,
-            unpublished=0,
+            unpublished=1,
             files=1,
             bytes=3,
             unstored_artifacts=0,
         )
 
 
+async def test_every_request_about_jobs_is_answered(tmp_path: Path) -> None:
+    async with running(tmp_path / "l.db") as (_, ledger):
+        await ledger.ask(SUBMIT, within=WITHIN)
+        assert await ledger.ask(PendingOutbox(limit=5), within=WITHIN) == (JOB,)
+        await ledger.ask(MarkPublished(published=((JOB.job_id, 0),)), within=WITHIN)
+        assert await ledger.ask(PendingOutbox(limit=5), within=WITHIN) == ()
+        await ledger.ask(SetNotice(job_id=JOB.job_id, message_id=13), within=WITHIN)
+        assert (await ledger.ask(ReadPace(), within=WITHIN)).jobs_ahead == 1
+        started = JobStarted(job_id=JOB.job_id, worker="w", attempt=1, at=NOON)
+        view = await ledger.ask(ApplyEvent(event=started), within=WITHIN)
+        assert view is not None and view.changed
+        found = await ledger.ask(FindJob(job_id="3f2a"), within=WITHIN)
+        assert found is not None and (found.state, found.notice_message_id) == (JobState.PROCESSING, 13)
+        states, later = (JobState.PROCESSING,), NOON.replace(year=2100)
+        assert await ledger.ask(ListJobs(states=states, limit=5, user_id=7), within=WITHIN) == (found,)
+        assert await ledger.ask(ListJobs(states=states, limit=5, user_id=8), within=WITHIN) == ()
+        assert await ledger.ask(ListJobs(states=states, limit=5, offset=1), within=WITHIN) == ()
+        assert await ledger.ask(QuietJobs(before=later, limit=5), within=WITHIN) == (found,)
+        cancel = CommandJob(job_id=JOB.job_id, command=JobCommand.CANCEL, user_id=7)
+        answer = await ledger.ask(cancel, within=WITHIN)
+        assert answer.accepted and answer.view is not None and answer.view.state is JobState.CANCELLED
+        history = await ledger.ask(ReadHistory(job_id="3f2a"), within=WITHIN)
+        assert history is not None and len(history.transitions) == 3
+        assert await ledger.ask(PruneHistory(before=later), within=WITHIN) == 7
+        assert await ledger.ask(FindJob(job_id="3f2a"), within=WITHIN) is None
+
+
 async def test_the_union_names_every_request() -> None:
     declared = {
-        value for value in vars(ledger_messages).values() if isinstance(value, type) and issubclass(value, Request)
+        value
+        for module in (ledger_messages, ledger_jobs, ledger_archive)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Request)
     }
     assert declared - {Request} == set(get_args(LedgerMessage))
 
@@ -174,10 +199,10 @@ async def test_a_locked_database_is_a_refusal_and_no_crash(tmp_path: Path, caplo
                 with pytest.raises(DatabaseUnavailable, match="is locked by another process"):
                     await ledger.ask(record(1), within=WITHIN)
             ledger.tell(record(2))
-            assert await ledger.ask(NextOffset(), within=WITHIN) == 0
+            assert await ledger.ask(OpenGroups(), within=WITHIN) == ()
         assert await ledger.ask(record(1), within=WITHIN) == 1
         assert tree.snapshot().children[0].restarts == 0
-    logged = [entry.message for entry in caplog.records if entry.name == "teltubby.actors.ledger"]
+    logged = [entry.message for entry in caplog.records if entry.name == "teltubby.actors.ledger_access"]
     assert sum("requests are refused" in line for line in logged) == 1, "once, not with every request"
     assert logged[-1] == "the database can be used again"
 
@@ -290,4 +315,3 @@ async def test_what_was_answered_survives_kill_9(tmp_path: Path, killed_after: l
     async with running(tmp_path / "l.db") as (_, ledger):
         groups = await ledger.ask(OpenGroups(), within=WITHIN)
         assert {group.update_ids[0] for group in groups} >= set(killed_after)
-        assert await ledger.ask(NextOffset(), within=WITHIN) > killed_after[-1]

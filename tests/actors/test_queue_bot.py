@@ -11,6 +11,7 @@ import pytest
 
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.adapters.base import Destination
 from teltubby.errors import BadRequest, BrokerUnavailable, DatabaseUnavailable, StoreUnavailable, TopologyConflict
 from teltubby.messages.jobs import JobFailed, JobProgress, JobStarted, Priority
@@ -256,7 +257,7 @@ async def test_a_stop_ends_it_soon_and_loses_nothing(tmp_path: Path) -> None:
                 bytes_per_second=1.0,
             )
         )
-        await until(lambda: here.broker.script.count("publish") == 1)
+        await until(lambda: here.broker.script.count("publish") == 2)
         asked = anyio.current_time()
     assert anyio.current_time() - asked < 10
     async with office(tmp_path) as here:
@@ -279,6 +280,7 @@ async def test_a_report_whose_reader_has_stopped_stays_in_the_queue(tmp_path: Pa
                 ledger=ledger.ref,
                 news=bot.ref,
                 first_copy=nobody_knows,
+                signs=SignsOfLife(),
                 backoff=BACKOFF,
                 rng=random.Random(1),
             )

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from teltubby.adapters.bot_updates import raw_update
 from teltubby.archive.identity import unique_id_of_document
 from teltubby.messages.media import RawUpdate
 from tests.actors.stage import ANNA, noise
@@ -93,6 +94,30 @@ def update(
     fields = {"text": text, "caption": caption, "media_group_id": group, **more}
     message |= {name: value for name, value in fields.items() if value is not None}
     return raw(update_id, {"update_id": update_id, "message": message})
+
+
+def edited(
+    update_id: int, message_id: int, file: Sent | None, *, at: int = 30, caption: str | None = None, **more: Any
+) -> RawUpdate:
+    """A message that was edited `at` seconds after it was sent."""
+    message = json.loads(update(update_id, file, message_id=message_id, caption=caption, **more).payload)["message"]
+    return raw_update({"update_id": update_id, "edited_message": message | {"edit_date": SENT_AT + at}})
+
+
+def pressed(
+    update_id: int, data: str, *, user: int = ANNA, chat_type: str = "private", message_id: int = 999
+) -> RawUpdate:
+    """Somebody presses a button under a message of the bot's, in the chat with it; one that is gone unless given."""
+    who = {"id": user, "is_bot": False, "first_name": "A"}
+    chat = {"id": user, "type": chat_type}
+    query = {
+        "id": f"press-{update_id}",
+        "from": who,
+        "chat_instance": "1",
+        "data": data,
+        "message": {"message_id": message_id, "date": SENT_AT, "chat": chat, "text": "…"},
+    }
+    return raw_update({"update_id": update_id, "callback_query": query})
 
 
 def raw(update_id: int, payload: dict[str, Any]) -> RawUpdate:

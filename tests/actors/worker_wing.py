@@ -68,6 +68,7 @@ async def worker_wing(
     retry_seconds: float = 60.0,
     session: SessionTwin | None = None,
     store: MemoryStore | None = None,
+    worker: str = "host:1",
 ) -> AsyncIterator[WorkerWing]:
     """The wing, running; without a broker its jobs are performed by `wing.run`."""
     session = session or SessionTwin()
@@ -77,7 +78,7 @@ async def worker_wing(
     upload = Mailbox[UploadMessage]("upload")
     queue = Mailbox[ConsumerMessage]("queue", capacity=256)
     run = JobRun(
-        worker="host:1",
+        worker=worker,
         session=mail.ref,
         download=download.ref,
         upload=upload.ref,

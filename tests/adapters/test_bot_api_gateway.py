@@ -28,7 +28,9 @@ from teltubby.errors import (
     TelegramUnavailable,
     TeltubbyError,
     Unauthorised,
+    WebhookActive,
 )
+from teltubby.messages.media import IncomingMessage
 from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import FileKind
 from teltubby.simulator.people import User
@@ -40,6 +42,7 @@ pytestmark = pytest.mark.anyio
 
 MTPROTO = False
 WITHIN = 20.0
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 SERVED = 20 * 1024 * 1024
 
 
@@ -76,7 +79,7 @@ async def test_updates_come_as_telegram_sent_them(gateway: BotGateway, curator: 
         assert payload["message"]["message_id"] == update.message_id
         assert update.payload.isascii()
     message = parse_update(one.payload)
-    assert message is not None and message.caption == "Альбом" and message.media is not None
+    assert isinstance(message, IncomingMessage) and message.caption == "Альбом" and message.media is not None
     assert message.media.size_bytes == 50_000
 
 
@@ -159,7 +162,7 @@ async def test_a_download_is_whole(gateway: BotGateway, curator: Curator, tmp_pa
 async def file_id(gateway: BotGateway) -> str:
     """Of the newest message."""
     message = parse_update((await gateway.updates(offset=0, wait=0))[-1].payload)
-    assert message is not None and message.media is not None
+    assert isinstance(message, IncomingMessage) and message.media is not None
     return message.media.file_id
 
 
@@ -217,6 +220,12 @@ METHODS: dict[str, Ask] = {
     "editMessageText": lambda gateway, chat, into: gateway.edit(chat, 2, "x"),
     "getFile": lambda gateway, chat, into: gateway.download("x", into),
     "setMyCommands": lambda gateway, chat, into: gateway.set_commands({"a": "b"}),
+    "sendPhoto": lambda gateway, chat, into: gateway.send_photo(chat, PNG, html="x"),
+    "deleteMessage": lambda gateway, chat, into: gateway.delete(chat, 2),
+    "answerCallbackQuery": lambda gateway, chat, into: gateway.answer_press("1", "x"),
+    "sendChatAction": lambda gateway, chat, into: gateway.show_typing(chat),
+    "setWebhook": lambda gateway, chat, into: gateway.set_webhook("https://127.0.0.1/", secret="s"),
+    "deleteWebhook": lambda gateway, chat, into: gateway.delete_webhook(),
 }
 MEANINGS: list[tuple[int, str, type[TeltubbyError]]] = [
     (500, "Internal Server Error", TelegramUnavailable),
@@ -225,6 +234,7 @@ MEANINGS: list[tuple[int, str, type[TeltubbyError]]] = [
     (401, "Unauthorized", Unauthorised),
     (404, "Not Found", Unauthorised),
     (409, "Conflict: terminated by other getUpdates request", PollConflict),
+    (409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook", WebhookActive),
     (403, "Forbidden: bot was blocked by the user", ChatUnavailable),
     (400, "Bad Request: chat not found", ChatUnavailable),
     (400, "Bad Request: can't parse entities", BadRequest),

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import aio_pika
 import anyio
 import pytest
+from aio_pika.abc import AbstractChannel
 from anyio.abc import ObjectReceiveStream
 
 from teltubby.adapters.base import Broker, Delivery, Destination, HeaderValue, Outgoing
 from teltubby.adapters.embedded_broker import EmbeddedBroker
 from teltubby.adapters.rabbitmq import RabbitBroker
 from teltubby.adapters.rabbitmq_topology import BrokerNames, QueueType
+from teltubby.flavour import asyncio_hosted
 from tests.servers.rabbitmq import RabbitNode
 
 PATIENCE = 15.0
@@ -139,3 +142,24 @@ async def await_depth(broker: Broker, destination: Destination, count: int) -> N
         return (await broker.depths())[destination] == count
 
     await eventually(reached)
+
+
+@asyncio_hosted
+async def as_a_stranger(world: RabbitWorld, act: Callable[[AbstractChannel], Awaitable[object]]) -> None:
+    """Do something at the node that our adapter would not."""
+    connection = await aio_pika.connect(
+        host=world.node.host, port=world.node.port, virtualhost=world.vhost, timeout=PATIENCE
+    )
+    async with connection, connection.channel() as channel:
+        await act(channel)
+
+
+async def depth_of(world: RabbitWorld, queue: str) -> int | None:
+    """Messages ready in a queue, whatever else is missing."""
+    counts: list[int | None] = []
+
+    async def look(channel: AbstractChannel) -> None:
+        counts.append((await channel.declare_queue(queue, passive=True)).declaration_result.message_count)
+
+    await as_a_stranger(world, look)
+    return counts[0]

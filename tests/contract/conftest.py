@@ -10,11 +10,13 @@ import pytest
 
 from tests.contract.brokers import BrokerWorld, EmbeddedWorld, RabbitWorld
 from tests.contract.stores import FolderWorld, S3World, StoreWorld
-from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_vhost
+from tests.servers.rabbitmq import RabbitNode
+from tests.servers.rabbitmq_fixtures import impatient_rabbit, rabbit_node, rabbit_proxy, rabbit_vhost
 from tests.servers.swift import SwiftNode
 from tests.servers.swift_fixtures import swift
+from tests.servers.tcp_proxy import TcpProxy
 
-__all__ = ["rabbit_node", "rabbit_vhost", "swift"]
+__all__ = ["impatient_rabbit", "rabbit_node", "rabbit_proxy", "rabbit_vhost", "swift"]
 
 
 @pytest.fixture
@@ -45,3 +47,21 @@ def brokers(request: pytest.FixtureRequest, tmp_path: Path) -> BrokerWorld:
         return EmbeddedWorld(path=tmp_path / "queue.db")
     node = request.getfixturevalue("rabbit_node")
     return RabbitWorld(node=node, vhost=request.getfixturevalue("rabbit_vhost"), port=node.port)
+
+
+@pytest.fixture
+def direct(rabbit_node: RabbitNode, rabbit_vhost: str) -> RabbitWorld:
+    """RabbitMQ, its clients connected to the node itself."""
+    return RabbitWorld(node=rabbit_node, vhost=rabbit_vhost, port=rabbit_node.port)
+
+
+@pytest.fixture
+def wired(rabbit_node: RabbitNode, rabbit_vhost: str, rabbit_proxy: TcpProxy) -> RabbitWorld:
+    """RabbitMQ, its clients connected through the proxy."""
+    return RabbitWorld(node=rabbit_node, vhost=rabbit_vhost, port=rabbit_proxy.port)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> EmbeddedWorld:
+    """A queue whose file and directory do not exist yet."""
+    return EmbeddedWorld(path=tmp_path / "new" / "queue.db")

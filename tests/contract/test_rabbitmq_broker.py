@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import aio_pika
 import anyio
@@ -15,23 +14,22 @@ from teltubby.adapters.base import Destination, HeaderValue
 from teltubby.adapters.rabbitmq import RabbitBroker
 from teltubby.adapters.rabbitmq_errors import CLOSE_SECONDS
 from teltubby.adapters.rabbitmq_topology import BrokerNames
-from teltubby.errors import BrokerUnavailable, TopologyConflict
+from teltubby.errors import BrokerUnavailable
 from teltubby.flavour import asyncio_hosted
 from tests.contract.brokers import (
     JOBS,
     PATIENCE,
     RabbitWorld,
+    as_a_stranger,
     assert_silent,
     await_depth,
+    depth_of,
     eventually,
     message,
-    name_of,
     opened,
     take,
     take_names,
 )
-from tests.servers.rabbitmq import RabbitNode
-from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_proxy, rabbit_vhost  # noqa: F401 - found by name
 from tests.servers.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.anyio
@@ -39,19 +37,7 @@ pytestmark = pytest.mark.anyio
 NAMES = BrokerNames()
 
 
-@pytest.fixture
-def direct(rabbit_node: RabbitNode, rabbit_vhost: str) -> RabbitWorld:  # noqa: F811 - the fixtures
-    """Clients that connect to the node itself."""
-    return RabbitWorld(node=rabbit_node, vhost=rabbit_vhost, port=rabbit_node.port)
-
-
-@pytest.fixture
-def wired(rabbit_node: RabbitNode, rabbit_vhost: str, rabbit_proxy: TcpProxy) -> RabbitWorld:  # noqa: F811
-    """Clients that connect through the proxy."""
-    return RabbitWorld(node=rabbit_node, vhost=rabbit_vhost, port=rabbit_proxy.port)
-
-
-async def test_a_cut_wire_ends_everything_until_opened_again(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_a_cut_wire_ends_everything_until_opened_again(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     broker = wired.client()
     async with opened(broker):
         for name in ("one", "two", "three"):
@@ -79,7 +65,7 @@ async def test_a_cut_wire_ends_everything_until_opened_again(wired: RabbitWorld,
 @pytest.mark.parametrize("sources", [JOBS, (Destination.JOBS,)], ids=["two queues", "one queue"])
 async def test_a_cut_wire_ends_a_waiting_consumer(
     wired: RabbitWorld,
-    rabbit_proxy: TcpProxy,  # noqa: F811
+    rabbit_proxy: TcpProxy,
     sources: tuple[Destination, ...],
 ) -> None:
     async with opened(wired.client()) as broker:
@@ -97,7 +83,7 @@ async def assert_ends(stream: anyio.abc.ObjectReceiveStream[object]) -> None:
         await stream.receive()
 
 
-async def test_an_ack_on_a_cut_wire_fails_or_is_redelivered(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_an_ack_on_a_cut_wire_fails_or_is_redelivered(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     async with opened(wired.client()) as broker:
         await broker.publish(Destination.JOBS, message())
         delivery = await take(await broker.consume(JOBS, prefetch=1))
@@ -119,7 +105,7 @@ async def has_opened(broker: RabbitBroker) -> bool:
     return True
 
 
-async def test_a_broker_that_hangs_is_given_up(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_a_broker_that_hangs_is_given_up(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     broker = wired.client(patience=1.5)
     with anyio.fail_after(4 * PATIENCE):
         while not await has_opened(broker):  # on a busy machine the declarations alone may take longer
@@ -138,7 +124,7 @@ async def test_a_broker_that_hangs_is_given_up(wired: RabbitWorld, rabbit_proxy:
     rabbit_proxy.cut()
 
 
-async def test_nobody_listens(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_nobody_listens(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     broker = wired.client()
     rabbit_proxy.refuse()
     with pytest.raises(BrokerUnavailable, match=f"cannot reach RabbitMQ at 127.0.0.1:{rabbit_proxy.port}"):
@@ -157,19 +143,6 @@ async def test_wrong_credentials_name_the_user_and_not_the_password(direct: Rabb
 async def test_a_missing_virtual_host_is_named(direct: RabbitWorld) -> None:
     with pytest.raises(BrokerUnavailable, match="no virtual host 'nowhere'"):
         await direct.client(vhost="nowhere").open()
-
-
-async def test_a_queue_of_another_shape_is_named_with_the_remedy(direct: RabbitWorld) -> None:
-    async with opened(direct.client(queue_type="classic")):
-        pass
-    with pytest.raises(TopologyConflict, match=r"The queue 'teltubby.failed_jobs'.*rabbitmqctl delete_queue"):
-        await direct.client().open()
-
-
-async def test_an_exchange_of_another_shape_is_named(direct: RabbitWorld) -> None:
-    await as_a_stranger(direct, lambda channel: channel.declare_exchange(NAMES.exchange, aio_pika.ExchangeType.TOPIC))
-    with pytest.raises(TopologyConflict, match=r"The exchange 'teltubby.exchange'.*rabbitmqadmin"):
-        await direct.client().open()
 
 
 async def test_classic_queues_work_as_well(direct: RabbitWorld) -> None:
@@ -224,24 +197,6 @@ async def test_messages_outlive_the_server(direct: RabbitWorld, orderly: bool) -
         assert sorted(names) == ["delayed", "held", "waiting"]
 
 
-async def test_a_delivery_held_too_long_comes_again(direct: RabbitWorld) -> None:
-    direct.node.set_consumer_timeout(500, tick=1000)
-    try:
-        async with opened(direct.client()) as broker:
-            await broker.publish(Destination.JOBS, message())
-            stream = await broker.consume(JOBS, prefetch=1)
-            delivery = await take(stream)
-            with anyio.fail_after(PATIENCE):
-                await assert_ends(stream)
-            with pytest.raises(BrokerUnavailable):
-                await delivery.ack()
-            # Only the channel is lost: publishing goes on, and a new consumer gets the message.
-            await broker.publish(Destination.EVENTS, message())
-            assert await take_names(await broker.consume(JOBS, prefetch=1), 1) == ["job"]
-    finally:
-        direct.node.set_consumer_timeout(1_800_000, tick=60_000)
-
-
 async def test_a_message_of_a_stranger_is_delivered(direct: RabbitWorld) -> None:
     async with opened(direct.client()) as broker:
         headers: dict[str, object] = {"list": [1, 2], "schema": "0.1", "none": None}
@@ -267,19 +222,7 @@ async def test_what_lies_in_the_retry_queue_becomes_a_job_again(direct: RabbitWo
         assert (await take(stream)).source is Destination.JOBS
 
 
-async def test_many_redeliveries_do_not_make_a_message_poison(direct: RabbitWorld) -> None:
-    async with opened(direct.client()) as broker:
-        await broker.publish(Destination.JOBS, message())
-        stream = await broker.consume(JOBS, prefetch=1)
-        for _ in range(30):
-            await (await take(stream)).requeue()
-        last = await take(stream)
-        assert name_of(last) == "job"
-        assert dict(last.headers) == {"schema": "1.0"}
-        assert (await broker.depths())[Destination.DEAD] == 0
-
-
-async def test_nothing_is_left_behind(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_nothing_is_left_behind(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     async with opened(wired.client()) as broker:
         before = await tasks_of_the_loop()
     for harm in (lambda: None, rabbit_proxy.cut, rabbit_proxy.stall):
@@ -306,16 +249,6 @@ async def tasks_of_the_loop() -> int:
     return len(asyncio.all_tasks())
 
 
-@asyncio_hosted
-async def as_a_stranger(world: RabbitWorld, act: Callable[..., object]) -> None:
-    """Do something at the node that our adapter would not."""
-    connection = await aio_pika.connect(
-        host=world.node.host, port=world.node.port, virtualhost=world.vhost, timeout=PATIENCE
-    )
-    async with connection, connection.channel() as channel:
-        await act(channel)  # type: ignore[misc]  # whatever it returns is awaitable
-
-
 async def await_depth_of(world: RabbitWorld, queue: str, count: int) -> None:
     """Wait until so many messages are ready in a queue."""
 
@@ -323,13 +256,3 @@ async def await_depth_of(world: RabbitWorld, queue: str, count: int) -> None:
         return await depth_of(world, queue) == count
 
     await eventually(reached)
-
-
-@asyncio_hosted
-async def depth_of(world: RabbitWorld, queue: str) -> int | None:
-    """Messages ready in a queue, whatever else is missing."""
-    connection = await aio_pika.connect(
-        host=world.node.host, port=world.node.port, virtualhost=world.vhost, timeout=PATIENCE
-    )
-    async with connection, connection.channel() as channel:
-        return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count

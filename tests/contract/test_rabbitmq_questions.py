@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import aio_pika
 import anyio
@@ -17,26 +16,12 @@ from teltubby.adapters.base import Broker, Outgoing, Question
 from teltubby.adapters.rabbitmq_topology import BrokerNames
 from teltubby.errors import BrokerUnavailable, NotAnswered
 from teltubby.flavour import asyncio_hosted
-from tests.contract.brokers import PATIENCE, RabbitWorld, eventually, message, opened
-from tests.servers.rabbitmq import RabbitNode
-from tests.servers.rabbitmq_fixtures import rabbit_proxy  # noqa: F401 - found by name
+from tests.contract.brokers import PATIENCE, RabbitWorld, as_a_stranger, depth_of, eventually, message, opened
 from tests.servers.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.anyio
 
 NAMES = BrokerNames()
-
-
-@pytest.fixture
-def direct(rabbit_node: RabbitNode, rabbit_vhost: str) -> RabbitWorld:
-    """Clients that connect to the node itself."""
-    return RabbitWorld(node=rabbit_node, vhost=rabbit_vhost, port=rabbit_node.port)
-
-
-@pytest.fixture
-def wired(rabbit_node: RabbitNode, rabbit_vhost: str, rabbit_proxy: TcpProxy) -> RabbitWorld:  # noqa: F811
-    """Clients that connect through the proxy."""
-    return RabbitWorld(node=rabbit_node, vhost=rabbit_vhost, port=rabbit_proxy.port)
 
 
 async def ask(broker: Broker, *, within: float = PATIENCE) -> bytes:
@@ -74,7 +59,7 @@ async def assert_ends(questions: ObjectReceiveStream[Question]) -> None:
 
 async def test_a_cut_wire_ends_asking_and_taking_until_opened_again(
     wired: RabbitWorld,
-    rabbit_proxy: TcpProxy,  # noqa: F811
+    rabbit_proxy: TcpProxy,
 ) -> None:
     asker, other = wired.client(), wired.client()
     async with opened(asker), opened(other):
@@ -96,7 +81,7 @@ async def test_a_cut_wire_ends_asking_and_taking_until_opened_again(
 
 async def test_a_broker_that_hangs_costs_the_patience_and_no_more(
     wired: RabbitWorld,
-    rabbit_proxy: TcpProxy,  # noqa: F811
+    rabbit_proxy: TcpProxy,
 ) -> None:
     async with opened(wired.client()) as first_time, opened(wired.client()) as again, opened(wired.client()) as other:
         await assert_answered(again, other)
@@ -147,7 +132,7 @@ async def test_a_deleted_queue_of_answers_is_noticed_and_made_again(direct: Rabb
         assert made != name
 
 
-async def test_the_queue_of_answers_goes_with_its_connection(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_the_queue_of_answers_goes_with_its_connection(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     async def gone() -> bool:
         return await answer_queues(wired) == []
 
@@ -245,7 +230,7 @@ async def test_answers_to_other_questions_are_not_taken_for_this_one(direct: Rab
             assert await ask(asker) == b"right"
 
 
-async def test_nothing_is_left_behind(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:  # noqa: F811
+async def test_nothing_is_left_behind(wired: RabbitWorld, rabbit_proxy: TcpProxy) -> None:
     async with opened(wired.client()):
         before = await tasks_of_the_loop()
     for harm in (lambda: None, rabbit_proxy.cut, rabbit_proxy.stall):
@@ -283,24 +268,3 @@ async def answer_queues(world: RabbitWorld) -> list[str]:
         "{resource, _, queue, N} <- [amqqueue:get_name(Q)]]",
     )
     return [name for name in listed.replace("]", '"').split('"') if name.startswith(NAMES.answers)]
-
-
-@asyncio_hosted
-async def as_a_stranger(world: RabbitWorld, act: Callable[[AbstractChannel], Awaitable[None]]) -> None:
-    """Do something at the node that our adapter would not."""
-    connection = await aio_pika.connect(
-        host=world.node.host, port=world.node.port, virtualhost=world.vhost, timeout=PATIENCE
-    )
-    async with connection, connection.channel() as channel:
-        await act(channel)
-
-
-async def depth_of(world: RabbitWorld, queue: str) -> int | None:
-    """Messages ready in a queue."""
-    counts: list[int | None] = []
-
-    async def look(channel: AbstractChannel) -> None:
-        counts.append((await channel.declare_queue(queue, passive=True)).declaration_result.message_count)
-
-    await as_a_stranger(world, look)
-    return counts[0]

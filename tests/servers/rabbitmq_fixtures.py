@@ -10,6 +10,11 @@ import pytest
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.tcp_proxy import TcpProxy
 
+CONSUMER_TIMEOUT_SECONDS = 2.0
+"""How long a channel of `impatient_rabbit` may hold a delivery; half an hour is RabbitMQ's own default."""
+
+_TICK_SECONDS = 0.5
+_DEFAULT_TIMEOUT_SECONDS, _DEFAULT_TICK_SECONDS = 1800.0, 60.0
 _NODE = pytest.StashKey[RabbitNode]()
 
 
@@ -30,6 +35,14 @@ def rabbit_vhost(rabbit_node: RabbitNode) -> Iterator[str]:
     name = rabbit_node.create_vhost(f"test-{uuid.uuid4().hex[:12]}")
     yield name
     rabbit_node.delete_vhost(name)
+
+
+@pytest.fixture
+def impatient_rabbit(rabbit_node: RabbitNode) -> Iterator[RabbitNode]:
+    """The node, which closes a channel that holds a delivery for CONSUMER_TIMEOUT_SECONDS; it is patient afterwards."""
+    rabbit_node.set_consumer_timeout(CONSUMER_TIMEOUT_SECONDS, tick=_TICK_SECONDS)
+    yield rabbit_node
+    rabbit_node.set_consumer_timeout(_DEFAULT_TIMEOUT_SECONDS, tick=_DEFAULT_TICK_SECONDS)
 
 
 @pytest.fixture

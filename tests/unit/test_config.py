@@ -25,10 +25,12 @@ S3 = {
     "S3_SECRET_ACCESS_KEY": "secret",
 }
 KEYS = {"MTPROTO_API_ID": "17349", "MTPROTO_API_HASH": "0123456789abcdef0123456789abcdef"}
+WEBHOOK = {"TELEGRAM_MODE": "webhook", "WEBHOOK_URL": "https://example.org/hook", "WEBHOOK_SECRET": "s-3_cret"}
 ENOUGH: Mapping[Role, Mapping[str, str]] = {Role.BOX: BOX, Role.BOT: BOX | S3, Role.WORKER: BOX | S3 | KEYS}
 
 CONTRACT = """
 TELEGRAM_BOT_TOKEN= TELEGRAM_WHITELIST_IDS= TELEGRAM_MODE=polling WEBHOOK_URL= WEBHOOK_SECRET=
+WEBHOOK_LISTEN_HOST=127.0.0.1 WEBHOOK_LISTEN_PORT=8443
 S3_ENDPOINT= S3_ACCESS_KEY_ID= S3_SECRET_ACCESS_KEY= S3_BUCKET= S3_REGION=us-east-1 S3_FORCE_PATH_STYLE=true
 MINIO_TLS_SKIP_VERIFY=false S3_MULTIPART_THRESHOLD_MB=8 S3_MULTIPART_PART_SIZE_MB=16 S3_BUCKET_QUOTA_BYTES=0
 QUOTA_ALERT_THRESHOLD_PCT=80 QUOTA_ALERT_COOLDOWN_HOURS=24
@@ -47,6 +49,7 @@ TELEGRAM_BOT_API_URL=https://api.telegram.org TELEGRAM_BOT_API_LOCAL=false KEY_C
 MTPROTO_PUBLIC_KEY= MTPROTO_BOT_SESSION_PATH=/data/mtproto-bot.session MTPROTO_CONNECTIONS=4 MTPROTO_IN_FLIGHT_MB=16
 MTPROTO_FLOOD_PARK_SECONDS=60 MTPROTO_VERIFY_HASHES=auto STORAGE_FOLDER= SPOOL_DIR=/data/spool SPOOL_KEEP_HOURS=72
 QUEUE_BACKEND=rabbitmq EMBEDDED_QUEUE_PATH=/data/queue.db JOB_QUEUE_TYPE=quorum LOG_FORMAT=auto
+JOB_HISTORY_RETENTION_DAYS=365
 TELTUBBY_BACKEND=asyncio TELTUBBY_ENV_FILE=
 """
 """Names and defaults as people's .env files and dashboards know them, then the newer ones."""
@@ -130,7 +133,10 @@ def test_every_mistake_is_reported_at_once_in_one_sentence() -> None:
         ("MTPROTO_API_ID", "0"),
         ("TELEGRAM_WHITELIST_IDS", "-100123"),
         ("TELEGRAM_PROXY", "proxy:1080"),
-        ("WEBHOOK_SECRET", "käse"),
+        *(("WEBHOOK_SECRET", value) for value in ("käse", "a b", "a.b", "x" * 257)),
+        *(("WEBHOOK_URL", value) for value in ("example.org/hook", "https://x:port/", "https://x:0/", "https://[x/")),
+        *(("WEBHOOK_LISTEN_PORT", value) for value in ("0", "65536", "https")),
+        *(("JOB_HISTORY_RETENTION_DAYS", value) for value in ("-1", "1.5", "for ever")),
     ],
 )
 def test_a_bad_value_is_one_mistake_that_names_it(name: str, value: str) -> None:
@@ -167,8 +173,17 @@ def test_values_that_work() -> None:
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        ({"TELEGRAM_MODE": "webhook"}, "WEBHOOK_URL is not set, but must be an http(s) address: TELEGRAM_MODE is"),
-        ({"TELEGRAM_MODE": "webhook"}, "WEBHOOK_SECRET is not set"),
+        ({"TELEGRAM_MODE": "webhook"}, "WEBHOOK_URL is not set, but must be an https address: TELEGRAM_MODE is"),
+        ({"TELEGRAM_MODE": "webhook"}, "WEBHOOK_SECRET is not set, but must be 1 to 256 letters, digits, _ or -: "),
+        (
+            WEBHOOK | {"WEBHOOK_URL": "http://example.org/hook"},
+            "WEBHOOK_URL is 'http://example.org/hook', but must be an https address",
+        ),
+        (
+            WEBHOOK | {"WEBHOOK_URL": "https://example.org:444/hook"},
+            "WEBHOOK_URL is 'https://example.org:444/hook', but must have one of the ports that Telegram brings",
+        ),
+        (WEBHOOK | {"HEALTH_PORT": "8443"}, "WEBHOOK_LISTEN_PORT is '8443', but must differ from HEALTH_PORT."),
         ({"MTPROTO_API_ID": "1"}, "MTPROTO_API_HASH is not set"),
         ({"TELEGRAM_API_HASH": "0123456789"}, "MTPROTO_API_ID is not set"),
         ({"MTPROTO_API_ID": "1", "TELEGRAM_API_ID": "2"}, "MTPROTO_API_ID and TELEGRAM_API_ID are set to different"),
@@ -190,6 +205,21 @@ def test_values_that_work() -> None:
 )
 def test_what_is_wrong_only_together(environ: dict[str, str], sentence: str) -> None:
     assert any(sentence in found for found in mistakes(environ))
+
+
+def test_a_webhook() -> None:
+    telegram = load(Role.BOX, BOX | WEBHOOK, None).telegram
+    assert (telegram.webhook_listen_host, telegram.webhook_listen_port) == ("127.0.0.1", 8443)
+    assert telegram.webhook_path == "/hook"
+    for url, path in (("https://[::1]:88", "/"), ("https://x:443/a/b/", "/a/b"), ("https://x/%C3%A9", "/%C3%A9")):
+        assert load(Role.BOX, BOX | WEBHOOK | {"WEBHOOK_URL": url}, None).telegram.webhook_path == path
+    own = {"TELEGRAM_BOT_API_URL": "http://127.0.0.1:8081", "WEBHOOK_URL": "http://127.0.0.1:9/hook"}
+    load(Role.BOX, BOX | WEBHOOK | own, None)
+    load(Role.WORKER, {**ENOUGH[Role.WORKER], **WEBHOOK, "HEALTH_PORT": "8443"}, None)
+
+
+def test_whose_updates_are_fetched_needs_no_webhook() -> None:
+    load(Role.BOX, BOX | {"WEBHOOK_URL": "http://example.org", "HEALTH_PORT": "8443"}, None)
 
 
 @pytest.mark.parametrize("role", [Role.BOT, Role.WORKER])

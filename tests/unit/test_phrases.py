@@ -2,128 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from html.parser import HTMLParser
-from typing import Any
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from teltubby.actors import phrases
-from teltubby.messages.jobs import FileInfo, Job, JobMetadata, JobProgress, JobState, Target, TelegramContext
-from teltubby.messages.ledger import JobView, Overview
-from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, Media, MediaKind, SkipReason
-from teltubby.simulator.bot_errors import ApiError
-from teltubby.simulator.bot_html import parse_html
-
-DAY = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-TELEGRAM_MAX = 4096
-NASTY = st.text(alphabet=st.sampled_from("<>&\"'b/a=\\\n\0\u202e😀я"), max_size=400)
-
-
-def job(name: str | None = "film.mp4", size: int | None = 300_000_000) -> Job:
-    return Job(
-        job_id="3f2a9c1e-0000-4000-8000-000000000001",
-        user_id=7,
-        chat_id=7,
-        message_id=11,
-        file_info=FileInfo(file_id="f", file_unique_id="u", file_size=size, file_type=MediaKind.VIDEO, file_name=name),
-        telegram_context=TelegramContext(),
-        job_metadata=JobMetadata(created_at=DAY),
-        target=Target(key="teltubby/2026/11/anna/11/film.mp4"),
-    )
-
-
-def view(name: str | None = "film.mp4", *, error: str | None = None, state: JobState = JobState.RETRYING) -> JobView:
-    return JobView(
-        job=job(name),
-        state=state,
-        previous=state,
-        changed=False,
-        attempt=2,
-        last_error=error,
-        notice_message_id=5,
-        created_at=DAY,
-        updated_at=DAY,
-        submission_chat_id=7,
-        submission_message_id=11,
-    )
-
-
-def outcome(ordinal: int, status: ItemStatus, **more: Any) -> ItemOutcome:
-    media = Media(kind=MediaKind.PHOTO, file_id="f", file_unique_id="u")
-    message = IncomingMessage(message_id=ordinal, chat_id=7, chat_type="private", date=DAY, media=media)
-    return ItemOutcome(ordinal=ordinal, message=message, status=status, **more)
-
-
-def progress(
-    *, downloaded: int, uploaded: int = 0, total: int = 1000, rate: float = 100.0, left: float | None = 7.6
-) -> JobProgress:
-    return JobProgress(
-        job_id=job().job_id,
-        worker="w",
-        attempt=1,
-        at=DAY,
-        downloaded_bytes=downloaded,
-        uploaded_bytes=uploaded,
-        total_bytes=total,
-        bytes_per_second=rate,
-        seconds_left=left,
-    )
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag
-
-
-def assert_telegram_takes(html: str) -> str:
-    """Every page of it parses as Telegram's HTML and is short enough; the plain text."""
-    plain = []
-    for page in phrases.pages(html):
-        tags = _Tags()
-        tags.feed(page)
-        tags.close()
-        assert tags.open == [], page
-        try:
-            parsed = parse_html(page)
-        except ApiError as error:
-            pytest.fail(f"{error}: {page!r}")
-        text = parsed[0]
-        assert 0 < len(text.encode("utf-16-le")) // 2 <= TELEGRAM_MAX
-        plain.append(text)
-    return "\n".join(plain)
-
+from teltubby.actors.phrases import orders
+from teltubby.messages.media import ItemStatus, SkipReason
+from tests.unit.phrase_samples import NASTY, assert_telegram_takes, job, outcome, progress
 
 # -- safe whatever comes
 
 
 @given(text=NASTY)
 def test_what_comes_from_outside_is_escaped(text: str) -> None:
-    error_view = view(text or None, error=text)
     for html in (
         phrases.job_queued(job(text)),
+        phrases.job_queued(job(text), 100.0, 3),
         phrases.job_started(job(text), 2),
         phrases.job_progress(job(text), progress(downloaded=500)),
         phrases.job_completed(job(text), location=text, sha256="ab", size_bytes=1, seconds=1.0),
+        phrases.job_completed_late(job(text), location=text, sha256="ab", size_bytes=1, seconds=1.0),
         phrases.job_duplicate(job(text), location=text, sha256="ab"),
         phrases.job_retrying(job(text), reason=text, delay=1.0),
         phrases.job_failed(job(text), reason=text),
-        phrases.job_details(error_view),
-        phrases.job_unknown(text),
-        phrases.queue_text([error_view]),
-        phrases.status_text(overview(), large_files=text, storage=text),
         phrases.acknowledgement([outcome(1, ItemStatus.STORED, size_bytes=1)], location=text),
         phrases.acknowledgement([outcome(1, ItemStatus.FAILED, reason=text)], location=text),
         phrases.acknowledgement([outcome(1, ItemStatus.DUPLICATE, duplicate_of=text)], location=text),
+        orders.order_answer(job(text), text),
+        orders.purge_impossible(text),
+        orders.purge_stopped(text),
     ):
         assert_telegram_takes(html)
 
@@ -136,17 +44,34 @@ def test_fixed_texts_are_taken() -> None:
         phrases.NOTHING_TO_ARCHIVE,
         phrases.WAITING_FOR_STORAGE,
         phrases.INTERNAL_ERROR,
-        phrases.job_unknown(""),
-        phrases.queue_text([]),
+        orders.RETRY_USAGE,
+        orders.CANCEL_USAGE,
+        orders.PRIORITY_USAGE,
+        orders.FIND_USAGE,
+        orders.STATS_USAGE,
+        orders.PURGE_USAGE,
+        orders.NOT_NEEDED,
+        orders.CODE_NOT_NEEDED,
+        orders.PASSWORD_DELETED,
+        orders.PASSWORD_REMAINS,
+        orders.PURGE_EXPIRED,
+        orders.PURGE_NOTHING,
+        orders.PURGE_BEGINS,
+        orders.purge_question(objects=3, used_bytes=5_000_000, code="0badcafe", minutes=2),
+        orders.purge_running(2),
+        orders.purge_done(objects=3, used_bytes=5_000_000, forgotten=2),
     ):
         assert_telegram_takes(html)
 
 
-def test_an_album_of_long_names_and_a_full_queue_are_taken() -> None:
+def test_an_album_of_long_names_is_taken() -> None:
     duplicates = [outcome(n, ItemStatus.DUPLICATE, duplicate_of="teltubby/" + "x" * 500) for n in range(1, 11)]
     assert_telegram_takes(phrases.acknowledgement(duplicates, location="s3://b/" + "x" * 500))
-    text = assert_telegram_takes(phrases.queue_text([view("&" * 300)] * 20))
-    assert text.count("RETRYING") == 20
+
+
+@pytest.mark.parametrize("text", [value for name, value in vars(orders).items() if name.startswith("BUTTON_")])
+def test_popups_are_short(text: str) -> None:
+    assert 0 < len(text) <= 200
 
 
 @given(lines=st.lists(st.text(alphabet="ab &;<", max_size=200), min_size=1, max_size=80))
@@ -208,6 +133,11 @@ def test_the_bar_grows_with_the_download_and_then_with_the_upload() -> None:
     assert "100 B/s · 8 s left" in texts[1]
 
 
+def test_a_job_that_looks_for_its_file_does_not_upload_yet() -> None:
+    text = phrases.job_progress(job(None, None), progress(downloaded=0, total=0, rate=0.0, left=None))
+    assert text.startswith("⬇️ Downloading file (0% complete)") and "size unknown" in text
+
+
 @given(
     downloaded=st.integers(0, 5000),
     uploaded=st.integers(0, 5000),
@@ -259,36 +189,38 @@ def test_every_reason_is_explained(reason: SkipReason) -> None:
     assert text.rpartition(": ")[2] not in ("", reason)
 
 
-# -- commands
+# -- the job's line
 
 
-def overview(**more: Any) -> Overview:
-    fields = {
-        "jobs": {JobState.PENDING: 2, JobState.FAILED: 1},
-        "open_updates": 3,
-        "unpublished": 0,
-        "files": 1,
-        "bytes": 1_500_000,
-        "unstored_artifacts": 0,
-    }
-    return Overview(**{**fields, **more})
+def test_the_estimate_is_told_as_far_as_it_is_known() -> None:
+    assert "🕒" not in phrases.job_queued(job())
+    assert phrases.job_queued(job(), 200.0, 4).endswith("🕒 about 3 min 20 s, 4 jobs before it")
+    assert phrases.job_queued(job(), 20.0).endswith("🕒 about 20 s")
+    assert phrases.job_queued(job(), None, 1).endswith("🕒 1 job before it")
+    assert "video, size unknown" in phrases.job_queued(job(None, None))
 
 
-def test_the_status_says_what_needs_attention_only_then() -> None:
-    # The update that carries the question is open too, and does not count.
-    calm = phrases.status_text(overview(), large_files="ready", storage="s3://b/")
-    assert "1 file, 1.5 MB" in calm and "2 pending, 1 failed" in calm and "2 waiting" in calm and "⚠️" not in calm
-    alarmed = phrases.status_text(overview(unpublished=4, unstored_artifacts=2), large_files="ready", storage="s3://b/")
-    assert "4 jobs wait" in alarmed and "2 artifacts wait" in alarmed
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-5, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (3599.9, "1 h"),
+        (7500, "2 h 5 min"),
+        (86_400, "1 d"),
+        (54_000 + 86_400, "1 d 15 h"),
+    ],
+)
+def test_spans_of_time(seconds: float, expected: str) -> None:
+    assert phrases.span(seconds) == expected
 
 
-def test_the_quota_is_a_share_where_there_is_one() -> None:
-    assert "No quota" in phrases.quota_text(overview(), quota_bytes=0)
-    assert "75% of the quota of 2.0 MB" in phrases.quota_text(overview(), quota_bytes=2_000_000)
-
-
-def test_a_job_is_described() -> None:
-    text = phrases.job_details(view(error="cut <off>"))
-    assert job().job_id in text and "RETRYING (attempt 2)" in text and "film.mp4, 300.0 MB" in text
-    assert "Last error: cut &lt;off&gt;" in text
-    assert "video, " in phrases.job_queued(job(None, None)) and "size unknown" in phrases.job_queued(job(None, None))
+def test_a_failure_says_what_to_do_before_it_says_what_happened() -> None:
+    text = phrases.job_failed(job(), reason="message 11 no longer exists in the bot's mailbox")
+    advised, technical = text.split("\n")[1:3]
+    assert advised == "Reason: The message was deleted before the file was fetched. Send the file again."
+    assert technical == "<i>message 11 no longer exists in the bot&#x27;s mailbox</i>"
+    assert "/retry <code>3f2a9c1e</code>" in text

@@ -14,7 +14,9 @@ from teltubby.adapters.rabbitmq_topology import (
     RETRY_LEVELS,
     BrokerNames,
     answer_queue,
+    broadcast_route,
     exchanges,
+    listener_queue,
     question_route,
     queue_names,
     queues,
@@ -29,7 +31,11 @@ OTHER_NAMES = BrokerNames(
 
 
 def test_the_names_are_those_of_the_contract() -> None:
-    assert exchanges(NAMES) == ("teltubby.exchange", "teltubby.dlx")
+    assert exchanges(NAMES) == {
+        "teltubby.exchange": "direct",
+        "teltubby.dlx": "direct",
+        "teltubby.control": "fanout",
+    }
     names = [declaration.name for declaration in queues(NAMES, "quorum")]
     assert {
         "teltubby.large_files",
@@ -74,27 +80,58 @@ def test_every_asker_has_a_queue_of_its_own() -> None:
     assert one.arguments == {"x-queue-type": "classic"}, "no other type can be exclusive"
 
 
-@given(st.floats(min_value=0.001, max_value=RETRY_LEVELS[-1]))
-def test_a_delay_waits_where_nothing_waits_twice_as_long(delay: float) -> None:
-    target = route(NAMES, Destination.RETRY, delay)
-    (level,) = [seconds for seconds, name in retry_queues(NAMES).items() if name == target.routing_key]
+def test_a_broadcast_goes_to_every_listener_and_nowhere_else() -> None:
+    target, one, two = broadcast_route(NAMES), listener_queue(NAMES, "1"), listener_queue(NAMES, "2")
+    assert exchanges(NAMES)[target.exchange] == "fanout"
+    assert (one.name, one.exchange) == ("teltubby.control.1", target.exchange)
+    assert one.name != two.name
+    assert all(declaration.exchange != target.exchange for declaration in queues(NAMES, "quorum"))
+    assert one.arguments["x-queue-type"] == "classic", "no other type can be exclusive"
+    assert {"x-message-ttl", "x-max-length-bytes"} <= set(one.arguments), "nobody need read it"
+
+
+DELAYED = {Destination.RETRY: ("again", "jobs"), Destination.RETRY_PRIORITY: ("again.priority", "urgent")}
+delayed = pytest.mark.parametrize("destination", DELAYED)
+
+
+@delayed
+@given(delay=st.floats(min_value=0.001, max_value=RETRY_LEVELS[-1]))
+def test_a_delay_waits_where_nothing_waits_twice_as_long(destination: Destination, delay: float) -> None:
+    target = route(OTHER_NAMES, destination, delay)
+    first, _ = DELAYED[destination]
+    (level,) = [seconds for seconds, name in retry_queues(first).items() if name == target.routing_key]
     assert target.expiration == delay
     assert delay <= level < max(2 * delay, 1.001)
 
 
-def test_an_endless_delay_is_cut() -> None:
-    target = route(NAMES, Destination.RETRY, 1e9)
-    assert (target.routing_key, target.expiration) == ("teltubby.retry_jobs.65536s", 65536)
+@delayed
+def test_an_endless_delay_is_cut(destination: Destination) -> None:
+    target = route(OTHER_NAMES, destination, 1e9)
+    assert (target.routing_key, target.expiration) == (f"{DELAYED[destination][0]}.65536s", 65536)
+
+
+@delayed
+def test_what_has_waited_goes_where_it_would_go_without_a_delay(destination: Destination) -> None:
+    by_name = {declaration.name: declaration.arguments for declaration in queues(OTHER_NAMES, "quorum")}
+    _, target = DELAYED[destination]
+    assert route(OTHER_NAMES, destination, 0).routing_key == target
+    for name in queue_names(OTHER_NAMES, destination):
+        assert by_name[name]["x-dead-letter-routing-key"] == target
+
+
+def test_the_two_kinds_of_retries_do_not_meet() -> None:
+    assert not set(queue_names(NAMES, Destination.RETRY)) & set(queue_names(NAMES, Destination.RETRY_PRIORITY))
 
 
 def test_levels_double_and_expire_by_themselves() -> None:
     assert RETRY_LEVELS[0] == 1
     assert all(longer == 2 * shorter for shorter, longer in itertools.pairwise(RETRY_LEVELS))
     by_name = {declaration.name: declaration for declaration in queues(NAMES, "quorum")}
-    for seconds, name in retry_queues(NAMES).items():
-        assert by_name[name].arguments["x-message-ttl"] == seconds * 1000
-        assert by_name[name].arguments["x-dead-letter-strategy"] == "at-least-once"
-        assert "x-expires" not in by_name[name].arguments
+    for first in ("teltubby.retry_jobs", "teltubby.retry_jobs.priority"):
+        for seconds, name in retry_queues(first).items():
+            assert by_name[name].arguments["x-message-ttl"] == seconds * 1000
+            assert by_name[name].arguments["x-dead-letter-strategy"] == "at-least-once"
+            assert "x-expires" not in by_name[name].arguments
 
 
 def test_headers_of_the_broker_are_not_ours() -> None:

@@ -102,14 +102,46 @@ def test_messages_without_a_file_have_no_item() -> None:
     assert (found.message, found.status, found.reason) == (outcome.message, ItemStatus.SKIPPED, SkipReason.NO_MEDIA)
 
 
-@pytest.mark.parametrize("messages", [[message(11)], [message(11), message(12), message(13)]], ids=["fewer", "more"])
-def test_another_number_of_files_is_refused(messages: list[IncomingMessage]) -> None:
-    outcomes = [
-        ItemOutcome(ordinal=n, message=message(10 + n), status=ItemStatus.SKIPPED, reason="x", size_bytes=1)
-        for n in (1, 2)
+def skipped(*message_ids: int) -> list[ItemOutcome]:
+    return [
+        ItemOutcome(ordinal=n, message=message(number), status=ItemStatus.SKIPPED, reason="x", size_bytes=1)
+        for n, number in enumerate(message_ids, start=1)
     ]
-    with pytest.raises(ValueError):
-        recall(artifact_of(outcomes), messages)
+
+
+def test_some_of_an_albums_messages_have_their_own_outcomes() -> None:
+    outcomes = skipped(11, 12, 13)
+    assert recall(artifact_of(outcomes), [message(13), message(12)]) == tuple(outcomes[1:])
+
+
+def test_a_message_that_has_no_file_there_is_refused() -> None:
+    with pytest.raises(KeyError):
+        recall(artifact_of(skipped(11, 12)), [message(11), message(12), message(13)])
+
+
+def without_messages(text: str, *, but: int = 0) -> str:
+    """As artifacts were before they named the message of each item; the last `but` items joined since."""
+    artifact = json.loads(text)
+    for item in artifact["telegram"]["items"][: len(artifact["telegram"]["items"]) - but]:
+        del item["message_id"]
+    return json.dumps(artifact)
+
+
+def test_items_that_name_no_message_are_those_of_all_messages_in_order() -> None:
+    outcomes = skipped(11, 12)
+    text = without_messages(artifact_of(outcomes))
+    assert recall(text, [message(12), message(11)]) == tuple(outcomes)
+    for messages in ([message(11)], [message(11), message(12), message(13)]):
+        with pytest.raises(ValueError):
+            recall(text, messages)
+
+
+def test_what_joined_an_older_album_is_found_alone_and_with_the_others() -> None:
+    outcomes = skipped(11, 12, 13)
+    text = without_messages(artifact_of(outcomes), but=1)
+    assert recall(text, [message(13)]) == tuple(outcomes[2:])
+    assert recall(text, [message(11), message(12), message(13)]) == tuple(outcomes)
+    assert recall(text, [message(11), message(12)]) == tuple(outcomes[:2])
 
 
 @pytest.mark.parametrize("text", ["", "{}", json.dumps({"telegram": {"items": [{"ordinal": 1}]}})])

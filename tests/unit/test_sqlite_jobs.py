@@ -1,70 +1,32 @@
-"""Jobs in the ledger: what events do to them, how they are found, and what is kept of their history."""
+"""Jobs in the ledger: what reports do to them, and how they are found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from teltubby.adapters.sqlite_ledger import SqliteLedger
-from teltubby.messages.jobs import (
-    FileInfo,
-    Job,
-    JobCompleted,
-    JobEvent,
-    JobFailed,
-    JobMetadata,
-    JobProgress,
-    JobRetrying,
-    JobStarted,
-    JobState,
-    Target,
-    TelegramContext,
+from teltubby.messages.jobs import JobCommand, JobEvent, JobState
+from tests.unit.ledger_samples import (
+    ID,
+    NOON,
+    Clock,
+    a_job,
+    accepted,
+    apply,
+    cancelled,
+    completed,
+    failed,
+    ledger_with,
+    moves,
+    numbered,
+    order,
+    progress,
+    retrying,
+    started,
 )
-from teltubby.messages.ledger import JobView, Submit
-from teltubby.messages.media import MediaKind, Route
-
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-ID = "3f2a9c1e-0000-4000-8000-000000000001"
-
-
-def a_job(job_id: str = ID, message_id: int = 11) -> Job:
-    return Job(
-        job_id=job_id,
-        user_id=7,
-        chat_id=7,
-        message_id=message_id,
-        file_info=FileInfo(file_id="f", file_unique_id="u", file_size=10**9, file_type=MediaKind.VIDEO),
-        telegram_context=TelegramContext(),
-        job_metadata=JobMetadata(created_at=NOON),
-        target=Target(key="teltubby/x.mp4"),
-    )
-
-
-@contextmanager
-def ledger_with(*jobs: Job) -> Iterator[SqliteLedger]:
-    ticks = iter(range(10**6))
-    with TemporaryDirectory() as folder:
-        ledger = SqliteLedger.open(Path(folder) / "l.db", clock=lambda: NOON + timedelta(seconds=next(ticks)))
-        with closing(ledger):
-            for job in jobs:
-                handed_in = Submit(
-                    chat_id=7,
-                    message_id=job.message_id,
-                    media_group_id=None,
-                    base_path="teltubby/2026/11/anna/11/",
-                    artifact_json="{}",
-                    jobs=(job,),
-                    member_message_ids=(job.message_id,),
-                )
-                ledger.submissions.submit(handed_in)
-            yield ledger
 
 
 @pytest.fixture
@@ -73,104 +35,136 @@ def ledger() -> Iterator[SqliteLedger]:
         yield ledger
 
 
-def started(attempt: int = 1, job_id: str = ID) -> JobStarted:
-    return JobStarted(job_id=job_id, worker="w", attempt=attempt, at=NOON)
-
-
-def completed(attempt: int = 1) -> JobCompleted:
-    return JobCompleted(
-        job_id=ID,
-        worker="w",
-        attempt=attempt,
-        at=NOON,
-        key="teltubby/x.mp4",
-        size_bytes=10**9,
-        sha256="a" * 64,
-        route=Route.MTPROTO_BOT,
-        seconds=9.0,
+def attempts(ledger: SqliteLedger) -> list[tuple[object, ...]]:
+    rows = ledger.file.read(
+        "SELECT attempt, worker, success, error, transferred_bytes, seconds, route FROM job_attempts ORDER BY id"
     )
-
-
-def retrying(attempt: int = 1) -> JobRetrying:
-    return JobRetrying(job_id=ID, worker="w", attempt=attempt, at=NOON, reason="a timeout", delay_seconds=60)
-
-
-def failed(attempt: int = 1) -> JobFailed:
-    return JobFailed(job_id=ID, worker="w", attempt=attempt, at=NOON, reason="the file is gone")
-
-
-def progress(attempt: int = 1, job_id: str = ID) -> JobProgress:
-    return JobProgress(
-        job_id=job_id,
-        worker="w",
-        attempt=attempt,
-        at=NOON,
-        downloaded_bytes=5,
-        uploaded_bytes=1,
-        total_bytes=9,
-        bytes_per_second=1.0,
-    )
-
-
-def apply(ledger: SqliteLedger, event: JobEvent) -> JobView:
-    view = ledger.jobs.apply(event)
-    assert view is not None
-    return view
-
-
-def moves(ledger: SqliteLedger) -> list[tuple[str | None, str]]:
-    return [(row["from_state"], row["to_state"]) for row in ledger.file.read("SELECT * FROM transitions ORDER BY id")]
+    return [tuple(row) for row in rows]
 
 
 def test_a_job_goes_its_way_and_every_step_is_kept(ledger: SqliteLedger) -> None:
     view = apply(ledger, started())
     assert (view.previous, view.state, view.changed, view.attempt) == (JobState.PENDING, JobState.PROCESSING, True, 1)
+    assert view.worker == "w"
     view = apply(ledger, retrying())
-    assert (view.state, view.last_error) == (JobState.RETRYING, "a timeout")
-    assert apply(ledger, started(2)).attempt == 2
+    assert (view.state, view.last_error, view.due_at) == (
+        JobState.RETRYING,
+        "a timeout",
+        NOON + timedelta(seconds=60),
+    )
+    view = apply(ledger, started(2))
+    assert (view.attempt, view.due_at) == (2, None)
     view = apply(ledger, completed(2))
     assert (view.state, view.changed, view.last_error) == (JobState.COMPLETED, True, None)
     assert view.job == a_job()
     assert (view.submission_chat_id, view.submission_message_id) == (7, 11)
     assert view.updated_at > view.created_at
     assert [to for _, to in moves(ledger)] == ["PENDING", "PROCESSING", "RETRYING", "PROCESSING", "COMPLETED"]
-    attempts = ledger.file.read("SELECT attempt, success, error, finished_at FROM job_attempts ORDER BY id")
-    assert [tuple(row) for row in attempts] == [
-        (1, 0, "a timeout", "2026-11-20T12:00:00.000000Z"),
-        (2, 1, None, "2026-11-20T12:00:00.000000Z"),
+    assert attempts(ledger) == [
+        (1, "w", 0, "a timeout", 5, 2.0, "mtproto_user"),
+        (2, "w", 1, None, 10**9, 10.0, "mtproto_bot"),
     ]
 
 
 def test_a_failure_has_its_reason(ledger: SqliteLedger) -> None:
-    apply(ledger, started())
-    view = apply(ledger, failed())
+    view = apply(ledger, started(), failed())
     assert (view.state, view.last_error) == (JobState.FAILED, "the file is gone")
+
+
+def test_a_worker_whose_clock_is_fast_delays_nothing(ledger: SqliteLedger) -> None:
+    clock = Clock(now=NOON - timedelta(hours=1))
+    with ledger_with(a_job(), clock=clock) as behind:
+        view = apply(behind, started(), retrying(delay=60))
+        assert view.due_at == clock.now + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("late", [started(), retrying()])
 def test_news_of_an_attempt_that_ended_comes_too_late(ledger: SqliteLedger, late: JobEvent) -> None:
-    for event in (started(), retrying()):
-        apply(ledger, event)
+    apply(ledger, started(), retrying())
     assert not apply(ledger, late).changed
-    apply(ledger, started(2))
-    view = apply(ledger, late)
+    view = apply(ledger, started(2), late)
     assert (view.state, view.changed, view.attempt) == (JobState.PROCESSING, False, 2)
 
 
 def test_a_file_that_is_in_the_store_is_never_too_late(ledger: SqliteLedger) -> None:
     """The broker may hand a job to a second worker while the first still works on it."""
-    apply(ledger, started(1))
-    apply(ledger, started(2))
-    assert apply(ledger, completed(1)).state is JobState.COMPLETED
+    assert apply(ledger, started(1), started(2), completed(1)).state is JobState.COMPLETED
     assert not apply(ledger, failed(2)).changed
 
 
 def test_a_job_that_is_over_keeps_its_end(ledger: SqliteLedger) -> None:
-    apply(ledger, started(1))
-    apply(ledger, completed(1))
-    view = apply(ledger, failed(2))
-    assert (view.state, view.last_error, view.attempt) == (JobState.COMPLETED, None, 2)
-    assert [row["worker"] for row in ledger.file.read("SELECT worker FROM jobs")] == ["w"]
+    view = apply(ledger, started(1), completed(1), failed(2, worker="other"))
+    assert (view.state, view.last_error, view.attempt, view.worker) == (JobState.COMPLETED, None, 2, "w")
+
+
+def test_an_attempt_that_a_second_worker_took_over_is_recorded_for_both(ledger: SqliteLedger) -> None:
+    view = apply(ledger, started(worker="first"), started(worker="second"))
+    assert (view.state, view.changed, view.worker) == (JobState.PROCESSING, False, "second")
+    assert apply(ledger, started(worker="first")).worker == "second", "the first one's report came again"
+    view = apply(ledger, completed(worker="second"))
+    assert (view.state, view.worker) == (JobState.COMPLETED, "second")
+    assert attempts(ledger) == [
+        (1, "first", None, None, None, None, None),
+        (1, "second", 1, None, 10**9, 10.0, "mtproto_bot"),
+    ]
+
+
+def test_a_repeated_report_is_recorded_once(ledger: SqliteLedger) -> None:
+    apply(ledger, started(), started(), retrying(), retrying(), started(2), completed(2), completed(2))
+    assert [row[0] for row in attempts(ledger)] == [1, 2]
+    assert len(moves(ledger)) == 5
+
+
+@pytest.mark.parametrize("first", [completed(), retrying(), cancelled()])
+def test_the_first_end_of_an_attempt_stays(ledger: SqliteLedger, first: JobEvent) -> None:
+    apply(ledger, started(), first)
+    ended = attempts(ledger)
+    apply(ledger, failed())
+    assert attempts(ledger) == ended
+
+
+def test_a_file_that_is_in_the_store_is_the_better_end_of_an_attempt(ledger: SqliteLedger) -> None:
+    apply(ledger, started(), failed(), completed())
+    assert attempts(ledger) == [(1, "w", 1, None, 10**9, 10.0, "mtproto_bot")]
+
+
+def test_a_repeated_start_is_a_sign_of_life(ledger: SqliteLedger) -> None:
+    before = apply(ledger, started())
+    assert apply(ledger, started()).updated_at > before.updated_at
+
+
+# -- cancelled ---------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_stopped_ends_the_attempt_of_a_cancelled_job(ledger: SqliteLedger) -> None:
+    apply(ledger, started())
+    accepted(order(ledger, JobCommand.CANCEL))
+    view = apply(ledger, cancelled())
+    assert (view.state, view.changed) == (JobState.CANCELLED, False)
+    assert attempts(ledger) == [(1, "w", 0, "cancelled", 7, 3.0, None)]
+
+
+@pytest.mark.parametrize("report", [started(), retrying(), failed(), cancelled(), started(2), failed(2)])
+def test_a_cancelled_job_hears_of_no_attempt(ledger: SqliteLedger, report: JobEvent) -> None:
+    accepted(order(ledger, JobCommand.CANCEL))
+    view = apply(ledger, report)
+    assert (view.state, view.changed, view.due_at) == (JobState.CANCELLED, False, None)
+
+
+def test_a_cancelled_job_whose_file_is_in_the_store_is_completed(ledger: SqliteLedger) -> None:
+    apply(ledger, started())
+    accepted(order(ledger, JobCommand.CANCEL))
+    assert apply(ledger, completed()).state is JobState.COMPLETED
+
+
+def test_a_stop_that_is_reported_late_leaves_a_retried_job_alone(ledger: SqliteLedger) -> None:
+    apply(ledger, started())
+    accepted(order(ledger, JobCommand.CANCEL))
+    accepted(order(ledger, JobCommand.RETRY))
+    view = apply(ledger, cancelled(1))
+    assert (view.state, view.changed, view.published) == (JobState.PENDING, False, False)
+    apply(ledger, started(2))
+    assert apply(ledger, cancelled(1)).state is JobState.PROCESSING
 
 
 def test_progress_is_answered_but_not_written(ledger: SqliteLedger) -> None:
@@ -182,46 +176,12 @@ def test_progress_is_answered_but_not_written(ledger: SqliteLedger) -> None:
 
 
 def test_an_unknown_job_is_none(ledger: SqliteLedger) -> None:
-    assert ledger.jobs.apply(started(job_id="nobody")) is None
-    assert ledger.jobs.apply(progress(job_id="nobody")) is None
+    assert ledger.reports.apply(started(job_id="nobody")) is None
+    assert ledger.reports.apply(progress(job_id="nobody")) is None
     assert ledger.file.read("SELECT * FROM job_attempts") == []
 
 
-BACKWARDS = {
-    (JobState.PROCESSING, JobState.PENDING),
-    (JobState.RETRYING, JobState.PROCESSING),
-    (JobState.RETRYING, JobState.PENDING),
-    (JobState.FAILED, JobState.PROCESSING),
-    (JobState.FAILED, JobState.RETRYING),
-    (JobState.FAILED, JobState.PENDING),
-}
-events = st.builds(
-    lambda make, attempt: make(attempt),
-    st.sampled_from([started, completed, retrying, failed, progress]),
-    st.integers(1, 4),
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(events, max_size=12))
-def test_no_sequence_of_events_moves_a_job_backwards(reports: list[JobEvent]) -> None:
-    with ledger_with(a_job()) as ledger:
-        view = ledger.jobs.find(ID)
-        assert view is not None
-        for report in reports:
-            before, view = view, apply(ledger, report)
-            assert view.previous is before.state
-            assert view.changed == (view.state is not before.state)
-            assert view.attempt >= before.attempt
-            if before.state is JobState.COMPLETED:
-                assert view.state is JobState.COMPLETED
-            if view.changed and report.attempt <= before.attempt:
-                assert (before.state, view.state) not in BACKWARDS
-            again = apply(ledger, report)
-            assert (again.changed, again.state, again.attempt) == (False, view.state, view.attempt)
-        path = moves(ledger)
-        assert [source for source, _ in path[1:]] == [target for _, target in path[:-1]]
-        assert path[-1][1] == view.state
+# -- found -------------------------------------------------------------------------------------------------------
 
 
 def test_a_job_is_found_by_the_beginning_of_its_id() -> None:
@@ -237,19 +197,63 @@ def test_a_job_is_found_by_the_beginning_of_its_id() -> None:
             assert ledger.jobs.find(name) is None
 
 
-def test_jobs_are_listed_by_state_newest_first() -> None:
-    ids = [f"{number:08}-0000-4000-8000-000000000000" for number in range(4)]
+def test_jobs_are_listed_by_state_newest_first_and_in_pages() -> None:
+    ids = [numbered(number) for number in range(4)]
     with ledger_with(*(a_job(job_id, number + 1) for number, job_id in enumerate(ids))) as ledger:
-        ledger.jobs.apply(started(job_id=ids[1]))
+        ledger.reports.apply(started(job_id=ids[1]))
         pending = ledger.jobs.list((JobState.PENDING,), 10)
         assert [view.job.job_id for view in pending] == [ids[3], ids[2], ids[0]]
         both = ledger.jobs.list((JobState.PENDING, JobState.PROCESSING), 3)
         assert [view.job.job_id for view in both] == [ids[3], ids[2], ids[1]]
+        rest = ledger.jobs.list((JobState.PENDING, JobState.PROCESSING), 3, offset=3)
+        assert [view.job.job_id for view in rest] == [ids[0]]
         assert ledger.jobs.list((), 10) == ()
         counts = {JobState.PENDING: 3, JobState.PROCESSING: 1}
         assert ledger.overview().jobs == dict.fromkeys(JobState, 0) | counts
 
 
+def test_jobs_are_listed_by_curator() -> None:
+    mine, theirs = a_job(numbered(1), 1), a_job(numbered(2), 2, user_id=8)
+    with ledger_with(mine, theirs) as ledger:
+        for user_id, expected in ((7, (mine,)), (8, (theirs,)), (9, ())):
+            assert tuple(view.job for view in ledger.jobs.list(tuple(JobState), 10, user_id=user_id)) == expected
+
+
 def test_the_notice_is_remembered(ledger: SqliteLedger) -> None:
     ledger.jobs.set_notice(ID, 99)
     assert apply(ledger, started()).notice_message_id == 99
+
+
+# -- quiet -------------------------------------------------------------------------------------------------------
+
+
+def quiet(ledger: SqliteLedger, seconds: float, limit: int = 10) -> list[str]:
+    before = NOON + timedelta(seconds=seconds)
+    return [view.job.job_id for view in ledger.jobs.quiet(before, limit)]
+
+
+def test_open_jobs_that_are_published_and_unheard_of_are_quiet() -> None:
+    clock = Clock()
+    ids = [numbered(number) for number in range(5)]
+    pending, running, over, unpublished, stopped = ids
+    with ledger_with(*(a_job(job_id, number + 1) for number, job_id in enumerate(ids)), clock=clock) as ledger:
+        ledger.outbox.mark_published([(job_id, 0) for job_id in ids if job_id is not unpublished])
+        apply(ledger, started(job_id=running))
+        apply(ledger, completed(job_id=over))
+        accepted(order(ledger, JobCommand.CANCEL, stopped))
+        clock.now = NOON + timedelta(minutes=10)
+        assert quiet(ledger, 1) == []
+        assert quiet(ledger, 300) == [running, pending]
+        assert quiet(ledger, 300, limit=1) == [running], "however many wait, they hide no job that ran"
+        apply(ledger, started(job_id=running))
+        assert quiet(ledger, 300) == [pending], "it was heard of again"
+        ledger.outbox.mark_published([(unpublished, 0)])
+        assert quiet(ledger, 300) == [pending], "it has been in the queue for a moment only"
+        assert quiet(ledger, 900) == [running, pending, unpublished]
+
+
+def test_a_job_that_waits_is_quiet_once_its_time_has_passed_too(ledger: SqliteLedger) -> None:
+    ledger.outbox.mark_published([(ID, 0)])
+    apply(ledger, started(), retrying(delay=600))
+    assert quiet(ledger, 599) == []
+    assert quiet(ledger, 601) == [ID]

@@ -100,12 +100,11 @@ def settle(sha256: str, key: str, unique: str) -> SettleFile:
 # -- inbox -------------------------------------------------------------------------------------------------------
 
 
-def test_updates_are_recorded_once_and_the_offset_follows_the_highest(ledger: SqliteLedger) -> None:
-    assert ledger.inbox.next_offset() == 0
+def test_updates_are_recorded_once(ledger: SqliteLedger) -> None:
     assert ledger.inbox.record([update(5), update(6)]) == 2
     assert ledger.inbox.record([update(6), update(7)]) == 1
     assert ledger.inbox.record([]) == 0
-    assert ledger.inbox.next_offset() == 8
+    assert [group.update_ids for group in ledger.inbox.open_groups()] == [(5,), (6,), (7,)]
 
 
 def test_an_album_is_one_group_in_the_order_of_its_messages(ledger: SqliteLedger, clock: Clock) -> None:
@@ -131,11 +130,9 @@ def test_closed_updates_leave_the_inbox_and_their_rows_later(ledger: SqliteLedge
     ledger.inbox.record([update(1), update(2), update(3)])
     ledger.inbox.close([1, 3, 99])
     assert [group.update_ids for group in ledger.inbox.open_groups()] == [(2,)]
-    assert ledger.inbox.retain(clock.now) == 0
     clock.now += timedelta(days=2)
-    assert ledger.inbox.retain(clock.now) == 1, "the newest row carries the offset"
-    assert ledger.inbox.next_offset() == 4
-    assert ledger.inbox.record([update(3)]) == 0
+    assert ledger.history.prune(clock.now) == 1
+    assert ledger.inbox.record([update(1), update(3)]) == 1, "the newest row stays"
 
 
 # -- files -------------------------------------------------------------------------------------------------------
@@ -174,10 +171,7 @@ def test_a_submission_its_jobs_and_their_outbox_are_recorded_together(ledger: Sq
     assert (submission.artifact_stored, submission.ack_message_id) == (False, None)
     assert ledger.submissions.find(7, 13) == submission, "a member of the album leads to it"
     assert ledger.submissions.find(7, 14) is None and ledger.submissions.find(8, 11) is None
-    assert ledger.jobs.pending_outbox(10) == (job(A), job(B, 12))
-    assert ledger.jobs.pending_outbox(1) == (job(A),)
-    ledger.jobs.mark_published(A)
-    assert ledger.jobs.pending_outbox(10) == (job(B, 12),)
+    assert ledger.outbox.pending(10) == (job(A), job(B, 12))
 
 
 def test_a_submission_is_all_or_nothing(ledger: SqliteLedger) -> None:
@@ -186,7 +180,7 @@ def test_a_submission_is_all_or_nothing(ledger: SqliteLedger) -> None:
         ledger.submissions.submit(submit(job(C, 20), job(A, 20), message_id=20, members=(20,)))
     assert ledger.submissions.find(7, 20) is None
     assert ledger.jobs.find(C) is None
-    assert len(ledger.jobs.pending_outbox(10)) == 1
+    assert len(ledger.outbox.pending(10)) == 1
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,6 +13,7 @@ from teltubby.messages.jobs import (
     JobEvent,
     JobMetadata,
     JobProgress,
+    JobRetrying,
     JobStarted,
     TelegramContext,
 )
@@ -108,6 +109,19 @@ def test_progress_of_older_workers_has_no_estimate() -> None:
     del fields["seconds_left"]
     read = decode_event(json.dumps(fields).encode(), type_name)
     assert isinstance(read, JobProgress) and read.seconds_left is None
+
+
+def test_reports_of_older_workers_say_nothing_of_what_the_attempt_did() -> None:
+    fields = json.loads(GOLDEN_START + b',"reason":"no answer","delay_seconds":60.0}')
+    read = decode_event(json.dumps(fields).encode(), "teltubby.job.retrying")
+    assert read == JobRetrying(**COMMON, reason="no answer", delay_seconds=60.0)
+    assert (read.transferred_bytes, read.seconds, read.route) == (0, 0.0, None)
+
+
+def test_jobs_of_older_senders_have_the_first_ticket() -> None:
+    fields = json.loads(GOLDEN_JOB)
+    del fields["job_metadata"]["ticket"]
+    assert decode_job(json.dumps(fields).encode()).job_metadata.ticket == 0
 
 
 def test_unknown_keys_are_tolerated_and_optional_ones_may_be_missing() -> None:

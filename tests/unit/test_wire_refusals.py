@@ -136,6 +136,8 @@ def test_wrong_types(path: str, value: object) -> None:
         ("telegram_context.caption", ["x"], "telegram_context.caption: Input should be a valid string"),
         ("job_metadata.priority", "now", "job_metadata.priority: Input should be"),
         ("job_metadata.retry_count", -1, "job_metadata.retry_count: -1 is negative"),
+        ("job_metadata.ticket", -1, "job_metadata.ticket: -1 is negative"),
+        ("job_metadata.ticket", 1.5, "job_metadata.ticket: not an integer"),
         ("job_metadata.max_retries", "many", "job_metadata.max_retries: not an integer"),
         ("job_metadata.created_at", 1737972672, "job_metadata.created_at: not a time in ISO 8601"),
         ("job_metadata.created_at", "yesterday", "job_metadata.created_at: 'yesterday' is not a time in ISO 8601"),
@@ -215,7 +217,27 @@ def test_absurd_reports(name: str, value: object, expected: str) -> None:
     assert str(caught.value).startswith(expected)
 
 
-@pytest.mark.parametrize("type_name", [type_name for type_name, _, tail in GOLDEN_EVENTS if tail != b"}"])
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("transferred_bytes", -1, "transferred_bytes: -1 is negative"),
+        ("transferred_bytes", 1.5, "transferred_bytes: not an integer"),
+        ("seconds", -1, "seconds: -1 is not a number from 0"),
+        ("route", "pigeon", "route: Input should be"),
+    ],
+)
+@pytest.mark.parametrize("index", [3, 4, 5])
+def test_absurd_effort(index: int, name: str, value: object, expected: str) -> None:
+    type_name, _, tail = GOLDEN_EVENTS[index]
+    body = json.dumps({**json.loads(GOLDEN_START + tail), name: value}).encode()
+    with pytest.raises(MalformedMessage) as caught:
+        decode_event(body, type_name, SCHEMA)
+    assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "type_name", [f"teltubby.job.{kind}" for kind in ("progress", "completed", "retrying", "failed")]
+)
 def test_reports_without_their_own_fields(type_name: str) -> None:
     with pytest.raises(MalformedMessage, match="Field required"):
         decode_event(GOLDEN_START + b"}", type_name)

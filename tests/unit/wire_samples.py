@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from teltubby.messages.jobs import (
     FileInfo,
     Job,
+    JobCancelled,
     JobCompleted,
     JobEvent,
     JobFailed,
@@ -48,7 +49,7 @@ JOB = Job(
         entities=({"type": "bold", "offset": 0, "length": 5},),
         media_group_id=None,
     ),
-    job_metadata=JobMetadata(created_at=MOMENT, priority=Priority.HIGH, estimated_duration=12.5),
+    job_metadata=JobMetadata(created_at=MOMENT, priority=Priority.HIGH, estimated_duration=12.5, ticket=2),
     target=Target(key=KEY),
 )
 GOLDEN_JOB = (
@@ -59,7 +60,7 @@ GOLDEN_JOB = (
     b'"message_id":9},"caption":"\\u041e\\u0442\\u0447\\u0451\\u0442",'
     b'"entities":[{"type":"bold","offset":0,"length":5}],"media_group_id":null},'
     b'"job_metadata":{"created_at":"2025-01-27T10:11:12Z","priority":"high","retry_count":0,"max_retries":3,'
-    b'"estimated_duration":12.5,"times_parked":0},'
+    b'"estimated_duration":12.5,"times_parked":0,"ticket":2},'
     b'"target":{"key":"teltubby/2025/01/my_news/7/20250127-101112_my_news_curator_m7_001_otchet.mp4"}}'
 )
 
@@ -84,10 +85,26 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
     ),
     (
         "teltubby.job.retrying",
-        JobRetrying(**COMMON, reason="no answer", delay_seconds=60.0),
-        b',"reason":"no answer","delay_seconds":60.0}',
+        JobRetrying(
+            **COMMON,
+            reason="no answer",
+            delay_seconds=60.0,
+            transferred_bytes=5,
+            seconds=2.5,
+            route=Route.MTPROTO_BOT,
+        ),
+        b',"reason":"no answer","delay_seconds":60.0,"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot"}',
     ),
-    ("teltubby.job.failed", JobFailed(**COMMON, reason="gone"), b',"reason":"gone"}'),
+    (
+        "teltubby.job.failed",
+        JobFailed(**COMMON, reason="gone"),
+        b',"reason":"gone","transferred_bytes":0,"seconds":0.0,"route":null}',
+    ),
+    (
+        "teltubby.job.cancelled",
+        JobCancelled(**COMMON, transferred_bytes=5, seconds=2.5, route=Route.MTPROTO_BOT),
+        b',"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot"}',
+    ),
 ]
 
 
@@ -134,6 +151,8 @@ JOBS = st.builds(
         retry_count=COUNTS,
         max_retries=COUNTS,
         estimated_duration=st.none() | MEASURES,
+        times_parked=COUNTS,
+        ticket=COUNTS,
     ),
     target=st.builds(Target, key=KEYS),
 )
@@ -142,6 +161,11 @@ REPORT: dict[str, st.SearchStrategy[Any]] = {
     "worker": TEXT.filter(bool),
     "attempt": st.integers(1, 2**31),
     "at": MOMENTS,
+}
+EFFORT: dict[str, st.SearchStrategy[Any]] = {
+    "transferred_bytes": COUNTS,
+    "seconds": MEASURES,
+    "route": st.none() | st.sampled_from(Route),
 }
 EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
     st.builds(JobStarted, **REPORT),
@@ -164,8 +188,9 @@ EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
         seconds=MEASURES,
         duplicate_of=st.none() | KEYS,
     ),
-    st.builds(JobRetrying, **REPORT, reason=TEXT, delay_seconds=MEASURES),
-    st.builds(JobFailed, **REPORT, reason=TEXT),
+    st.builds(JobRetrying, **REPORT, **EFFORT, reason=TEXT, delay_seconds=MEASURES),
+    st.builds(JobFailed, **REPORT, **EFFORT, reason=TEXT),
+    st.builds(JobCancelled, **REPORT, **EFFORT),
 )
 
 

@@ -83,6 +83,7 @@ ITEM = [
     "dedup_reason",
     "job_id",
     "route",
+    "message_id",
 ]
 
 
@@ -185,6 +186,7 @@ def test_a_photo_in_full() -> None:
                     "dedup_reason": None,
                     "job_id": None,
                     "route": "bot_api",
+                    "message_id": "5",
                 }
             ],
         },

@@ -1,7 +1,8 @@
-"""The states of a job: every state under every report and command, and reports that are late, repeated, shuffled."""
+"""The states of a job: every state under every report and command, reports late, repeated, shuffled; new messages."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -10,17 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teltubby.archive.lifecycle import JobCommand, after_command, next_state
+from teltubby.archive.lifecycle import after_command, new_message, next_state
 from teltubby.messages.jobs import (
+    FileInfo,
+    Job,
+    JobCancelled,
+    JobCommand,
     JobCompleted,
     JobEvent,
     JobFailed,
+    JobMetadata,
     JobProgress,
     JobRetrying,
     JobStarted,
     JobState,
+    Priority,
+    Target,
+    TelegramContext,
 )
-from teltubby.messages.media import Route
+from teltubby.messages.media import MediaKind, Route
 
 PENDING, PROCESSING, COMPLETED, FAILED, RETRYING, CANCELLED = (
     JobState.PENDING,
@@ -30,7 +39,7 @@ PENDING, PROCESSING, COMPLETED, FAILED, RETRYING, CANCELLED = (
     JobState.RETRYING,
     JobState.CANCELLED,
 )
-KINDS: tuple[type[JobEvent], ...] = (JobStarted, JobProgress, JobCompleted, JobRetrying, JobFailed)
+KINDS: tuple[type[JobEvent], ...] = (JobStarted, JobProgress, JobCompleted, JobRetrying, JobFailed, JobCancelled)
 SPECIFIC: dict[type[JobEvent], dict[str, Any]] = {
     JobStarted: {},
     JobProgress: {"downloaded_bytes": 1, "uploaded_bytes": 0, "total_bytes": 2, "bytes_per_second": 1.0},
@@ -43,6 +52,7 @@ SPECIFIC: dict[type[JobEvent], dict[str, Any]] = {
     },
     JobRetrying: {"reason": "no answer", "delay_seconds": 60.0},
     JobFailed: {"reason": "gone"},
+    JobCancelled: {},
 }
 MOMENT = datetime(2025, 1, 27, tzinfo=UTC)
 
@@ -63,22 +73,18 @@ REPORTED: dict[tuple[JobState, type[JobEvent]], tuple[JobState, JobState, JobSta
     **{(CANCELLED, kind): (CANCELLED, CANCELLED, CANCELLED) for kind in (JobStarted, JobRetrying, JobFailed)},
     **{(COMPLETED, kind): (COMPLETED, COMPLETED, COMPLETED) for kind in (JobStarted, JobRetrying, JobFailed)},
     **{(state, JobCompleted): (COMPLETED, COMPLETED, COMPLETED) for state in JobState},
-    **{(state, JobProgress): (state, state, state) for state in JobState},
+    **{(state, kind): (state, state, state) for state in JobState for kind in (JobProgress, JobCancelled)},
 }
-COMMANDED: dict[tuple[JobState, JobCommand], JobState | None] = {
-    (PENDING, JobCommand.CANCEL): CANCELLED,
-    (PROCESSING, JobCommand.CANCEL): CANCELLED,
-    (RETRYING, JobCommand.CANCEL): CANCELLED,
-    (COMPLETED, JobCommand.CANCEL): None,
-    (FAILED, JobCommand.CANCEL): None,
-    (CANCELLED, JobCommand.CANCEL): None,
-    (PENDING, JobCommand.RETRY): None,
-    (PROCESSING, JobCommand.RETRY): None,
-    (RETRYING, JobCommand.RETRY): None,
-    (COMPLETED, JobCommand.RETRY): None,
-    (FAILED, JobCommand.RETRY): PENDING,
-    (CANCELLED, JobCommand.RETRY): PENDING,
+CANCEL, RETRY, PRIORITISE, REVIVE = JobCommand.CANCEL, JobCommand.RETRY, JobCommand.PRIORITISE, JobCommand.REVIVE
+COMMANDED: dict[JobState, dict[JobCommand, JobState]] = {
+    PENDING: {CANCEL: CANCELLED, PRIORITISE: PENDING, REVIVE: PENDING},
+    PROCESSING: {CANCEL: CANCELLED, REVIVE: PENDING},
+    RETRYING: {CANCEL: CANCELLED, PRIORITISE: PENDING, REVIVE: PENDING},
+    FAILED: {RETRY: PENDING},
+    CANCELLED: {RETRY: PENDING},
+    COMPLETED: {},
 }
+"""What is not here is refused."""
 
 
 def report(kind: type[JobEvent], attempt: int) -> JobEvent:
@@ -92,7 +98,7 @@ def test_every_state_under_every_report(state: JobState, kind: type[JobEvent], a
 
 @pytest.mark.parametrize(("state", "command"), list(product(JobState, JobCommand)))
 def test_every_state_under_every_command(state: JobState, command: JobCommand) -> None:
-    assert after_command(state, command) is COMMANDED[state, command]
+    assert after_command(state, command) is COMMANDED[state].get(command)
 
 
 def run(events: list[JobEvent], state: JobState = PENDING, known: int = 0) -> tuple[JobState, int]:
@@ -104,6 +110,7 @@ def run(events: list[JobEvent], state: JobState = PENDING, known: int = 0) -> tu
 @pytest.mark.parametrize(
     ("story", "expected"),
     [
+        ([(JobStarted, 1), (JobCancelled, 1)], PROCESSING),
         ([(JobStarted, 1), (JobProgress, 1), (JobCompleted, 1)], COMPLETED),
         ([(JobStarted, 1), (JobRetrying, 1), (JobStarted, 2), (JobCompleted, 2)], COMPLETED),
         ([(JobStarted, 1), (JobRetrying, 1)], RETRYING),
@@ -156,3 +163,58 @@ def test_a_completed_job_stays_completed(before: list[JobEvent], after: list[Job
 @given(st.lists(EVENTS.filter(lambda event: not isinstance(event, JobCompleted)), max_size=12))
 def test_a_cancelled_job_stays_cancelled_until_its_file_is_there(events: list[JobEvent]) -> None:
     assert run(events, CANCELLED)[0] is CANCELLED
+
+
+# -- new messages ------------------------------------------------------------------------------------------------
+
+JOB = Job(
+    job_id="3f2a9c1e-0000-4000-8000-000000000001",
+    user_id=7,
+    chat_id=7,
+    message_id=11,
+    file_info=FileInfo(file_id="f", file_unique_id="u", file_size=9, file_type=MediaKind.VIDEO),
+    telegram_context=TelegramContext(),
+    job_metadata=JobMetadata(created_at=MOMENT),
+    target=Target(key="teltubby/k"),
+)
+
+
+def attempt_of(job: Job) -> int:
+    return job.job_metadata.retry_count + job.job_metadata.times_parked + 1
+
+
+@given(
+    st.sampled_from([RETRY, PRIORITISE, REVIVE]),
+    st.booleans(),
+    st.integers(0, 4),
+    st.integers(0, 9),
+    st.integers(0, 3),
+    st.integers(0, 9),
+    st.sampled_from([None, *Priority]),
+)
+def test_a_new_message_voids_the_old_one_and_counts_on(
+    command: JobCommand, running: bool, tries: int, parked: int, limit: int, ahead: int, priority: Priority | None
+) -> None:
+    metadata = JobMetadata(created_at=MOMENT, retry_count=tries, times_parked=parked, max_retries=limit, ticket=4)
+    job = replace(JOB, job_metadata=metadata)
+    known = tries + parked + ahead
+    new = new_message(job, command, running=running, known_attempt=known, priority=priority)
+    assert new.job_metadata.ticket == 5
+    assert new.job_metadata.priority is (priority or Priority.NORMAL)
+    assert attempt_of(new) > known, "its reports are told from those of all that are known"
+    if running and command is REVIVE:
+        assert tries <= new.job_metadata.retry_count <= max(limit, tries)
+    elif command is RETRY:
+        assert new.job_metadata.retry_count == 0
+    else:
+        assert new.job_metadata.retry_count == tries
+    assert replace(new, job_metadata=metadata) == job, "nothing else changes"
+
+
+def test_a_job_that_keeps_ending_its_workers_runs_out_of_tries() -> None:
+    job, spent = JOB, []
+    for known in range(1, 6):
+        job = new_message(job, REVIVE, running=True, known_attempt=known)
+        spent.append(job.job_metadata.retry_count)
+        assert attempt_of(job) == known + 1
+    assert spent == [1, 2, 3, 3, 3]

@@ -1,0 +1,41 @@
+"""What becomes of edits: those of archived messages are written into the artifact."""
+
+from __future__ import annotations
+
+import json
+
+from teltubby.actors.artifacts import Artifacts
+from teltubby.actors.chat import Chat
+from teltubby.actors.phrases import intake as words
+from teltubby.archive.edits import edited, knows_file, replaces_file
+from teltubby.messages.chat import EditedMessage
+from teltubby.messages.ledger import FindSubmission, LedgerMessage
+from teltubby.supervision import Ref
+
+ASK_SECONDS = 60.0
+
+
+class Edits:
+    """Records edits; the same one may be recorded again, and in any order."""
+
+    def __init__(self, *, ledger: Ref[LedgerMessage], artifacts: Artifacts, chat: Chat) -> None:
+        self._ledger = ledger
+        self._artifacts = artifacts
+        self._chat = chat
+
+    async def record(self, edit: EditedMessage) -> bool:
+        """Record the edit; answers whether its message is archived at all.
+
+        A curator who replaced a file is told that the new one is not archived. Raises what asking the ledger and the
+        store raises.
+        """
+        message = edit.message
+        request = FindSubmission(chat_id=message.chat_id, message_id=message.message_id)
+        known = await self._ledger.ask(request, within=ASK_SECONDS)
+        if known is None:
+            return False
+        artifact = json.loads(known.artifact_json)
+        if replaces_file(artifact, edit) and not knows_file(artifact, edit):
+            await self._chat.say(message.chat_id, words.FILE_REPLACED, reply_to=message.message_id)
+        await self._artifacts.change(known.chat_id, known.message_id, lambda newest: edited(newest, edit))
+        return True

@@ -1,0 +1,102 @@
+"""Answers to what workers ask across the broker: whose turn a job is, and which object holds some bytes already."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import assert_never
+
+import anyio
+
+from teltubby.actors.queue import schema_of
+from teltubby.actors.signs_of_life import LIVE_SECONDS, SignsOfLife
+from teltubby.adapters.base import Broker, Destination, Outgoing, Question
+from teltubby.archive.turns import lost_runs, turn_of
+from teltubby.messages.jobs import JobFailed
+from teltubby.messages.ledger import LedgerMessage
+from teltubby.messages.ledger_jobs import FindJob, ReadHistory
+from teltubby.messages.questions import (
+    AnswerTold,
+    FirstCopyAsked,
+    FirstCopyTold,
+    QuestionAsked,
+    Turn,
+    TurnAsked,
+    TurnTold,
+)
+from teltubby.messages.wire import SCHEMA, decode_question, encode_answer, encode_event, event_type
+from teltubby.supervision import Ref, SupervisionError
+from teltubby.transfer.upload import FirstCopy
+
+_LOG = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 5.0
+"""A ledger that takes longer answers nobody: who asked has gone on by then."""
+MOST_LOST_RUNS = 30
+"""A job whose worker ended without a word so often ends its workers: it is given up, or it would do so for ever."""
+
+
+class TurnDesk:
+    """Answers from the ledger and from the signs of life, as far as it can; nothing here is worth a second try."""
+
+    def __init__(
+        self, broker: Broker, *, ledger: Ref[LedgerMessage], first_copy: FirstCopy, signs: SignsOfLife
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._first_copy = first_copy
+        self._signs = signs
+
+    async def answer(self, question: Question) -> None:
+        """Tell the asker. Without an answer it goes on after some seconds, as when no bot runs at all."""
+        try:
+            asked = decode_question(question.body, type=question.type, schema=schema_of(question))
+            with anyio.fail_after(ANSWER_SECONDS):
+                await question.answer(encode_answer(await self._told(asked)))
+        except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
+            _LOG.warning("a worker gets no answer: %s", str(error) or "the ledger did not answer in time")
+        except Exception:  # noqa: BLE001 - what crashed the actor that was asked is not this one's crash too
+            _LOG.exception("a worker gets no answer: its question crashed the ledger")
+
+    async def _told(self, asked: QuestionAsked) -> AnswerTold:
+        match asked:
+            case FirstCopyAsked():
+                return FirstCopyTold(sha256=asked.sha256, key=await self._first_copy(asked.sha256))
+            case TurnAsked():
+                return await self._turn(asked)
+            case _:
+                assert_never(asked)
+
+    async def _turn(self, asked: TurnAsked) -> TurnTold:
+        view = await self._ledger.ask(FindJob(job_id=asked.job_id), within=ANSWER_SECONDS)
+        if view is not None and view.job.job_id != asked.job_id:
+            view = None  # the beginning of another job's id is not that job's id
+        alive = self._signs.heard(asked.job_id, within=LIVE_SECONDS, apart_from=asked.worker)
+        turn = turn_of(view, asked, alive)
+        if turn is Turn.GO and await self._ends_its_workers(asked):
+            await self._give_up(asked)
+            turn = Turn.OVER
+        _LOG.info("job %s (attempt %d), asked by %s: %s", asked.job_id, asked.attempt, asked.worker, turn)
+        return TurnTold(job_id=asked.job_id, ticket=asked.ticket, turn=turn)
+
+    async def _ends_its_workers(self, asked: TurnAsked) -> bool:
+        history = await self._ledger.ask(ReadHistory(job_id=asked.job_id), within=ANSWER_SECONDS)
+        return history is not None and lost_runs(history, before=asked.attempt) >= MOST_LOST_RUNS
+
+    async def _give_up(self, asked: TurnAsked) -> None:
+        """Report it failed in the worker's stead, as durably as the worker would: it is told of as any failure is."""
+        _LOG.error("job %s is given up: %d workers ended while they ran it", asked.job_id, MOST_LOST_RUNS)
+        failed = JobFailed(
+            job_id=asked.job_id,
+            worker=asked.worker,
+            attempt=asked.attempt,
+            at=datetime.now(UTC),
+            reason=f"{MOST_LOST_RUNS} attempts ended without a word: it seems to end the workers that run it",
+        )
+        message = Outgoing(
+            body=encode_event(failed),
+            type=event_type(failed),
+            message_id=f"{asked.job_id}:{asked.attempt}:{event_type(failed)}",
+            headers={"schema": SCHEMA},
+        )
+        await self._broker.publish(Destination.EVENTS, message)

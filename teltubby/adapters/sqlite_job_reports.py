@@ -1,0 +1,190 @@
+"""What workers' reports do to jobs and their attempts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from teltubby.adapters.sqlite_file import SqliteFile, to_text
+from teltubby.adapters.sqlite_job_rows import exact
+from teltubby.adapters.sqlite_outbox import withdraw
+from teltubby.archive.lifecycle import next_state
+from teltubby.messages.jobs import (
+    JobCancelled,
+    JobCompleted,
+    JobEvent,
+    JobFailed,
+    JobProgress,
+    JobRetrying,
+    JobStarted,
+    JobState,
+)
+from teltubby.messages.ledger_jobs import JobView
+from teltubby.messages.media import Route
+
+_Report = JobStarted | JobCompleted | JobRetrying | JobFailed | JobCancelled
+_OPEN = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
+_FINAL = (JobState.COMPLETED, JobState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How an attempt ended."""
+
+    success: bool
+    error: str | None
+    transferred_bytes: int
+    seconds: float
+    route: Route | None
+
+
+class Reports:
+    """The writer of what workers report; every method raises DatabaseUnavailable."""
+
+    def __init__(self, file: SqliteFile, clock: Callable[[], datetime]) -> None:
+        self._file = file
+        self._clock = clock
+
+    def apply(self, event: JobEvent) -> JobView | None:
+        """Move the job as the event says, if it may, and return where it stands; progress is not written."""
+        if isinstance(event, JobProgress):
+            return exact(self._file, event.job_id)
+        with self._file.write() as connection:
+            before = exact(self._file, event.job_id)
+            if before is None:
+                return None
+            news = _record_attempt(connection, event)
+            state = next_state(before.state, event, known_attempt=before.attempt)
+            now = self._clock()
+            if state is not before.state:
+                _stand(connection, before, event, state, now)
+                _pass(connection, before, event, state)
+                if state in _FINAL:
+                    withdraw(connection, event.job_id)
+            elif _confirms(event, state) and (
+                event.attempt > before.attempt or (news and event.attempt == before.attempt)
+            ):
+                _stand(connection, before, event, state, now)
+            elif event.attempt >= before.attempt:
+                _hear(connection, before, event, now)
+            after = exact(self._file, event.job_id)
+            assert after is not None
+            return replace(after, previous=before.state, changed=state is not before.state)
+
+
+def _end(event: _Report) -> _End | None:
+    """How the attempt ended, or None when it only began."""
+    match event:
+        case JobStarted():
+            return None
+        case JobCompleted():
+            return _End(True, None, event.size_bytes, event.seconds, event.route)
+        case JobRetrying() | JobFailed():
+            return _End(False, event.reason, event.transferred_bytes, event.seconds, event.route)
+        case JobCancelled():
+            return _End(False, "cancelled", event.transferred_bytes, event.seconds, event.route)
+        case _:
+            assert_never(event)
+
+
+def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
+    """Note the attempt's begin or end, once, and return whether that was new; only a success replaces an end.
+
+    A message that comes to a second worker is a second row under the same number: each says what its worker did.
+    Rows of an older program name no worker; the first that reports that attempt takes them over.
+    """
+    whose = "job_id = ?1 AND attempt = ?2 AND (worker = ?3 OR worker IS NULL)"
+    at = to_text(event.at)
+    before = connection.total_changes
+    connection.execute(
+        f"INSERT INTO job_attempts (job_id, attempt, worker, started_at) SELECT ?1, ?2, ?3, ?4"
+        f" WHERE NOT EXISTS (SELECT 1 FROM job_attempts WHERE {whose})",
+        (event.job_id, event.attempt, event.worker, at),
+    )
+    end = _end(event)
+    if end is not None:
+        connection.execute(
+            "UPDATE job_attempts SET worker = ?3, finished_at = ?4, success = ?5, error = ?6, transferred_bytes = ?7,"
+            f" seconds = ?8, route = ?9 WHERE {whose} AND (finished_at IS NULL OR (?5 AND NOT success))",
+            (
+                event.job_id,
+                event.attempt,
+                event.worker,
+                at,
+                end.success,
+                end.error,
+                end.transferred_bytes,
+                end.seconds,
+                end.route,
+            ),
+        )
+    return connection.total_changes > before
+
+
+def _confirms(event: _Report, state: JobState) -> bool:
+    """Whether the event tells anew of the state in which the job is; a job that is over keeps its end as it is."""
+    match event:
+        case JobStarted():
+            return state is JobState.PROCESSING
+        case JobRetrying():
+            return state is JobState.RETRYING
+        case JobFailed():
+            return state is JobState.FAILED
+        case JobCompleted() | JobCancelled():
+            return False
+        case _:
+            assert_never(event)
+
+
+def _stand(connection: sqlite3.Connection, before: JobView, event: _Report, state: JobState, now: datetime) -> None:
+    """Write where the job stands after the event."""
+    end = _end(event)
+    at = to_text(event.at)
+    began, ended = (at, None) if end is None else (None, at)
+    due_at = None
+    if isinstance(event, JobRetrying):  # a worker's clock may be fast: its delay is not
+        due_at = to_text(min(event.at, now) + timedelta(seconds=event.delay_seconds))
+    connection.execute(
+        "UPDATE jobs SET state = ?, attempt = ?, worker = ?, updated_at = ?, last_error = ?,"
+        " started_at = coalesce(?, started_at), finished_at = ?, due_at = ? WHERE job_id = ?",
+        (
+            state,
+            max(before.attempt, event.attempt),
+            event.worker,
+            to_text(now),
+            None if end is None else end.error,
+            began,
+            ended,
+            due_at,
+            event.job_id,
+        ),
+    )
+
+
+def _pass(connection: sqlite3.Connection, before: JobView, event: _Report, state: JobState) -> None:
+    """Write the transition."""
+    end = _end(event)
+    connection.execute(
+        "INSERT INTO transitions (job_id, at, from_state, to_state, attempt, worker, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.job_id,
+            to_text(event.at),
+            before.state,
+            state,
+            event.attempt,
+            event.worker,
+            None if end is None else end.error,
+        ),
+    )
+
+
+def _hear(connection: sqlite3.Connection, before: JobView, event: _Report, now: datetime) -> None:
+    """A report that changes nothing names the newest attempt, and of an open job it is a sign of life."""
+    heard_at = to_text(now if before.state in _OPEN else before.updated_at)
+    connection.execute(
+        "UPDATE jobs SET attempt = ?, updated_at = ? WHERE job_id = ?", (event.attempt, heard_at, event.job_id)
+    )

@@ -1,0 +1,116 @@
+"""The codec of jobs (spec/large-files.md 3.2) and of workers' reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from teltubby.errors import MalformedMessage
+from teltubby.messages import wire_fields as read
+from teltubby.messages.jobs import (
+    Job,
+    JobCancelled,
+    JobCompleted,
+    JobEvent,
+    JobFailed,
+    JobProgress,
+    JobRetrying,
+    JobStarted,
+)
+from teltubby.messages.wire_json import SCHEMA, Readers, apply, decode, encode, validate
+
+JOB_TYPE = "teltubby.large_file.job"
+
+_EVENTS: Mapping[str, type[JobEvent]] = {
+    "teltubby.job.started": JobStarted,
+    "teltubby.job.progress": JobProgress,
+    "teltubby.job.completed": JobCompleted,
+    "teltubby.job.retrying": JobRetrying,
+    "teltubby.job.failed": JobFailed,
+    "teltubby.job.cancelled": JobCancelled,
+}
+_EVENT_TYPES: Mapping[type[JobEvent], str] = {event: name for name, event in _EVENTS.items()}
+
+_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+_EVENT_ADAPTERS: Mapping[str, TypeAdapter[JobEvent]] = {name: TypeAdapter(event) for name, event in _EVENTS.items()}
+
+_JOB_READERS: Readers = {
+    "job_id": read.job_id,
+    "user_id": read.whole,
+    "chat_id": read.whole,
+    "message_id": read.ordinal,
+}
+_SECTION_READERS: Mapping[str, Readers] = {
+    "file_info": {"file_id": read.text, "file_unique_id": read.text, "file_size": read.count},
+    "telegram_context": {},
+    "job_metadata": {
+        "created_at": read.moment,
+        "retry_count": read.count,
+        "max_retries": read.count,
+        "times_parked": read.count,
+        "ticket": read.count,
+        "estimated_duration": read.estimate,
+    },
+    "target": {"key": read.object_key},
+}
+_EVENT_READERS: Readers = {
+    "job_id": read.job_id,
+    "worker": read.text,
+    "attempt": read.ordinal,
+    "at": read.moment,
+    "downloaded_bytes": read.count,
+    "uploaded_bytes": read.count,
+    "total_bytes": read.count,
+    "bytes_per_second": read.measure,
+    "seconds_left": read.estimate,
+    "key": read.object_key,
+    "size_bytes": read.count,
+    "sha256": read.sha256,
+    "seconds": read.measure,
+    "duplicate_of": read.object_key,
+    "delay_seconds": read.measure,
+    "transferred_bytes": read.count,
+}
+
+
+def event_type(event: JobEvent) -> str:
+    """The message type under which the broker carries this report, as `teltubby.job.started`."""
+    return _EVENT_TYPES[type(event)]
+
+
+def encode_job(job: Job) -> bytes:
+    """The job as JSON in ASCII, keys in the order of the specification, ids as integers, times in ISO 8601."""
+    return encode(_JOB.dump_python(job, mode="json"))
+
+
+def encode_event(event: JobEvent) -> bytes:
+    """The report as JSON in ASCII; its kind is the message's type, `event_type(event)`."""
+    return encode(_EVENT_ADAPTERS[event_type(event)].dump_python(event, mode="json"))
+
+
+def decode_job(body: bytes, schema: str | None = SCHEMA) -> Job:
+    """The job of a message whose header `schema` is given (None: it had none). Raises MalformedMessage."""
+    fields = decode(body, schema)
+    apply(_JOB_READERS, fields)
+    for name, readers in _SECTION_READERS.items():
+        section = fields.get(name)
+        if not isinstance(section, dict):
+            raise MalformedMessage(f"{name}: {'missing' if section is None else 'not an object'}")
+        apply(readers, section, within=f"{name}.")
+    if fields["telegram_context"].get("entities") is None:
+        fields["telegram_context"]["entities"] = ()
+    job = validate(_JOB, fields)
+    context = replace(job.telegram_context, entities=tuple(job.telegram_context.entities))
+    return replace(job, telegram_context=context)
+
+
+def decode_event(body: bytes, type: str, schema: str | None = SCHEMA) -> JobEvent:
+    """The report in a message of this type whose header `schema` is given. Raises MalformedMessage."""
+    adapter = _EVENT_ADAPTERS.get(type)
+    if adapter is None:
+        raise MalformedMessage(f"{read.shown(type)!r} is not the type of a report")
+    fields = decode(body, schema)
+    apply(_EVENT_READERS, fields)
+    return validate(adapter, fields)

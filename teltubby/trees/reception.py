@@ -1,0 +1,57 @@
+"""The desk with everything that it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from teltubby.actors.chat import Chat
+from teltubby.actors.desk import Desk
+from teltubby.actors.job_orders import JobOrders
+from teltubby.actors.lookups import Lookups
+from teltubby.actors.purge import Purge
+from teltubby.actors.standing import Describe, Paint, Standing
+from teltubby.adapters.base import ObjectStore
+from teltubby.adapters.charts import paint_statistics
+from teltubby.messages.ledger import LedgerMessage
+from teltubby.messages.queue import PublisherMessage
+from teltubby.messages.transfer import UploadMessage
+from teltubby.supervision import Ref
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def furnished_desk(
+    *,
+    chat: Chat,
+    job_orders: JobOrders,
+    ledger: Ref[LedgerMessage],
+    queue: Ref[PublisherMessage],
+    upload: Ref[UploadMessage],
+    store: ObjectStore,
+    quota_bytes: int,
+    mode: str,
+    large_files: Describe,
+    recount: Callable[[], None],
+    paint: Paint = paint_statistics,
+    clock: Callable[[], datetime] = utc_now,
+) -> Desk:
+    """`store` only names places; `recount` has the usage corrected after a purge."""
+    return Desk(
+        chat=chat,
+        lookups=Lookups(ledger=ledger, location=store.location, clock=clock),
+        standing=Standing(
+            ledger=ledger,
+            queue=queue,
+            storage=store.location(""),
+            quota_bytes=quota_bytes,
+            large_files=large_files,
+            paint=paint,
+            clock=clock,
+        ),
+        job_orders=job_orders,
+        purge=Purge(ledger=ledger, upload=upload, recount=recount),
+        mode=mode,
+    )

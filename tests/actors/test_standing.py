@@ -1,0 +1,79 @@
+"""Standing: whoever does not answer is told about, and what cannot be painted is said in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from teltubby.actors.standing import Describe, Paint, Standing
+from teltubby.errors import ExtraNotInstalled, NotAnswered, Transient
+from teltubby.messages.history import Statistics
+from teltubby.messages.queue import PublisherMessage
+from teltubby.supervision import Mailbox
+from tests.actors.bot_wing import BotWing, World, bot_wing
+from tests.virtual_time import wall_clock
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(folder=tmp_path)
+
+
+async def ready() -> str:
+    return "ready"
+
+
+async def painted(statistics: Statistics) -> bytes:
+    return b"picture"
+
+
+def standing(wing: BotWing, *, large_files: Describe = ready, paint: Paint = painted) -> Standing:
+    return Standing(
+        ledger=wing.ledger,
+        queue=Mailbox[PublisherMessage]("queue").ref,  # which nobody reads
+        storage="s3://b/",
+        quota_bytes=3000,
+        large_files=large_files,
+        paint=paint,
+        clock=wall_clock,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(NotAnswered("the session <stops>"), "no answer (the session &lt;stops&gt;)"), (TimeoutError(), "in time")],
+)
+async def test_a_session_that_does_not_answer_is_told_about(world: World, error: Exception, words: str) -> None:
+    async def silent() -> str:
+        raise error
+
+    async with bot_wing(world) as wing:
+        here = standing(wing, large_files=silent)
+        assert words in (await here.status()).html
+        assert words in (await here.mtproto()).html
+
+
+async def test_a_queue_that_does_not_answer_is_told_about(world: World) -> None:
+    async with bot_wing(world) as wing:
+        told = (await standing(wing).status()).html
+        assert "<b>Queue</b>: no answer" in told and "The broker is away" in told
+
+
+@pytest.mark.parametrize("error", [ExtraNotInstalled("matplotlib"), NotAnswered("slow"), Transient("crashed")])
+async def test_statistics_without_a_picture_are_told_in_words(world: World, error: Exception) -> None:
+    async def fails(statistics: Statistics) -> bytes:
+        raise error
+
+    async with bot_wing(world) as wing:
+        told = await standing(wing, paint=fails).statistics(7)
+        assert told.picture is None and "The last 7 days" in told.html
+        told = await standing(wing).statistics(7)
+        assert told.picture == b"picture" and "The last 7 days" in told.html
+
+
+async def test_a_quota_is_told_with_its_share(world: World) -> None:
+    async with bot_wing(world) as wing:
+        assert "0% of the quota of 3.0 KB" in (await standing(wing).quota()).html
