@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,30 +12,24 @@ from typing import TypeVar
 import anyio
 
 from teltubby.actors import phrases
+from teltubby.actors.lines import Line, Lines, Pause
 from teltubby.actors.patience import Patience
 from teltubby.actors.recollection import Recollection
 from teltubby.actors.typing_shown import TypingShown
-from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import BotGateway
-from teltubby.errors import FloodWait, NotAnswered, Permanent, TeltubbyError
+from teltubby.errors import FloodWait, NotAnswered, Permanent, TelegramUnavailable, TeltubbyError
 from teltubby.messages.chat import Keyboard
 from teltubby.supervision import Backoff
 
 _LOG = logging.getLogger(__name__)
 
-EDIT_SECONDS = 3.0
-"""At most one edit per message in this time (telegram.md, Limits)."""
 AT_ONCE = 4
 """Answers on their way to one chat: one at a time would be one per round trip, whatever Telegram bears."""
-CONCLUDE_SECONDS = 60.0
 PRESS_SECONDS = 10.0
 """Telegram takes the answer to a pressed button for some 15 s."""
 PRESS_CHARACTERS = 200
 CAPTION_CHARACTERS = 1000
 """Telegram takes 1024 after parsing."""
-
-Line = tuple[int, int]
-"""A message of ours: chat id, message id."""
 
 R = TypeVar("R")
 
@@ -48,18 +41,6 @@ class Answer:
     html: str
     keyboard: Keyboard = ()
     picture: bytes | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Wish:
-    """What a line should read; a final wish is never replaced by a passing one."""
-
-    html: str
-    keyboard: Keyboard
-    final: bool
-    granted: bool = False
-    over: anyio.Event = field(default_factory=anyio.Event)
-    """Granted, or given up at a stop."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,12 +70,9 @@ class Chat:
         self._backoff = backoff
         self._rng = rng
         self._turns: dict[int, _Turn] = {}
-        self._wishes: dict[Line, _Wish] = {}
-        self._edited_at: dict[Line, float] = {}
-        self._paused_until = -math.inf
-        self._changed = Wakeup()
-        self._ended = False
-        self._typing = TypingShown(gateway, paused_until=lambda: self._paused_until, flooded=self._note_flood)
+        self._pause = Pause()
+        self._lines = Lines(gateway, self._pause)
+        self._typing = TypingShown(gateway, paused_until=lambda: self._pause.until, flooded=self._pause.note)
 
     async def say(
         self,
@@ -115,10 +93,16 @@ class Chat:
         if known is not None:
             return known
         async with self._turn(chat_id) as turn:
-            *before, last = phrases.pages(html)
-            sent = [await self._send(turn, chat_id, page, reply_to, ()) for page in before]
-            sent.append(await self._send(turn, chat_id, last, reply_to, keyboard))
-        return sent[0]
+            first, *others = phrases.pages(html)
+
+            async def look() -> int | None:
+                self._recollection.doubt(chat_id, () if reply_to is None else (reply_to,))
+                return None if said is None else await self._recollection.said(chat_id, reply_to, said)
+
+            sent = await self._send(turn, chat_id, first, reply_to, () if others else keyboard, look)
+            for page in others:
+                await self._send(turn, chat_id, page, reply_to, keyboard if page is others[-1] else ())
+        return sent
 
     async def give(
         self,
@@ -169,7 +153,7 @@ class Chat:
                 await self._gateway.answer_press(press_id, text[:PRESS_CHARACTERS], alert=alert)
             except TeltubbyError as error:
                 _LOG.info("a pressed button is not answered: %s", error)
-                self._note_flood(error)
+                self._pause.note(error)
 
     async def delete(self, line: Line) -> bool:
         """Take a message away; answers whether it is gone. Raises NotAnswered when a stop ends the waiting."""
@@ -189,69 +173,20 @@ class Chat:
 
     def show(self, line: Line, html: str, *, keyboard: Keyboard = ()) -> None:
         """Have the message read `html` soon; only the newest text is ever sent, and none after a final one."""
-        known = self._wishes.get(line)
-        if known is None or not known.final:
-            self._wishes[line] = _Wish(html, keyboard, final=False)
-            self._changed.ring()
+        self._lines.show(line, html, keyboard)
 
     async def conclude(self, line: Line, html: str, *, keyboard: Keyboard = ()) -> None:
         """Have the message read `html` for good; returns when it does, or when a newer word took its place.
 
         Raises NotAnswered when that takes too long.
         """
-        before = self._wishes.get(line)
-        wish = self._wishes[line] = _Wish(html, keyboard, final=True)
-        if before is not None:
-            before.granted = True
-            before.over.set()
-        self._changed.ring()
-        with anyio.move_on_after(CONCLUDE_SECONDS):
-            if not self._ended:
-                await wish.over.wait()
-        if not wish.granted:
-            raise NotAnswered("the curator's line could not be brought up to date yet")
+        await self._lines.conclude(line, html, keyboard)
 
     async def keep_lines(self) -> None:
         """Send the edits that are wished for, one at a time, until cancelled; who waits for one is told then."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._typing.keep_showing)
-                await self._keep_lines()
-        finally:
-            self._ended = True
-            for wish in self._wishes.values():
-                wish.over.set()
-
-    async def _keep_lines(self) -> None:
-        while True:
-            now = anyio.current_time()
-            self._edited_at = {line: at for line, at in self._edited_at.items() if at + EDIT_SECONDS > now}
-            line = min(self._wishes, key=self._due_at, default=None)
-            wait = math.inf if line is None else self._due_at(line) - now
-            if line is None or wait > 0:
-                await self._changed.wait(at_most=wait)
-            else:
-                await self._grant(line, self._wishes[line])
-
-    def _due_at(self, line: Line) -> float:
-        return max(self._paused_until, self._edited_at.get(line, -math.inf) + EDIT_SECONDS)
-
-    async def _grant(self, line: Line, wish: _Wish) -> None:
-        """Edit; the wish is gone when that worked or never will, unless a newer one took its place meanwhile."""
-        try:
-            await self._gateway.edit(*line, wish.html, keyboard=wish.keyboard)
-        except Permanent as error:
-            _LOG.warning("message %s cannot be edited: %s", line, error)
-        except TeltubbyError as error:
-            _LOG.info("an edit is repeated: %s", error)
-            self._note_flood(error)
-            return
-        finally:
-            self._edited_at[line] = anyio.current_time()
-        wish.granted = True
-        wish.over.set()
-        if self._wishes.get(line) is wish:
-            del self._wishes[line]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._typing.keep_showing)
+            await self._lines.keep()
 
     @asynccontextmanager
     async def _turn(self, chat_id: int) -> AsyncIterator[_Turn]:
@@ -266,19 +201,36 @@ class Chat:
             if not turn.wanted:
                 self._turns.pop(chat_id, None)
 
-    async def _send(self, turn: _Turn, chat_id: int, html: str, reply_to: int | None, keyboard: Keyboard) -> int | None:
+    async def _send(
+        self,
+        turn: _Turn,
+        chat_id: int,
+        html: str,
+        reply_to: int | None,
+        keyboard: Keyboard,
+        look: Callable[[], Awaitable[int | None]] | None = None,
+    ) -> int | None:
         return await self._until_through(
-            turn, chat_id, lambda: self._gateway.send(chat_id, html, reply_to=reply_to, keyboard=keyboard)
+            turn, chat_id, lambda: self._gateway.send(chat_id, html, reply_to=reply_to, keyboard=keyboard), look
         )
 
-    async def _until_through(self, turn: _Turn, chat_id: int, send: Callable[[], Awaitable[R]]) -> R | None:
-        failures, again_at = 0, 0.0
+    async def _until_through(
+        self,
+        turn: _Turn,
+        chat_id: int,
+        send: Callable[[], Awaitable[R]],
+        look: Callable[[], Awaitable[R | None]] | None = None,
+    ) -> R | None:
+        """Send again and again; where Telegram may have taken it without our hearing so, `look` for it before."""
+        failures, again_at, in_doubt = 0, 0.0, False
         while True:
             try:
                 if not failures and not turn.trouble.locked():
                     return await send()
                 async with turn.trouble:
                     await self._patience.wait(max(0.0, again_at - anyio.current_time()))
+                    if in_doubt and look is not None and (known := await look()) is not None:
+                        return known
                     return await send()
             except NotAnswered:
                 raise  # a stop ended the waiting
@@ -287,6 +239,7 @@ class Chat:
                 return None
             except TeltubbyError as error:
                 failures += 1
+                in_doubt |= isinstance(error, TelegramUnavailable)
                 _LOG.info("an answer is repeated: %s", error)
                 again_at = anyio.current_time() + self._pause_after(error, failures)
 
@@ -296,10 +249,5 @@ class Chat:
 
     def _pause_after(self, error: TeltubbyError, failures: int) -> float:
         """Seconds before the same request again: what Telegram asks for, else with backoff."""
-        self._note_flood(error)
+        self._pause.note(error)
         return error.seconds if isinstance(error, FloodWait) else self._backoff.delay(failures + 1, self._rng)
-
-    def _note_flood(self, error: TeltubbyError) -> None:
-        if isinstance(error, FloodWait):
-            _LOG.info("edits pause for %.0f s", error.seconds)
-            self._paused_until = max(self._paused_until, anyio.current_time() + error.seconds)

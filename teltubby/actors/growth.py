@@ -17,6 +17,11 @@ class Growth:
         """Bytes more, or less when negative."""
         return self._used_bytes
 
+    @property
+    def objects(self) -> int:
+        """Objects more, or less when negative."""
+        return self._objects
+
     def add(self, size: PrefixSize) -> None:
         """The store grew by so much, or shrank."""
         self._used_bytes += size.used_bytes

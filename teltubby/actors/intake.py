@@ -122,6 +122,8 @@ class Intake:
         """Begin what is due and has its turn; answers the seconds until more is due."""
         if context.stopping.is_set():
             return LOOK_SECONDS
+        if not self._quota.full:
+            self._told_full.clear()  # the next time that it is full is news again
         groups, wait = self._backlog.begin(anyio.current_time(), full=self._quota.full)
         for group in groups:
             tasks.start_soon(self._run, context, tasks, group)

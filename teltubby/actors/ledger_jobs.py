@@ -37,9 +37,7 @@ async def answer_about_jobs(access: LedgerAccess, message: JobsMessage) -> objec
         case FindJob():
             return await access.read(ledger.jobs.find, message.job_id)
         case ListJobs():
-            listed = partial(
-                ledger.jobs.list, offset=message.offset, user_id=message.user_id, in_turn=message.in_turn
-            )
+            listed = partial(ledger.jobs.list, offset=message.offset, user_id=message.user_id, in_turn=message.in_turn)
             return await access.read(listed, message.states, message.limit)
         case CommandJob():
             return await access.write(ledger.commands.obey, message)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from teltubby.actors.chat import Answer
+from teltubby.actors.growth import Growth
 from teltubby.actors.phrases import house
 from teltubby.errors import TeltubbyError
-from teltubby.messages.history import Statistics
+from teltubby.messages.history import Statistics, Usage
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_archive import MaintainDatabase, ReadOverview, ReadStatistics, ReadUsage
@@ -33,7 +35,10 @@ Paint = Callable[[Statistics], Awaitable[bytes]]
 
 
 class Standing:
-    """Asks everybody; `large_files` says how the MTProto side stands, as far as this process can tell."""
+    """Asks everybody; `large_files` says how the MTProto side stands, as far as this process can tell.
+
+    `growth` is what the archive grew by and the ledger was not told of yet.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Standing:
         queue: Ref[PublisherMessage],
         storage: str,
         quota_bytes: int,
+        growth: Growth,
         large_files: Describe,
         paint: Paint,
         clock: Callable[[], datetime],
@@ -50,6 +56,7 @@ class Standing:
         self._queue = queue
         self._storage = storage
         self._quota_bytes = quota_bytes
+        self._growth = growth
         self._large_files = large_files
         self._paint = paint
         self._clock = clock
@@ -63,7 +70,7 @@ class Standing:
         report = house.HouseReport(
             now=now,
             overview=await self._ledger.ask(ReadOverview(), within=ASK_SECONDS),
-            usage=await self._ledger.ask(ReadUsage(), within=ASK_SECONDS),
+            usage=await self._usage(),
             quota_bytes=self._quota_bytes,
             large_files=await self._described(self._large_files),
             broker=broker,
@@ -72,12 +79,13 @@ class Standing:
             running=await self._jobs(JobState.PROCESSING, RUNNING_SHOWN),
             failed=lately,
             failed_more=len(lately) == FAILED_SHOWN,
+            next_up=await self._next_up(),
         )
         return Answer(html=house.status_text(report))
 
     async def quota(self) -> Answer:
         """How much room the archive takes."""
-        usage = await self._ledger.ask(ReadUsage(), within=ASK_SECONDS)
+        usage = await self._usage()
         overview = await self._ledger.ask(ReadOverview(), within=ASK_SECONDS)
         return Answer(html=house.quota_text(usage, overview, quota_bytes=self._quota_bytes, now=self._clock()))
 
@@ -102,6 +110,18 @@ class Standing:
 
     async def _jobs(self, state: JobState, limit: int) -> tuple[JobView, ...]:
         return await self._ledger.ask(ListJobs(states=(state,), limit=limit), within=ASK_SECONDS)
+
+    async def _usage(self) -> Usage:
+        usage = await self._ledger.ask(ReadUsage(), within=ASK_SECONDS)
+        return replace(
+            usage,
+            used_bytes=max(usage.used_bytes + self._growth.used_bytes, 0),
+            objects=max(usage.objects + self._growth.objects, 0),
+        )
+
+    async def _next_up(self) -> JobView | None:
+        request = ListJobs(states=(JobState.PENDING,), limit=1, in_turn=True)
+        return next(iter(await self._ledger.ask(request, within=ASK_SECONDS)), None)
 
     async def _broker(self) -> tuple[str, Mapping[str, int] | None]:
         """How the connection stands, and how much is in each queue; a broker that is away is told, too."""

@@ -12,7 +12,7 @@ from teltubby.actors.queue import schema_of
 from teltubby.actors.signs_of_life import LIVE_SECONDS, SignsOfLife
 from teltubby.adapters.base import Broker, Destination, Outgoing, Question
 from teltubby.archive.turns import lost_runs, turn_of
-from teltubby.messages.jobs import JobFailed
+from teltubby.messages.jobs import JobCancelled, JobEvent, JobFailed
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_jobs import FindJob, ReadHistory
 from teltubby.messages.questions import (
@@ -76,12 +76,14 @@ class TurnDesk:
         if turn is Turn.GO and await self._ends_its_workers(asked):
             await self._give_up(asked)
             turn = Turn.OVER
+        if turn is Turn.CANCELLED:
+            await self._end_lost_runs(asked)
         _LOG.info("job %s (attempt %d), asked by %s: %s", asked.job_id, asked.attempt, asked.worker, turn)
         return TurnTold(job_id=asked.job_id, ticket=asked.ticket, turn=turn)
 
     async def _ends_its_workers(self, asked: TurnAsked) -> bool:
         history = await self._ledger.ask(ReadHistory(job_id=asked.job_id), within=ANSWER_SECONDS)
-        return history is not None and lost_runs(history, before=asked.attempt) >= MOST_LOST_RUNS
+        return history is not None and lost_runs(history, asked) >= MOST_LOST_RUNS
 
     async def _give_up(self, asked: TurnAsked) -> None:
         """Report it failed in the worker's stead, as durably as the worker would: it is told of as any failure is."""
@@ -91,12 +93,27 @@ class TurnDesk:
             worker=asked.worker,
             attempt=asked.attempt,
             at=datetime.now(UTC),
-            reason=f"{MOST_LOST_RUNS} attempts ended without a word: it seems to end the workers that run it",
+            reason=f"{MOST_LOST_RUNS} runs ended without a word: it seems to end the workers that run it",
         )
+        await self._report(failed)
+
+    async def _end_lost_runs(self, asked: TurnAsked) -> None:
+        """Report them stopped in the stead of workers that ended while they stopped: the curator waits for that word.
+
+        One that lives after all, and only lost its message to another worker, says the same again a little later.
+        """
+        history = await self._ledger.ask(ReadHistory(job_id=asked.job_id), within=ANSWER_SECONDS)
+        for run in () if history is None else history.attempts:
+            if run.success is None and run.worker is not None and run.worker != asked.worker:
+                at = datetime.now(UTC)
+                stopped = JobCancelled(job_id=asked.job_id, worker=run.worker, attempt=run.attempt, at=at)
+                await self._report(stopped)
+
+    async def _report(self, event: JobEvent) -> None:
         message = Outgoing(
-            body=encode_event(failed),
-            type=event_type(failed),
-            message_id=f"{asked.job_id}:{asked.attempt}:{event_type(failed)}",
+            body=encode_event(event),
+            type=event_type(event),
+            message_id=f"{event.job_id}:{event.attempt}:{event_type(event)}",
             headers={"schema": SCHEMA},
         )
         await self._broker.publish(Destination.EVENTS, message)

@@ -50,7 +50,9 @@ class History:
         """
         ahead = tuple(Priority) if priority is Priority.NORMAL else (Priority.HIGH, Priority.URGENT)
         marks = ", ".join("?" * len(ahead))
-        earlier, named = ("", ()) if job_id is None else (" AND rowid < (SELECT rowid FROM jobs WHERE job_id = ?)", (job_id,))
+        earlier, named = (
+            ("", ()) if job_id is None else (" AND rowid < (SELECT rowid FROM jobs WHERE job_id = ?)", (job_id,))
+        )
         (waiting,) = self._file.read(
             f"SELECT count(*) AS jobs, coalesce(sum(size_bytes), 0) AS bytes FROM jobs WHERE state IN {OPEN_STATES}"
             f" AND (state = 'PROCESSING' OR (priority IN ({marks}) AND (state = 'PENDING' OR due_at <= ?)))"

@@ -90,9 +90,7 @@ class Jobs:
         )
         return readable(rows)
 
-    def _in_turn(
-        self, states: Sequence[JobState], limit: int, offset: int, user_id: int | None
-    ) -> tuple[JobView, ...]:
+    def _in_turn(self, states: Sequence[JobState], limit: int, offset: int, user_id: int | None) -> tuple[JobView, ...]:
         """What runs, what waits with priority, what waits, each by the age of its newest message; then what is parked.
 
         There is no index for it: it is meant for open jobs, of which there are not many.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teltubby.adapters.sqlite_archive import Files, Submissions
-from teltubby.adapters.sqlite_file import SqliteFile
+from teltubby.adapters.sqlite_file import SqliteFile, to_moment
 from teltubby.adapters.sqlite_inbox import Inbox
 from teltubby.adapters.sqlite_job_commands import Commands
 from teltubby.adapters.sqlite_job_history import History
@@ -78,7 +78,8 @@ class SqliteLedger:
             "SELECT (SELECT count(*) FROM inbox WHERE done_at IS NULL) AS open_updates,"
             " (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS unpublished,"
             " (SELECT count(*) FROM files) AS files, (SELECT coalesce(sum(size_bytes), 0) FROM files) AS bytes,"
-            " (SELECT count(*) FROM messages WHERE artifact_json IS NOT NULL AND artifact_stored = 0) AS unstored"
+            " (SELECT count(*) FROM messages WHERE artifact_json IS NOT NULL AND artifact_stored = 0) AS unstored,"
+            " (SELECT min(received_at) FROM inbox WHERE done_at IS NULL) AS open_since"
         )
         counts = Counter({state["state"]: state["jobs"] for state in states})
         return Overview(
@@ -88,6 +89,7 @@ class SqliteLedger:
             files=row["files"],
             bytes=row["bytes"],
             unstored_artifacts=row["unstored"],
+            open_since=to_moment(row["open_since"]),
         )
 
     def close(self) -> None:

@@ -27,11 +27,16 @@ def turn_of(view: JobView | None, asked: TurnAsked, alive: bool | None) -> Turn:
     return Turn.WAIT if alive else Turn.GO
 
 
-def lost_runs(history: JobHistory, *, before: int) -> int:
-    """How many attempts with a number `before` this one began and never ended, since a curator's last retry."""
+def lost_runs(history: JobHistory, asked: TurnAsked) -> int:
+    """How many runs before the one that is asked for began and never ended, since a curator's last retry.
+
+    A message that came again has the same attempt's number, and other workers: each of them is a run.
+    """
     retries = [told.at for told in history.commands if told.command == JobCommand.RETRY and told.accepted]
     return sum(
-        run.success is None and run.attempt < before and (not retries or run.started_at > retries[-1])
+        run.success is None
+        and (run.attempt < asked.attempt or (run.attempt == asked.attempt and run.worker != asked.worker))
+        and (not retries or run.started_at > retries[-1])
         for run in history.attempts
     )
 

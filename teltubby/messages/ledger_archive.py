@@ -13,7 +13,10 @@ from teltubby.supervision import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Counts of what the ledger holds; `bytes` are those of the distinct files archived."""
+    """Counts of what the ledger holds; `bytes` are those of the distinct files archived.
+
+    `open_since` is when the oldest open update came, None where none is open.
+    """
 
     jobs: Mapping[JobState, int]
     open_updates: int
@@ -21,6 +24,7 @@ class Overview:
     files: int
     bytes: int
     unstored_artifacts: int
+    open_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

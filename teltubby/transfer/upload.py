@@ -98,10 +98,11 @@ class Upload:
         await self._abort_leftovers(begun)
         tried = 0
         while True:
+            is_new = begun is None
             begun = begun or await self._begin()
             tried += 1
             try:
-                return await self._go_on(begun)
+                return await self._go_on(begun, is_new=is_new)
             except UploadVanished as error:
                 await self._give_up(begun)
                 if tried == BEGINNINGS:
@@ -129,14 +130,18 @@ class Upload:
                 raise
         return begun
 
-    async def _go_on(self, begun: BegunUpload) -> Stored:
+    async def _go_on(self, begun: BegunUpload, *, is_new: bool) -> Stored:
         sender = PartSender(self._store, self._request, begun, parallel=self._parallel)
         sha256 = await sender.send()
         first = await self._older_copy(sha256)
-        if first is None:
-            await self._complete(begun, sender.receipts, sha256)
-        else:
+        if first is not None:
             await self._abort(begun)
+        elif is_new and await self._holds(sha256):
+            # Another worker had the job meanwhile. Completed, this one would stay behind: the object is made of equal
+            # parts, so the store would be said to have done it. Nobody completed it, for it is new: it can be aborted.
+            await self._abort(begun)
+        else:
+            await self._complete(begun, sender.receipts, sha256)
         return self._stored(sha256, first)
 
     async def _complete(self, begun: BegunUpload, receipts: list[PartReceipt], sha256: str) -> None:

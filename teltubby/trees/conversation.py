@@ -115,6 +115,7 @@ def bot_actor(
         upload=upload,
         store=store,
         quota_bytes=config.s3.bucket_quota_bytes,
+        growth=artifacts.growth,
         mode=config.telegram.mode.value,
         large_files=large_files,
         recount=quota.recount,

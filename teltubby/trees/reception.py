@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
+from teltubby.actors.growth import Growth
 from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.lookups import Lookups
 from teltubby.actors.purge import Purge
@@ -32,6 +33,7 @@ def furnished_desk(
     upload: Ref[UploadMessage],
     store: ObjectStore,
     quota_bytes: int,
+    growth: Growth,
     mode: str,
     large_files: Describe,
     recount: Callable[[], None],
@@ -47,6 +49,7 @@ def furnished_desk(
             queue=queue,
             storage=store.location(""),
             quota_bytes=quota_bytes,
+            growth=growth,
             large_files=large_files,
             paint=paint,
             clock=clock,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Sequence
 
@@ -36,6 +37,11 @@ def worker_tree(config: Config) -> Supervisor:
     return root("worker", config, Metrics(), wing, troubles=Troubles())
 
 
+def worker_name() -> str:
+    """Of this process alone: in a container every process has the same number, and a restarted one is another."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
+
+
 def worker_wing(
     config: Config, broker: Broker, session: Mailbox[SessionMessage], *, first_copy: FirstCopy
 ) -> Sequence[ChildSpec | Supervisor]:
@@ -46,7 +52,7 @@ def worker_wing(
     download = Mailbox[FetchLarge]("download")
     queue = Mailbox[ConsumerMessage]("queue", capacity=256)
     run = JobRun(
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=worker_name(),
         session=session.ref,
         download=download.ref,
         upload=upload.ref,

@@ -57,7 +57,7 @@ def test_every_kind(box: Household) -> None:
         for measure in ("width", "height", "duration"):
             if measure in fields and not (kind is FileKind.VIDEO_NOTE and measure == "height"):
                 assert item[measure] == fields[measure], name
-        assert f"Archived 1 file ({kind.value})" in box.answer(message, "Archived")
+        assert f"Archived 1 file ({kind.value.replace('_', ' ')})" in box.answer(message, "Archived")
 
 
 def origins(house: Household) -> dict[str, Origin]:

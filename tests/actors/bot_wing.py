@@ -300,6 +300,7 @@ async def bot_wing(
             upload=upload.ref,
             store=store,
             quota_bytes=quota_rules.quota_bytes,
+            growth=artifacts.growth,
             mode="polling",
             large_files=_elsewhere,
             recount=quota.recount,

@@ -63,7 +63,7 @@ async def test_the_acknowledgement_is_extended_under_the_late_item(world: World)
         first, second = wing.telegram.bubbles
         assert "Archived 2 files" in first.text and "Album: 2 items, 2 archived" in first.text
         assert first.reply_to == 10
-        assert second.text.startswith("➕ Item 3 joined the album: 3 items, 3 archived; late: 3")
+        assert second.text.startswith("➕ Item 3 joined the album: 3 items, 3 archived; came late: 3")
         assert "Archived 1 file (photo)" in second.text
         assert second.reply_to == 12
 
@@ -80,7 +80,7 @@ async def test_items_out_of_order_keep_their_keys_and_the_album_s_order_is_told(
         assert items(world)[0]["s3_key"] == before
         assert len({item["s3_key"] for item in items(world)}) == 3
         assert (
-            "Items 2, 3 joined the album: 3 items, 3 archived; late: 2, 3; in the album's order: 2, 3, 1"
+            "Items 2, 3 joined the album: 3 items, 3 archived; came late: 2, 3; in the album's order: 2, 3, 1"
             in (wing.said()[1])
         )
         assert_true(world)
@@ -253,7 +253,7 @@ async def test_an_album_of_an_artifact_that_names_no_messages_grows_too(world: W
     async with bot_wing(world) as wing:
         await wing.receives(update(12, files[2], group="g"))
         assert [item["ordinal"] for item in items(world)] == [1, 2, 3]
-        assert wing.said()[1].startswith("➕ Item 3 joined the album: 3 items, 3 archived; late: 3")
+        assert wing.said()[1].startswith("➕ Item 3 joined the album: 3 items, 3 archived; came late: 3")
         assert list(world.artifacts()) == [key]
         assert_true(world)
 

@@ -12,11 +12,15 @@ from typing import Any
 import anyio
 import pytest
 
-from teltubby.actors.chat import AT_ONCE, EDIT_SECONDS, Chat
+from teltubby.actors.chat import AT_ONCE, Chat
+from teltubby.actors.lines import EDIT_SECONDS
 from teltubby.actors.patience import Patience
 from teltubby.actors.phrases import COMMANDS
+from teltubby.actors.recollection import Recollection
 from teltubby.errors import BadRequest, FloodWait, NotAnswered, TelegramUnavailable, Unauthorised
+from teltubby.messages.chat import Keyboard
 from teltubby.supervision import Backoff, Context
+from tests.bot_twin import SaidTwin
 from tests.twins import BotTwin, Bubble, Telegram
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
@@ -120,6 +124,27 @@ async def test_while_a_flood_holds_an_answer_back_others_do_not_try(chat: Chat, 
         await anyio.sleep(35)
         assert gateway.script.count("send") == 1
     assert gateway.telegram.said(ANNA)[0] == "first" and len(gateway.telegram.said(ANNA)) == 11
+
+
+class HardOfHearing(BotTwin):
+    """Telegram takes what it sends; that it did is not heard the first time."""
+
+    async def send(self, chat_id: int, html: str, *, reply_to: int | None = None, keyboard: Keyboard = ()) -> int:
+        sent = await super().send(chat_id, html, reply_to=reply_to, keyboard=keyboard)
+        if len(self.telegram.bubbles) == 1:
+            raise TelegramUnavailable("the connection broke before the answer came")
+        return sent
+
+
+async def test_an_answer_that_was_taken_and_not_confirmed_is_not_said_again() -> None:
+    telegram = Telegram()
+    gateway = HardOfHearing(telegram)
+    await gateway.open()
+    recollection = Recollection(lambda: SaidTwin(telegram))
+    backoff, rng = Backoff(first=0.5, cap=30), random.Random(1)
+    chat = Chat(gateway, patience=Patience(), backoff=backoff, rng=rng, recollection=recollection)
+    said = await chat.say(ANNA, "<b>Archived</b>", reply_to=11, said=lambda text: text == "Archived")
+    assert telegram.said(ANNA) == ["<b>Archived</b>"] and said == telegram.bubbles[0].message_id
 
 
 async def test_a_stop_ends_the_waiting(gateway: BotTwin) -> None:

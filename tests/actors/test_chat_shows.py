@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from teltubby.actors.chat import EDIT_SECONDS, PRESS_SECONDS, Answer, Chat
+from teltubby.actors.chat import PRESS_SECONDS, Answer, Chat
+from teltubby.actors.lines import EDIT_SECONDS
 from teltubby.actors.patience import Patience
 from teltubby.actors.typing_shown import LIFETIME, SHOW_SECONDS
 from teltubby.errors import BadRequest, FloodWait, TelegramUnavailable

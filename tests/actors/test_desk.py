@@ -163,7 +163,7 @@ async def test_what_a_jobs_state_forbids_is_explained(world: World) -> None:
         assert "urgent" in await says(wing, f"/priority {job_id} URGENT")
         assert "urgent" in await says(wing, f"/jobs {job_id}")
         await says(wing, f"/cancel {job_id}")
-        assert await says(wing, f"/cancel {job_id}") == (f"film 1.mp4 · job <code>{job_id[:8]}</code>: is cancelled")
+        assert await says(wing, f"/cancel {job_id}") == f"film 1.mp4 · job <code>{job_id[:8]}</code> is cancelled"
 
 
 # -- the house

@@ -67,14 +67,14 @@ async def test_what_an_old_button_offers_is_refused_as_its_command_would_be(worl
 async def test_pages_are_turned_in_the_message(world: World) -> None:
     async with bot_wing(world) as wing:
         ids = await hands_in(wing, *range(1, JOBS_PAGE + 3))
-        for command in ("queue", "jobs"):
+        for command, first, last in (("queue", ids[0], ids[-1]), ("jobs", ids[-1], ids[0])):
             line = wing.telegram.bubble(await asks(wing, f"/{command}"))
-            assert ids[0][:8] not in line.text and line.buttons[-1] == f"{command}:{JOBS_PAGE}"
+            assert last[:8] not in line.text and line.buttons[-1] == f"{command}:{JOBS_PAGE}"
             assert (await presses(wing, line.buttons[-1], message_id=line.message_id)).text == ""
-            await line_reads(wing, line.message_id, ids[0][:8])
+            await line_reads(wing, line.message_id, last[:8])
             assert line.buttons[-1] == f"{command}:0"
             await presses(wing, line.buttons[-1], message_id=line.message_id)
-            await line_reads(wing, line.message_id, ids[-1][:8])
+            await line_reads(wing, line.message_id, first[:8])
 
 
 async def test_a_page_that_is_no_more_is_the_first_one(world: World) -> None:

@@ -177,4 +177,3 @@ async def test_a_broker_that_is_away_is_no_trouble_for_an_operator(tmp_path: Pat
     async with office(tmp_path, broker_away=True) as here:
         await anyio.sleep(600)
         assert here.troubles.reasons == {}
-

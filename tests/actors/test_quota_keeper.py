@@ -195,6 +195,11 @@ async def test_a_full_archive_keeps_what_arrives_and_goes_on_by_itself(world: Wo
         assert sum(text.startswith("✅ Archived") for text in wing.said(ANNA)) == 3
         await until(lambda: alerts(wing, BORIS, "✅ There is room in the archive again") == 1)
         assert_true(world)
+        world.objects[FOREIGN] = noise(QUOTA)
+        wing.quotas[-1].recount()
+        await until(lambda: alerts(wing, BORIS, "🛑 The archive is full") == 2, within=2 * HOUR)
+        wing.telegram.deliver(update(20, photo(world, 4)))
+        await until(lambda: wing.said(ANNA).count(words.KEPT_WHILE_FULL) == 2)
 
 
 async def test_what_is_kept_survives_a_restart_and_a_raised_quota_lets_it_in(world: World) -> None:

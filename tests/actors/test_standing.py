@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from teltubby.actors.growth import Growth
 from teltubby.actors.standing import Describe, Paint, Standing
 from teltubby.errors import ExtraNotInstalled, NotAnswered, Transient
 from teltubby.messages.history import Statistics
 from teltubby.messages.queue import PublisherMessage
+from teltubby.messages.transfer import PrefixSize
 from teltubby.supervision import Mailbox
 from tests.actors.bot_wing import BotWing, World, bot_wing
 from tests.virtual_time import wall_clock
@@ -30,12 +32,15 @@ async def painted(statistics: Statistics) -> bytes:
     return b"picture"
 
 
-def standing(wing: BotWing, *, large_files: Describe = ready, paint: Paint = painted) -> Standing:
+def standing(
+    wing: BotWing, *, large_files: Describe = ready, paint: Paint = painted, growth: Growth | None = None
+) -> Standing:
     return Standing(
         ledger=wing.ledger,
         queue=Mailbox[PublisherMessage]("queue").ref,  # which nobody reads
         storage="s3://b/",
         quota_bytes=3000,
+        growth=growth or Growth(),
         large_files=large_files,
         paint=paint,
         clock=wall_clock,
@@ -54,6 +59,17 @@ async def test_a_session_that_does_not_answer_is_told_about(world: World, error:
         here = standing(wing, large_files=silent)
         assert words in (await here.status()).html
         assert words in (await here.mtproto()).html
+
+
+async def test_what_was_stored_a_moment_ago_counts(world: World) -> None:
+    growth = Growth()
+    growth.add(PrefixSize(used_bytes=1500, objects=2))
+    async with bot_wing(world) as wing:
+        here = standing(wing, growth=growth)
+        for answer in (await here.quota(), await here.status()):
+            assert "1.5 KB in 2 objects, 50% of the quota of 3.0 KB" in answer.html
+        growth.add(PrefixSize(used_bytes=-9000, objects=-9))
+        assert "0 B in 0 objects" in (await here.quota()).html
 
 
 async def test_a_queue_that_does_not_answer_is_told_about(world: World) -> None:

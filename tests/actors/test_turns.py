@@ -175,6 +175,25 @@ async def test_a_command_makes_older_messages_void(tmp_path: Path) -> None:
         assert await turn(worker, ticket=1) is Turn.OVER
 
 
+async def test_a_worker_that_ends_while_it_stops_is_told_of_in_its_stead(tmp_path: Path) -> None:
+    """Its message comes to another worker, which has nothing to stop: somebody must say that nothing runs any more."""
+    async with office(tmp_path) as here, a_worker(here) as worker:
+        await submitted(here)
+        await here.ledger.ask(ApplyEvent(event=started("one")), within=10)
+        await here.ledger.ask(CommandJob(job_id=JOB.job_id, command=JobCommand.CANCEL, user_id=7), within=10)
+        assert await turn(worker, name="one") is Turn.CANCELLED
+        await anyio.sleep(1)
+        assert here.read == [], "one that is told to stop reports that itself"
+        assert await turn(worker, name="two") is Turn.CANCELLED
+        await until(lambda: here.read)
+        (stopped,) = here.read
+        assert isinstance(stopped, JobCancelled) and (stopped.worker, stopped.attempt) == ("one", 1)
+        await here.ledger.ask(ApplyEvent(event=stopped), within=10)
+        assert await turn(worker, name="two") is Turn.CANCELLED
+        await anyio.sleep(1)
+        assert here.read == [stopped], "once"
+
+
 async def test_a_ledger_in_trouble_answers_nobody_and_crashes_nobody(tmp_path: Path) -> None:
     async with office(tmp_path) as here, a_worker(here) as worker:
         await submitted(here)
@@ -183,6 +202,18 @@ async def test_a_ledger_in_trouble_answers_nobody_and_crashes_nobody(tmp_path: P
             await turn(worker)
         assert await turn(worker) is Turn.GO
         assert restarts(here.tree) == {}
+
+
+async def test_so_is_one_whose_message_always_comes_again_at_once(tmp_path: Path) -> None:
+    """Under the same number, to a new process each time."""
+    async with office(tmp_path) as here, a_worker(here) as worker:
+        await submitted(here)
+        for number in range(MOST_LOST_RUNS):
+            await here.ledger.ask(ApplyEvent(event=started(f"worker {number}")), within=10)
+            await anyio.sleep(60)
+        assert await turn(worker) is Turn.OVER
+        await until(lambda: here.read)
+        assert isinstance(here.read[0], JobFailed)
 
 
 async def test_a_job_that_ends_its_workers_is_given_up_in_the_end(tmp_path: Path) -> None:

@@ -148,6 +148,29 @@ async def test_after_success_it_is_answered_again_without_a_part(
     assert world.read(KEY) == BODY
 
 
+@pytest.mark.parametrize("there", [0, PART], ids=["not begun", "under way"])
+async def test_two_workers_that_store_one_job_leave_one_object(world: StoreWorld, there: int) -> None:
+    """The first hung, and another one took its job over: it wakes up when all is done, and stores the same parts."""
+    source, log, answers = GrowingSource(BODY, there=there), MemoryLog(), list[object]()
+
+    async def hangs() -> None:
+        if not there:
+            await overtaken.wait()
+        answers.append(await stored(an_actor(first), source, log))
+
+    async with world.store() as first, world.store() as second, anyio.create_task_group() as tasks:
+        overtaken = anyio.Event()
+        tasks.start_soon(hangs)
+        while there and not log.noted:
+            await anyio.sleep(0.01)
+        assert await stored(an_actor(second), BytesSource(BODY), MemoryLog()) == STORED
+        source.grow(len(BODY))
+        overtaken.set()
+    assert answers == [STORED] and world.read(KEY) == BODY
+    async with unfinished(world) as begun:
+        assert begun == []
+
+
 async def test_a_duplicate_leaves_nothing(world: StoreWorld) -> None:
     async with world.store() as store:
         answer = await stored(an_actor(store, [BODY]), BytesSource(BODY), MemoryLog())

@@ -102,6 +102,28 @@ def test_the_queues_are_counted() -> None:
     assert "<b>Queue</b>: 3 normal, 1 for a retry, 2 dead letters (connected)" in text
 
 
+def test_a_message_that_waits_for_long_is_named() -> None:
+    open_since = DAY - timedelta(minutes=5)
+    waits = house.status_text(report(overview=overview(open_since=open_since)))
+    assert "Still in the inbox: what came 5 min ago" in waits and "Nothing needs attention" not in waits
+    full = report(overview=overview(open_since=open_since), quota_bytes=1000)
+    assert "Still in the inbox" not in house.status_text(full), "there is one reason"
+    assert "Nothing needs" in house.status_text(report(overview=overview(open_since=DAY - house.UNATTENDED)))
+
+
+def test_that_nobody_fetches_what_waits_is_named_after_a_while() -> None:
+    waiting, running = view(state=JobState.PENDING), view(state=JobState.PROCESSING)
+    soon, late = waiting.updated_at + house.UNATTENDED, waiting.updated_at + house.UNATTENDED * 1.1
+    assert "does a worker run" in house.status_text(report(now=late, next_up=waiting))
+    for well in (
+        report(now=soon, next_up=waiting),
+        report(now=late),
+        report(now=late, next_up=waiting, running=[running]),
+        report(now=late, next_up=waiting, depths=None),
+    ):
+        assert "does a worker run" not in house.status_text(well)
+
+
 def test_the_quota_is_a_share_where_there_is_one() -> None:
     bare = house.quota_text(usage(), overview(), quota_bytes=0, now=DAY)
     assert "No quota is set" in bare and "not listed yet" in bare and "1.6 MB in 2 objects" in bare
@@ -121,8 +143,8 @@ def test_maintenance_says_what_it_found_and_did() -> None:
     text = house.maintenance_text(SOUND)
     assert text.split("\n") == [
         "✅ The database is sound.",
-        "1.5 MB, 500.0 KB less than before; checked and tidied in 0 s.",
-        "files 3, jobs 1",
+        "1.5 MB, 500.0 KB less than before; checked and tidied in less than 1 s.",
+        "Rows: files 3, jobs 1",
     ]
     broken = house.maintenance_text(
         DatabaseReport(bytes_before=1, bytes_after=1, faults=("row 3 <missing>",), rows=(), seconds=1.0)

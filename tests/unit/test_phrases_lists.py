@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,7 +45,9 @@ def test_the_queue_is_numbered_through_its_pages() -> None:
 
 def test_a_job_that_waits_for_its_next_attempt_says_when() -> None:
     waiting = view(due_at=DAY + timedelta(minutes=10))
-    assert "RETRYING (attempt 2), again at 11-20 12:10 UTC" in lists.queue_text([waiting], offset=0, total=1, now=DAY)
+    assert "RETRYING (attempt 2), again at 11-20 12:10:00 UTC" in lists.queue_text(
+        [waiting], offset=0, total=1, now=DAY
+    )
 
 
 def test_empty_lists_say_so() -> None:
@@ -73,15 +76,28 @@ def test_a_history_tells_everything() -> None:
         "2026-11-20 12:00:00 UTC",
         "has not taken its newest message",
         "Last error: cut <off>",
-        "❌ 1. 11-20 12:00 · w1 · 0 s · w1",
-        "✅ 2. 11-20 12:00 · w1 · 300.0 MB · 1 min 15 s · 4.0 MB/s · mtproto_bot",
-        "▫️ 3. 11-20 12:00 · running, or lost",
-        "11-20 12:01 ❌ FAILED · w1 · w1",
-        "11-20 12:02 ⏳ PENDING by 8",
-        "11-20 12:00 retry by 8 · w1",
-        "11-20 12:00 w1 by the house itself (refused)",
+        "❌ 1. 11-20 12:00:00 · w1 · less than 1 s · w1",
+        "✅ 2. 11-20 12:00:00 · w1 · 300.0 MB · 1 min 15 s · 4.0 MB/s · mtproto_bot",
+        "▫️ 3. 11-20 12:00:00 · lost without a word",
+        "11-20 12:01:00 ❌ FAILED · w1 · w1",
+        "11-20 12:02:00 ⏳ PENDING by 8",
+        "11-20 12:00:00 retry by 8 · w1",
+        "11-20 12:00:00 w1 by the house itself (refused)",
     ):
         assert part in text, part
+
+
+def test_an_attempt_that_was_cancelled_did_not_fail() -> None:
+    stopped = replace(history().attempts[0], error="cancelled")
+    assert "🚫 1. " in lists.job_history(view(), replace(history(), attempts=(stopped,)), location="x")
+
+
+def test_only_the_newest_attempt_of_what_is_fetched_runs() -> None:
+    attempts = tuple(replace(history().attempts[-1], attempt=number) for number in (1, 2))
+    told = replace(history(), attempts=attempts)
+    running = lists.job_history(view(state=JobState.PROCESSING), told, location="x")
+    assert "1. 11-20 12:00:00 · lost without a word" in running and "2. 11-20 12:00:00 · running" in running
+    assert "running" not in lists.job_history(view(state=JobState.PENDING), told, location="x")
 
 
 def test_a_long_history_comes_in_several_messages() -> None:

@@ -106,6 +106,8 @@ def test_what_runs_and_what_waits_in_the_same_queue_or_a_faster_one_comes_before
         for priority in (Priority.HIGH, Priority.URGENT):
             pace = ledger.history.pace(priority)
             assert (pace.jobs_ahead, pace.bytes_ahead) == (3, 1110)
+        pace = ledger.history.pace(Priority.NORMAL, urgent.job_id)
+        assert (pace.jobs_ahead, pace.bytes_ahead) == (2, 11), "only what came before it"
         apply(ledger, completed(job_id=running.job_id))
         accepted(order(ledger, JobCommand.CANCEL, urgent.job_id))
         assert ledger.history.pace(Priority.HIGH).bytes_ahead == 10

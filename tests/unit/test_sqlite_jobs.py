@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from teltubby.adapters.sqlite_ledger import SqliteLedger
-from teltubby.messages.jobs import JobCommand, JobEvent, JobState
+from teltubby.messages.jobs import JobCommand, JobEvent, JobState, Priority
 from tests.unit.ledger_samples import (
     ID,
     NOON,
@@ -210,6 +210,28 @@ def test_jobs_are_listed_by_state_newest_first_and_in_pages() -> None:
         assert ledger.jobs.list((), 10) == ()
         counts = {JobState.PENDING: 3, JobState.PROCESSING: 1}
         assert ledger.overview().jobs == dict.fromkeys(JobState, 0) | counts
+
+
+def test_open_jobs_are_listed_in_their_turn() -> None:
+    old, new, urgent, running, parked, due = (numbered(number) for number in range(6))
+    clock = Clock()
+    made = [
+        a_job(job_id, number + 1, priority=Priority.URGENT if job_id == urgent else Priority.NORMAL)
+        for number, job_id in enumerate((old, new, urgent, running, parked, due))
+    ]
+    with ledger_with(*made, clock=clock) as ledger:
+        apply(ledger, started(job_id=running), started(job_id=parked), retrying(job_id=parked, delay=600))
+        apply(ledger, started(job_id=due), retrying(job_id=due, delay=1))
+        clock.now = NOON + timedelta(seconds=60)
+        states = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
+
+        def ids(limit: int, offset: int = 0, user_id: int | None = None) -> list[str]:
+            views = ledger.jobs.list(states, limit, offset=offset, user_id=user_id, in_turn=True)
+            return [view.job.job_id for view in views]
+
+        assert ids(10) == ids(10, user_id=7) == [running, urgent, old, new, due, parked]
+        assert ids(2, offset=3) == [new, due]
+        assert ids(10, user_id=8) == []
 
 
 def test_jobs_are_listed_by_curator() -> None:

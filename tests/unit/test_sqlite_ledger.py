@@ -126,6 +126,19 @@ def test_updates_without_a_message_stand_alone(ledger: SqliteLedger) -> None:
     assert [group.update_ids for group in ledger.inbox.open_groups()] == [(1,), (2,)]
 
 
+def test_the_oldest_open_update_says_since_when_something_waits(ledger: SqliteLedger, clock: Clock) -> None:
+    assert ledger.overview().open_since is None
+    came = clock.now
+    ledger.inbox.record([update(1)])
+    clock.now += timedelta(minutes=5)
+    ledger.inbox.record([update(2)])
+    assert ledger.overview().open_since == came
+    ledger.inbox.close([1])
+    assert ledger.overview().open_since == clock.now
+    ledger.inbox.close([2])
+    assert ledger.overview().open_since is None
+
+
 def test_closed_updates_leave_the_inbox_and_their_rows_later(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.inbox.record([update(1), update(2), update(3)])
     ledger.inbox.close([1, 3, 99])

@@ -8,7 +8,7 @@ from html import escape
 
 from teltubby.actors.phrases.reasons import skip_reason
 from teltubby.actors.phrases.words import REASON_CHARACTERS, clipped, files, size
-from teltubby.messages.media import ItemOutcome, ItemStatus
+from teltubby.messages.media import ItemOutcome, ItemStatus, SkipReason
 
 COMMANDS: Mapping[str, str] = {
     "start": "what this bot does",
@@ -84,7 +84,7 @@ def acknowledgement(outcomes: Sequence[ItemOutcome], *, location: str) -> str:
         for outcome in _with(outcomes, ItemStatus.DUPLICATE)
     ]
     lines += [
-        f"⚠️ Item {outcome.ordinal} ({_kind(outcome)}) was not archived "
+        f"⚠️ Item {outcome.ordinal} ({_kind_and_size(outcome)}) was not archived "
         f"(<code>{clipped(outcome.reason or '', REASON_CHARACTERS)}</code>): {skip_reason(outcome.reason)}"
         for outcome in outcomes
         if outcome.status in (ItemStatus.SKIPPED, ItemStatus.FAILED)
@@ -103,6 +103,17 @@ def _items(outcomes: Sequence[ItemOutcome]) -> str:
 
 def _kind(outcome: ItemOutcome) -> str:
     return "nothing" if outcome.message.media is None else outcome.message.media.kind.value.replace("_", " ")
+
+
+def _kind_and_size(outcome: ItemOutcome) -> str:
+    """With the size where that is the reason."""
+    media = outcome.message.media
+    by_size = outcome.reason in (SkipReason.EXCEEDS_BOT_LIMIT, SkipReason.EXCEEDS_CFG_LIMIT)
+    return (
+        f"{_kind(outcome)}, {size(media.size_bytes)}"
+        if by_size and media is not None and media.size_bytes is not None
+        else _kind(outcome)
+    )
 
 
 def _kinds(outcomes: Sequence[ItemOutcome]) -> str:

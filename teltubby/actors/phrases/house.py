@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from statistics import median
 
@@ -13,6 +13,7 @@ from teltubby.actors.phrases.reasons import advice
 from teltubby.actors.phrases.words import (
     REASON_CHARACTERS,
     clipped,
+    counted,
     files,
     job_line,
     jobs,
@@ -26,6 +27,8 @@ from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger_archive import Overview
 from teltubby.messages.ledger_jobs import JobView
 
+UNATTENDED = timedelta(minutes=1)
+"""What waits is taken at once by who is free; this much later, there is nobody, or something stands in the way."""
 SHOWN = 5
 """Jobs of a kind that `/status` names; the others it counts."""
 _QUEUE_NAMES = {
@@ -42,7 +45,8 @@ _QUEUE_NAMES = {
 class HouseReport:
     """What `/status` was told by everybody; texts as they came, to be escaped here.
 
-    `depths` are messages per queue (None: the broker is away), `failed` the jobs that failed in the last day.
+    `depths` are messages per queue (None: the broker is away), `failed` the jobs that failed in the last day, `next_up`
+    the job that is the next one to be taken out of the queue.
     """
 
     now: datetime
@@ -56,6 +60,7 @@ class HouseReport:
     running: Sequence[JobView]
     failed: Sequence[JobView]
     failed_more: bool = False
+    next_up: JobView | None = None
 
 
 def status_text(report: HouseReport) -> str:
@@ -155,7 +160,7 @@ def stats_text(statistics: Statistics) -> str:
 
 
 def _used(usage: Usage, quota_bytes: int) -> str:
-    used = f"{size(usage.used_bytes)} in {objects(usage.objects)}"
+    used = f"{size(usage.used_bytes)} in {counted(usage.objects, 'object')}"
     return f"{used}, {usage.used_bytes / quota_bytes:.0%} of the quota of {size(quota_bytes)}" if quota_bytes else used
 
 
@@ -171,16 +176,27 @@ def _running(view: JobView) -> str:
     return f"{MARKS[view.state]} {job_line(view.job)}{worker}"
 
 
+def _waits_long(view: JobView | None, now: datetime) -> bool:
+    return view is not None and now - view.updated_at > UNATTENDED
+
+
 def _attention(report: HouseReport) -> list[str]:
     overview, lines = report.overview, []
     if report.depths is None:
         lines.append("⚠️ The broker is away: jobs wait here and go out as soon as it is back")
+    elif not report.running and _waits_long(report.next_up, report.now):
+        lines.append("⚠️ Large files wait, and nobody fetches them: does a worker run, and can it? /mtstatus")
     if overview.unpublished:
         lines.append(f"⚠️ Not in the queue yet: {jobs(overview.unpublished)}")
     if overview.unstored_artifacts:
-        lines.append(f"⚠️ Not in the store yet: {artifacts(overview.unstored_artifacts)}")
+        lines.append(f"⚠️ Not in the store yet: {counted(overview.unstored_artifacts, 'artifact')}")
     if report.quota_bytes and report.usage.used_bytes >= report.quota_bytes:
         lines.append("⛔ The archive is full: what arrives is kept until there is room")
+    elif overview.open_since is not None and report.now - overview.open_since > UNATTENDED:
+        lines.append(
+            f"⚠️ Still in the inbox: what came {since(overview.open_since, report.now)}. The store, or Telegram, "
+            "holds it up; the operator's log has the details"
+        )
     if report.failed:
         more = "more than " if report.failed_more else ""
         lines.append(f"❌ {more}{jobs(len(report.failed))} failed in the last day:")

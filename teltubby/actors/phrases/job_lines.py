@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from teltubby.actors.phrases.reasons import reason_lines
+from teltubby.actors.phrases.reasons import reason_lines, wants_it_again
 from teltubby.actors.phrases.words import job_line, jobs, short_id, size, span
 from teltubby.messages.jobs import Job, JobProgress, JobState
 
@@ -76,7 +76,5 @@ def job_retrying(job: Job, *, reason: str, delay: float) -> str:
 
 
 def job_failed(job: Job, *, reason: str) -> str:
-    return (
-        f"❌ Processing failed - check /status for details\nReason: {reason_lines(reason)}\n{job_line(job)}\n"
-        f"/retry {short_id(job.job_id)} tries again."
-    )
+    again = "" if wants_it_again(reason) else f"\n/retry {short_id(job.job_id)} tries again."
+    return f"❌ Processing failed - check /status for details\nReason: {reason_lines(reason)}\n{job_line(job)}{again}"

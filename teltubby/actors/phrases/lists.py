@@ -88,7 +88,7 @@ def job_history(view: JobView, history: JobHistory, *, location: str) -> str:
         if (sentence := advice(view.last_error)) is not None:
             lines.append(f"→ {escape(sentence)}")
     for title, entries in (
-        ("Attempts", [_attempt(entry) for entry in history.attempts]),
+        ("Attempts", _attempts(view, history.attempts)),
         ("What happened", [_transition(entry) for entry in history.transitions]),
         ("Commands", [_command(entry) for entry in history.commands]),
     ):
@@ -144,8 +144,14 @@ def _state(view: JobView) -> str:
     return words
 
 
-def _attempt(attempt: Attempt) -> str:
-    mark = {True: "✅", False: "❌", None: "▫️"}[attempt.success]
+def _attempts(view: JobView, attempts: Sequence[Attempt]) -> list[str]:
+    """Of a job that is being fetched the newest attempt runs, and others without an end were lost."""
+    running = len(attempts) - 1 if view.state is JobState.PROCESSING else -1
+    return [_attempt(attempt, runs=at == running) for at, attempt in enumerate(attempts)]
+
+
+def _attempt(attempt: Attempt, *, runs: bool) -> str:
+    mark = "🚫" if attempt.error == "cancelled" else {True: "✅", False: "❌", None: "▫️"}[attempt.success]
     facts = [f"{mark} {attempt.attempt}. {short_moment(attempt.started_at)}"]
     if attempt.worker:
         facts.append(clipped(attempt.worker, 40))
@@ -158,7 +164,8 @@ def _attempt(attempt: Attempt) -> str:
     if attempt.route is not None:
         facts.append(attempt.route)
     if attempt.success is None:
-        facts.append("running, or lost" if attempt.finished_at is None else "stopped")
+        unfinished = "running" if runs else "lost without a word"
+        facts.append(unfinished if attempt.finished_at is None else "stopped")
     if attempt.error:
         facts.append(clipped(attempt.error, _LINE_REASON_CHARACTERS))
     return " · ".join(facts)

@@ -83,6 +83,11 @@ def advice(reason: str) -> str | None:
     return next((sentence for fragment, sentence in _ADVICE if fragment.casefold() in folded), None)
 
 
+def wants_it_again(reason: str) -> bool:
+    """Whether the file has to be handed in once more, because trying again hardly helps."""
+    return "Send it again" in (sentence := advice(reason) or "") or _SEND_AGAIN in sentence
+
+
 def reason_lines(reason: str) -> str:
     """A failure in words, and behind them the text that the operator needs."""
     technical = clipped(reason, REASON_CHARACTERS) or "no reason is known"

@@ -78,11 +78,16 @@ def is_answer(text: str) -> bool:
 
 
 def files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+    return counted(count, "file")
 
 
 def jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"
+    return counted(count, "job")
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def clipped(text: str, characters: int) -> str:

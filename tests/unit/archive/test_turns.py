@@ -137,7 +137,7 @@ def command(kind: str, minutes: float, *, accepted: bool = True) -> Command:
     ],
 )
 def test_runs_are_lost_when_they_never_ended_since_the_last_retry(commands: tuple[Command, ...], lost: int) -> None:
-    runs = [run(1, None), run(2, None), run(3, False), run(4, None), run(5, True), run(6, None)]
+    runs = [run(1, None), run(2, None), run(3, False), run(4, None), run(5, True), run(6, None), run(7, None)]
     history = JobHistory(
         job=JOB,
         state=JobState.PROCESSING,
@@ -146,4 +146,6 @@ def test_runs_are_lost_when_they_never_ended_since_the_last_retry(commands: tupl
         attempts=tuple(runs),
         commands=commands,
     )
-    assert lost_runs(history, before=6) == lost
+    same, another = (replace(asked(attempt=6), worker=worker) for worker in (runs[5].worker or "", "another"))
+    assert lost_runs(history, same) == lost
+    assert lost_runs(history, another) == lost + 1, "a message that came again to another worker"
