@@ -91,9 +91,11 @@ class JobRun:
         """The job is dead: let go of what was fetched and uploaded for it, as far as that is possible now."""
         try:
             begun = await self.spools.discard(job.job_id)
-            if begun is not None:
+            if begun is None:  # nor may it be ours: the worker that began it may have died elsewhere
+                request = AbortUpload(key=job.target.key, upload_id=None)
+            else:
                 request = AbortUpload(key=begun.key, upload_id=begun.upload_id)
-                await self.upload.ask(request, within=ABORT_SECONDS)
+            await self.upload.ask(request, within=ABORT_SECONDS)
         except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
             _LOG.warning("job %s leaves something behind: %s", job.job_id, error)
 

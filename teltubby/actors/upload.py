@@ -80,7 +80,7 @@ class UploadActor(Pool[UploadMessage]):
                 return None
             case AbortUpload(key=key, upload_id=upload_id):
                 async with self._turn(key):
-                    await self._store.abort(key, upload_id)
+                    await self._abort(key, upload_id)
                 return None
             case MeasurePrefix(prefix=prefix):
                 return await measure_prefix(self._store, prefix)
@@ -106,6 +106,14 @@ class UploadActor(Pool[UploadMessage]):
         )
         async with self._turn(request.key):
             return await upload.run()
+
+    async def _abort(self, key: str, upload_id: str | None) -> None:
+        if upload_id is not None:
+            await self._store.abort(key, upload_id)
+        # Beside a completed object Swift would take its segments for those of the upload.
+        elif await self._store.head(key) is None:
+            for left in [found async for found in self._store.unfinished(key) if found.key == key]:
+                await self._store.abort(key, left.upload_id)
 
     async def _store_artifact(self, request: StoreArtifact) -> PrefixSize:
         """Answers by how much the store grew."""

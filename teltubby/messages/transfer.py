@@ -200,11 +200,12 @@ class DropObject(Request[None]):
 class AbortUpload(Request[None]):
     """Drop an upload that nobody will go on with, as its job ends without it; one that is gone already is fine.
 
-    A StoreFile under the same key that still runs is ended first.
+    A StoreFile under the same key that still runs is ended first. Without `upload_id`, every unfinished upload of the
+    key, unless the store has the object: whoever began one may have died elsewhere, and its spool with it.
     """
 
     key: str
-    upload_id: str
+    upload_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

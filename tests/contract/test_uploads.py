@@ -192,6 +192,20 @@ async def test_a_dead_job_s_upload_is_aborted(world: StoreWorld) -> None:
         assert begun == []
 
 
+async def test_a_job_that_died_elsewhere_leaves_no_upload(world: StoreWorld) -> None:
+    """Nobody here knows the upload's id; uploads of other keys stay, and so does everything where the object is."""
+    async with world.store() as store:
+        actor = an_actor(store)
+        await cut_off(actor, MemoryLog(), after=1)
+        other = await store.begin(f"{KEY}.other", content_type="video/mp4")
+        await actor.handle(AbortUpload(key=KEY, upload_id=None))
+        assert [left.upload_id async for left in store.unfinished(KEY)] == [other]
+        await store.abort(f"{KEY}.other", other)
+        await stored(actor, BytesSource(BODY), MemoryLog())
+        await actor.handle(AbortUpload(key=KEY, upload_id=None))
+        assert world.read(KEY) == BODY
+
+
 # -- S3 only
 
 
