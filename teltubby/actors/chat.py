@@ -104,6 +104,10 @@ class Chat:
                 await self._send(turn, chat_id, page, reply_to, keyboard if page is others[-1] else ())
         return sent
 
+    async def has_said(self, chat_id: int, reply_to: int, said: Callable[[str], bool]) -> bool:
+        """Whether this was answered before a crash, as far as it is in doubt and can be found out."""
+        return await self._recollection.said(chat_id, reply_to, said) is not None
+
     async def give(
         self,
         chat_id: int,

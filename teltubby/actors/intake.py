@@ -202,6 +202,8 @@ class Intake:
             if await self._archiving.archive(carrying):
                 self._announce_jobs()
         elif first.text is not None and first.text.startswith("/"):
+            if await self._chat.has_said(first.chat_id, first.message_id, is_answer):
+                return  # a command is not obeyed again long after it was
             answer = await self._desk.answer(first)
             await self._chat.give(first.chat_id, answer, reply_to=first.message_id, said=is_answer)
         else:

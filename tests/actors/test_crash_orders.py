@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from teltubby.adapters.base import Destination
+from teltubby.errors import DatabaseUnavailable
 from teltubby.messages.jobs import JobFailed, JobStarted
 from tests.actors.bot_wing import KIB, World, assert_true, bot_wing
 from tests.actors.test_crash_anywhere import Fuse, live, moments
-from tests.actors.updates import sent, update
+from tests.actors.updates import ANNA, sent, update
 from tests.virtual_time import BEGINNING, until
 
 __all__ = ["moments"]
@@ -113,3 +114,21 @@ async def test_the_outbox_survives_a_crash_at_any_moment(tmp_path: Path, moments
         wanted = world.facts("SELECT job_id FROM outbox ORDER BY urgency, created_at, rowid")
         assert list(dict.fromkeys(queued)) == [row["job_id"] for row in wanted], f"{where}: all of them, in order"
     assert moment > 3, "the life was watched"
+
+
+async def test_an_order_that_was_answered_is_not_obeyed_again(tmp_path: Path) -> None:
+    """The process dies between its answer and the inbox; meanwhile a button undid the order."""
+    world = World(folder=tmp_path)
+    job_id = await with_a_job(world)
+    async with bot_wing(world) as wing:
+        wing.ledger_script.break_down("CloseUpdates", DatabaseUnavailable("locked"))
+        world.telegram.deliver(update(12, text=f"/cancel {job_id}"))
+        await until(lambda: any("taken out of the queue" in line for line in world.telegram.said(ANNA)))
+        await wing.orders[-1].retry(job_id, ANNA)
+        wing.context.cancel()
+    said = len(world.telegram.bubbles)
+    async with bot_wing(world) as wing:
+        await wing.rests()
+    assert facts(world)[1] == "PENDING"
+    assert [row["command"] for row in world.facts("SELECT command FROM commands ORDER BY id")] == ["cancel", "retry"]
+    assert len(world.telegram.bubbles) == said
