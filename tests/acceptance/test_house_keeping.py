@@ -6,7 +6,7 @@ import re
 
 from teltubby.simulator.files import FileKind
 from tests.acceptance.archives import sha256
-from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
+from tests.acceptance.backends import ON_ASYNCIO
 from tests.acceptance.household import Household
 from tests.acceptance.polling import always, eventually
 from tests.servers.ports import free_port
@@ -63,7 +63,6 @@ def test_an_edit_is_recorded_and_nothing_is_archived_anew(box: Household) -> Non
     box.answer(ada.send_text("/find all that"), box.items(message)[0]["s3_key"])
 
 
-@ON_ASYNCIO
 def test_searching_and_looking_at_it(box: Household) -> None:
     """/find answers with keys, /stats with a picture, /queue and /jobs page by page."""
     box.start("run")
@@ -90,7 +89,6 @@ def test_searching_and_looking_at_it(box: Household) -> None:
     box.answer(ada.send_text("/status"), "Nothing needs attention")
 
 
-@ON_TRIO
 def test_a_full_archive_keeps_what_arrives_and_goes_on_after_a_purge(box: Household) -> None:
     """The admin is warned, then told that it is full; what comes then waits, and is archived once there is room."""
     box.start("run", S3_BUCKET_QUOTA_BYTES="300000", QUOTA_ALERT_THRESHOLD_PCT="50")

@@ -7,7 +7,7 @@ import re
 from teltubby.simulator.curator import ChatLine
 from teltubby.simulator.files import File, FileKind
 from tests.acceptance.archives import sha256
-from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
+from tests.acceptance.backends import ON_ASYNCIO
 from tests.acceptance.household import Household
 from tests.acceptance.polling import eventually
 from tests.acceptance.queues import Queues
@@ -81,7 +81,6 @@ def test_a_running_job_is_cancelled_and_fetched_again_by_its_buttons(box: Househ
     assert box.spooled() == [] and box.archive.unfinished() == []
 
 
-@ON_ASYNCIO
 def test_a_running_job_of_another_process_is_cancelled(wings: Household, queues: Queues) -> None:
     """The order reaches the worker across the broker; its upload is aborted, and nothing stays in a queue."""
     wings.settings["S3_MULTIPART_PART_SIZE_MB"] = "5"
@@ -96,7 +95,6 @@ def test_a_running_job_of_another_process_is_cancelled(wings: Household, queues:
     assert queues.depths() == {} and wings.settled(message, "skipped")
 
 
-@ON_ASYNCIO
 def test_a_waiting_job_is_cancelled_before_any_worker_sees_it(wings: Household, queues: Queues) -> None:
     """Its message is still in the queue: the worker drops it."""
     wings.start("bot")
@@ -114,7 +112,6 @@ def test_a_waiting_job_is_cancelled_before_any_worker_sees_it(wings: Household, 
     assert "Cancelled" in job_line(wings, first).text
 
 
-@ON_ASYNCIO
 def test_high_and_urgent_jobs_overtake(wings: Household, queues: Queues) -> None:
     """Three wait; the last two are wanted sooner, one of them so after it was queued."""
     wings.start("bot")
@@ -132,7 +129,6 @@ def test_high_and_urgent_jobs_overtake(wings: Household, queues: Queues) -> None
     wings.stop()
 
 
-@ON_TRIO
 def test_a_message_that_is_deleted_before_its_job_runs_fails_in_words(wings: Household, queues: Queues) -> None:
     """At once and with what to do; the retry fails the same way, and the whole history tells of both."""
     wings.start("bot")
