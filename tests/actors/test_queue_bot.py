@@ -81,17 +81,21 @@ async def test_what_was_left_at_the_end_goes_out_at_the_next_start(tmp_path: Pat
         assert await here.unpublished() == []
 
 
-async def test_a_broker_that_is_away_is_waited_for(tmp_path: Path) -> None:
+async def test_a_broker_that_is_away_for_an_hour_is_waited_for(tmp_path: Path) -> None:
+    """What is handed in meanwhile waits in the outbox, and goes out in the order in which it came."""
+    jobs = [large_job(number) for number in range(1, 13)]
     async with office(tmp_path, broker_away=True) as here:
-        await here.submit(large_job(1))
-        await anyio.sleep(1000)
-        assert await here.unpublished() == [large_job(1).job_id]
+        for job in jobs:
+            await here.submit(job)
+            await anyio.sleep(300)
+        assert await here.unpublished() == [job.job_id for job in jobs]
         assert "away" in await here.ref.ask(DescribeQueue(), within=5)
         here.broker.script.repair("open")
-        await here.queue.settle(JOBS, 1)
+        await here.queue.settle(JOBS, len(jobs))
+        assert [job.job_id for job in await here.queue.jobs()] == [job.job_id for job in jobs]
         assert await here.ref.ask(DescribeQueue(), within=5) == "connected"
         assert restarts(here.tree) == {}
-        assert 30 < here.broker.script.count("open") < 300, "it keeps trying, with pauses"
+        assert 100 < here.broker.script.count("open") < 1000, "it keeps trying, with pauses"
 
 
 async def test_a_job_is_marked_only_after_the_confirm(tmp_path: Path) -> None:
