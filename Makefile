@@ -1,6 +1,6 @@
 # make demo    set up what is missing and show the main job against a simulated Telegram; ARGS="--json --out DIR …"
 # make test    set up what is missing and run all tests; ARGS="-k name …", WORKERS=0 for one process, as --pdb needs
-# make bench   measure beside other clients, about 12 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
+# make bench   measure beside other clients, about 17 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
 # make stress  10 curators, 2000 messages, 30 kills, about 15 minutes; STRESS_SEED=7, STRESS_KILLS=… before it
 # make lint    ruff and mypy
 # make fmt     format the code
