@@ -10,7 +10,7 @@ import pytest
 
 from teltubby.adapters.base import Destination
 from teltubby.errors import DatabaseUnavailable
-from teltubby.messages.jobs import JobFailed, JobStarted
+from teltubby.messages.jobs import JobCancelled, JobFailed, JobStarted
 from tests.actors.bot_wing import KIB, World, assert_true, bot_wing
 from tests.actors.test_crash_anywhere import Fuse, live, moments
 from tests.actors.updates import ANNA, sent, update
@@ -51,6 +51,13 @@ async def with_a_job(world: World, *reports: str) -> str:
     return job_id
 
 
+async def stopped(world: World, job_id: str) -> None:
+    """The worker reports that it has stopped."""
+    async with bot_wing(world) as wing:
+        await wing.queue.put_event(JobCancelled(job_id=job_id, worker="w", attempt=1, at=BEGINNING))
+        await until(lambda: not world.facts(*EVENTS_READ))
+
+
 async def with_three_unpublished(world: World) -> None:
     """Three large files were handed in, and the broker has confirmed none of their jobs."""
     async with bot_wing(world) as wing:
@@ -76,6 +83,8 @@ async def test_a_cancel_survives_a_crash_at_any_moment(
         where = f"cut off at moment {moment}: {fuse.seen[-1]}"
         assert await live(world, Fuse(left=-1)), where
         assert facts(world)[1:3] == ("CANCELLED", "skipped"), where
+        if reports:  # the word that it is being stopped may be lost; the worker's own is not
+            await stopped(world, job_id)
         assert world.telegram.bubbles[0].text.startswith("🚫 Cancelled"), where
         assert_true(world)
     assert moment > 10, "the life was watched"
