@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import sqlite3
 import subprocess
@@ -11,42 +10,24 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from teltubby.simulator.files import FileKind
 from tests.acceptance.archives import sha256
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
 from tests.acceptance.household import Household
 from tests.acceptance.polling import eventually
 from tests.acceptance.product import Product
+from tests.small_disks import mount, small_disk
 
 MIB = 1 << 20
 KEPT = "Received and kept"
+
+__all__ = ["small_disk"]
 
 
 def limit_files(product: Product, size: int) -> None:
     """Let no file of that process grow beyond so many bytes: writes fail then, as on a full disk."""
     _, hard = resource.prlimit(product.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(product.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-
-def mount(*arguments: str) -> None:
-    """Mount or remount; a machine where we may not is not this test's."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small disk")
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place))
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,30 +12,14 @@ from anyio import to_thread
 from teltubby.errors import SpoolFull
 from teltubby.transfer.spool import Spool
 from teltubby.transfer.spool_folder import SpoolFolder
+from tests.small_disks import mount, small_disk
 from tests.unit.transfer.spools import part, spooled
+
+__all__ = ["small_disk"]
 
 pytestmark = pytest.mark.anyio
 
 MIB = 1 << 20
-
-
-def mount(*arguments: str) -> None:
-    """Mount or remount; a machine where we may not is not this test's."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount")
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place))
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.fixture
