@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from teltubby.adapters.base import Broker, Outgoing
+from teltubby.actors.letters import question_letter
+from teltubby.adapters.base import Broker
 from teltubby.messages.questions import FirstCopyAsked
-from teltubby.messages.wire import FIRST_COPY_TYPE, SCHEMA, decode_answer, encode_question
+from teltubby.messages.wire import decode_answer
 from teltubby.transfer.upload import FirstCopy
 
 PATIENCE_SECONDS = 5.0
@@ -20,12 +21,6 @@ def asked_of_the_bot(broker: Broker, *, within: float = PATIENCE_SECONDS) -> Fir
 
     async def first_copy(sha256: str) -> str | None:
         asked = FirstCopyAsked(sha256=sha256)
-        question = Outgoing(
-            body=encode_question(asked),
-            type=FIRST_COPY_TYPE,
-            message_id=f"{FIRST_COPY_TYPE}:{sha256}",
-            headers={"schema": SCHEMA},
-        )
-        return decode_answer(await broker.ask(question, within=within), asked).key
+        return decode_answer(await broker.ask(question_letter(asked), within=within), asked).key
 
     return first_copy

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from teltubby.actors.jobs_in_hand import JobInHand
+from teltubby.actors.letters import is_urgent, job_letter
 from teltubby.adapters.base import Destination, Outgoing
-from teltubby.messages.jobs import Job, JobCancelled, JobEvent, JobFailed, JobRetrying, Priority
-from teltubby.messages.wire import JOB_TYPE, SCHEMA, encode_event, encode_job, event_type
+from teltubby.messages.jobs import Job, JobCancelled, JobFailed, JobRetrying
 
 
 def retrying(hand: JobInHand, worker: str, reason: str, delay: float) -> JobRetrying:
@@ -53,22 +53,9 @@ def cancelled(hand: JobInHand, worker: str) -> JobCancelled:
     )
 
 
-def report_of(event: JobEvent) -> Outgoing:
-    """The event as the broker carries it; told twice, it has the same message id."""
-    kind = event_type(event)
-    return Outgoing(
-        body=encode_event(event),
-        type=kind,
-        message_id=f"{event.job_id}:{event.attempt}:{kind}",
-        headers={"schema": SCHEMA},
-    )
-
-
 def again(job: Job) -> tuple[Destination, Outgoing]:
     """The job's message for another time, and where it waits: it comes back to the queue it belongs to."""
-    urgent = job.job_metadata.priority is not Priority.NORMAL
-    message = Outgoing(body=encode_job(job), type=JOB_TYPE, message_id=job.job_id, headers={"schema": SCHEMA})
-    return Destination.RETRY_PRIORITY if urgent else Destination.RETRY, message
+    return Destination.RETRY_PRIORITY if is_urgent(job) else Destination.RETRY, job_letter(job)
 
 
 def spent(job: Job) -> Job:

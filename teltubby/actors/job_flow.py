@@ -12,9 +12,10 @@ from typing import assert_never
 
 import anyio
 
-from teltubby.actors.job_ends import again, cancelled, failed, report_of, retrying, spent, unspent
+from teltubby.actors.job_ends import again, cancelled, failed, retrying, spent, unspent
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.jobs_in_hand import JobInHand, JobsInHand
+from teltubby.actors.letters import report_of
 from teltubby.actors.link import Link
 from teltubby.actors.turns import turn_told
 from teltubby.adapters.base import Broker, Delivery, Destination

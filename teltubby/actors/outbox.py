@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import anyio
 from anyio.abc import TaskStatus
 
-from teltubby.adapters.base import Broker, Destination, Outgoing
+from teltubby.actors.letters import is_urgent, job_letter
+from teltubby.adapters.base import Broker, Destination
 from teltubby.errors import BrokerUnavailable, TopologyConflict
-from teltubby.messages.jobs import Job, Priority
+from teltubby.messages.jobs import Job
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_jobs import MarkPublished, PendingOutbox
-from teltubby.messages.wire import JOB_TYPE, SCHEMA, encode_job
 from teltubby.supervision import Ref
 
 _LOG = logging.getLogger(__name__)
@@ -67,10 +67,8 @@ class Outbox:
                 await tasks.start(publish, job)
 
     async def _publish(self, job: Job) -> None:
-        urgent = job.job_metadata.priority is not Priority.NORMAL
-        destination = Destination.PRIORITY if urgent else Destination.JOBS
-        message = Outgoing(body=encode_job(job), type=JOB_TYPE, message_id=job.job_id, headers={"schema": SCHEMA})
-        await self._broker.publish(destination, message)
+        destination = Destination.PRIORITY if is_urgent(job) else Destination.JOBS
+        await self._broker.publish(destination, job_letter(job))
 
     async def _mark(self, confirmed: Sequence[Job]) -> None:
         published = tuple((job.job_id, job.job_metadata.ticket) for job in confirmed)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import anyio
 
 from teltubby.actors.troubles import Troubles
-from teltubby.adapters.base import Broker, Delivery, Question
+from teltubby.adapters.base import Broker
 from teltubby.errors import BrokerUnavailable, TopologyConflict
 from teltubby.supervision import Actor, Backoff, Context
 
@@ -81,12 +81,6 @@ class QueueActor(Actor[M]):
         if self._standing != reason:
             self._standing = reason
             _LOG.warning("broker: %s", reason)
-
-
-def schema_of(message: Delivery | Question) -> str | None:
-    """The version of the message's format, as its header says."""
-    schema = message.headers.get("schema")
-    return None if schema is None else str(schema)
 
 
 def _first(error: Exception) -> Exception:

@@ -11,18 +11,18 @@ from typing import Any, assert_never
 import anyio
 from anyio.abc import ObjectReceiveStream, TaskGroup
 
+from teltubby.actors.letters import order_letter, schema_of
 from teltubby.actors.outbox import Outbox
-from teltubby.actors.queue import QueueActor, schema_of
+from teltubby.actors.queue import QueueActor
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.turn_desk import TurnDesk
 from teltubby.actors.wakeup import Wakeup
-from teltubby.adapters.base import Broker, Delivery, Destination, Outgoing, Question
+from teltubby.adapters.base import Broker, Delivery, Destination, Question
 from teltubby.errors import BrokerUnavailable, MalformedMessage, Permanent, TopologyConflict
-from teltubby.messages.control import Order
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.queue import CountQueues, DescribeQueue, JobNews, OutboxFilled, PublisherMessage, SendOrder
-from teltubby.messages.wire import SCHEMA, decode_event, encode_order, order_type
+from teltubby.messages.wire import decode_event
 from teltubby.supervision import Backoff, Context, Ref, SupervisionError
 from teltubby.transfer.upload import FirstCopy
 
@@ -76,7 +76,7 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
                 return {str(destination): count for destination, count in depths.items()}
             case SendOrder():
                 with _in_time():
-                    await self._broadcast(message.order)
+                    await self._broker.broadcast(order_letter(message.order))
                 return None
             case _:
                 assert_never(message)
@@ -94,15 +94,6 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
                 tasks.cancel_scope.cancel()
         finally:
             self._signs.deaf()
-
-    async def _broadcast(self, order: Order) -> None:
-        message = Outgoing(
-            body=encode_order(order),
-            type=order_type(order),
-            message_id=f"{order_type(order)}:{order.job_id}",
-            headers={"schema": SCHEMA},
-        )
-        await self._broker.broadcast(message)
 
     async def _publish_outbox(self, context: Context[Any]) -> None:
         while not context.stopping.is_set():

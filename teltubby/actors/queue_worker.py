@@ -16,8 +16,9 @@ from anyio.abc import ObjectReceiveStream, TaskGroup
 from teltubby.actors.job_flow import JobFlow
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.jobs_in_hand import JobsInHand
+from teltubby.actors.letters import schema_of
 from teltubby.actors.link import Link
-from teltubby.actors.queue import QueueActor, schema_of
+from teltubby.actors.queue import QueueActor
 from teltubby.adapters.base import Broker, Delivery, Destination, Heard
 from teltubby.errors import BrokerUnavailable, MalformedMessage
 from teltubby.messages.control import StopJob
@@ -117,9 +118,8 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
 
     async def _obey(self, orders: ObjectReceiveStream[Heard], tasks: TaskGroup) -> None:
         async for heard in orders:
-            schema = heard.headers.get("schema")
             try:
-                order = decode_order(heard.body, heard.type, None if schema is None else str(schema))
+                order = decode_order(heard.body, heard.type, schema_of(heard))
             except MalformedMessage as error:
                 _LOG.warning("an order cannot be read: %s", error)
                 continue

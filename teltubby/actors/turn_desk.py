@@ -8,9 +8,9 @@ from typing import assert_never
 
 import anyio
 
-from teltubby.actors.queue import schema_of
+from teltubby.actors.letters import report_of, schema_of
 from teltubby.actors.signs_of_life import LIVE_SECONDS, SignsOfLife
-from teltubby.adapters.base import Broker, Destination, Outgoing, Question
+from teltubby.adapters.base import Broker, Destination, Question
 from teltubby.archive.turns import lost_runs, turn_of
 from teltubby.messages.jobs import JobCancelled, JobEvent, JobFailed
 from teltubby.messages.ledger import LedgerMessage
@@ -24,7 +24,7 @@ from teltubby.messages.questions import (
     TurnAsked,
     TurnTold,
 )
-from teltubby.messages.wire import SCHEMA, decode_question, encode_answer, encode_event, event_type
+from teltubby.messages.wire import decode_question, encode_answer
 from teltubby.supervision import Ref, SupervisionError
 from teltubby.transfer.upload import FirstCopy
 
@@ -110,10 +110,4 @@ class TurnDesk:
                 await self._report(stopped)
 
     async def _report(self, event: JobEvent) -> None:
-        message = Outgoing(
-            body=encode_event(event),
-            type=event_type(event),
-            message_id=f"{event.job_id}:{event.attempt}:{event_type(event)}",
-            headers={"schema": SCHEMA},
-        )
-        await self._broker.publish(Destination.EVENTS, message)
+        await self._broker.publish(Destination.EVENTS, report_of(event))

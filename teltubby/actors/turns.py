@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from teltubby.adapters.base import Broker, Outgoing
+from teltubby.actors.letters import question_letter
+from teltubby.adapters.base import Broker
 from teltubby.errors import BrokerUnavailable, MalformedMessage, NotAnswered
 from teltubby.messages.questions import Turn, TurnAsked
-from teltubby.messages.wire import SCHEMA, TURN_TYPE, decode_answer, encode_question
+from teltubby.messages.wire import decode_answer
 
 _LOG = logging.getLogger(__name__)
 
@@ -17,14 +18,8 @@ PATIENCE_SECONDS = 5.0
 
 async def turn_told(broker: Broker, asked: TurnAsked, *, within: float = PATIENCE_SECONDS) -> Turn | None:
     """The ledger's answer, across the broker; None when nobody gives one that can be acted on."""
-    question = Outgoing(
-        body=encode_question(asked),
-        type=TURN_TYPE,
-        message_id=f"{TURN_TYPE}:{asked.job_id}:{asked.ticket}:{asked.attempt}",
-        headers={"schema": SCHEMA},
-    )
     try:
-        return decode_answer(await broker.ask(question, within=within), asked).turn
+        return decode_answer(await broker.ask(question_letter(asked), within=within), asked).turn
     except (BrokerUnavailable, NotAnswered, MalformedMessage) as error:
         _LOG.info("nobody says whose turn job %s is: %s", asked.job_id, error)
         return None

@@ -1,0 +1,66 @@
+"""What we say across the broker, as it carries it; told twice, it has the same message id."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from teltubby.adapters.base import Delivery, Heard, Outgoing, Question
+from teltubby.messages.control import Order
+from teltubby.messages.jobs import Job, JobEvent, Priority
+from teltubby.messages.questions import FirstCopyAsked, QuestionAsked, TurnAsked
+from teltubby.messages.wire import (
+    JOB_TYPE,
+    SCHEMA,
+    encode_event,
+    encode_job,
+    encode_order,
+    encode_question,
+    event_type,
+    order_type,
+    question_type,
+)
+
+
+def job_letter(job: Job) -> Outgoing:
+    """The job's message."""
+    return _letter(encode_job(job), JOB_TYPE, job.job_id)
+
+
+def is_urgent(job: Job) -> bool:
+    """Whether the job's message belongs into a priority queue."""
+    return job.job_metadata.priority is not Priority.NORMAL
+
+
+def report_of(event: JobEvent) -> Outgoing:
+    """A worker's report."""
+    kind = event_type(event)
+    return _letter(encode_event(event), kind, f"{event.job_id}:{event.attempt}:{kind}")
+
+
+def order_letter(order: Order) -> Outgoing:
+    """An order to all workers."""
+    kind = order_type(order)
+    return _letter(encode_order(order), kind, f"{kind}:{order.job_id}")
+
+
+def question_letter(question: QuestionAsked) -> Outgoing:
+    """What a worker asks the bot."""
+    kind = question_type(question)
+    match question:
+        case FirstCopyAsked():
+            subject = question.sha256
+        case TurnAsked():
+            subject = f"{question.job_id}:{question.ticket}:{question.attempt}"
+        case _:
+            assert_never(question)
+    return _letter(encode_question(question), kind, f"{kind}:{subject}")
+
+
+def schema_of(message: Delivery | Question | Heard) -> str | None:
+    """The version of the message's format, as its header says."""
+    schema = message.headers.get("schema")
+    return None if schema is None else str(schema)
+
+
+def _letter(body: bytes, kind: str, message_id: str) -> Outgoing:
+    return Outgoing(body=body, type=kind, message_id=message_id, headers={"schema": SCHEMA})
