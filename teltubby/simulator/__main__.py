@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         strict_duplicates=not options.lenient_duplicates,
         tmp_sessions=options.tmp_sessions,
     ) as telegram:
-        console = Console(telegram, home_dc=options.home_dc)
+        console = Console(telegram, home_dc=options.home_dc, phone=options.phone, password=options.password)
         files = [console.send(file, hashed=options.sha256) for file in options.file]
         line = {name: getattr(options, name) for name in ("latency", "bandwidth", "shared_bandwidth")}
         for order in ({"do": "line", **line}, *({"do": "fault", **fault} for fault in options.fault)):
@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m teltubby.simulator", description="A Telegram on loopback.")
     parser.add_argument("--dcs", type=_dcs, default=(HOME_DC,), metavar="2,4", help="data centres that listen")
     parser.add_argument("--home-dc", type=int, default=HOME_DC, help="where the bot and the curator are at home")
+    parser.add_argument("--phone", help="the curator's phone number, by which they can sign in")
+    parser.add_argument("--password", help="the curator's password, for a second factor")
     parser.add_argument("--media-only", action="store_true", help="one more port per data centre, for files")
     parser.add_argument("--lenient-duplicates", action="store_true", help="never answer AUTH_KEY_DUPLICATED")
     parser.add_argument("--tmp-sessions", type=int, help="connections that one key may use at once")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
-from teltubby.simulator.bot_errors import bad_request, forbidden
+from teltubby.simulator.bot_errors import ApiError, bad_request, refusal, too_many_requests
 from teltubby.simulator.bot_files import BotFiles
 from teltubby.simulator.bot_updates import UpdateQueue, WebhookState
 from teltubby.simulator.bot_views import Json, Views, chat_view, user_view
 from teltubby.simulator.bot_webhook import deliver
-from teltubby.simulator.messages import BotStopped, ButtonPressed, Event, Message, MessageAdded, MessageEdited
+from teltubby.simulator.messages import (
+    BotStopped,
+    ButtonPressed,
+    Event,
+    Message,
+    MessageAdded,
+    MessageEdited,
+    TokenRevoked,
+)
 from teltubby.simulator.people import Chat, ChatKind, Peer, User
-from teltubby.simulator.rules import FloodControl
+from teltubby.simulator.rules import FloodControl, Reason
 from teltubby.simulator.world import World
 
 FIRST_UPDATE = 100_000_000
@@ -37,12 +45,15 @@ class BotAccount:
         match event:
             case MessageAdded() if self._concerned(event.message):
                 self._push(event.message, "message", "channel_post")
-            case MessageEdited() if self._concerned(event.message):
+            case MessageEdited(hidden=False) if self._concerned(event.message):
                 self._push(event.message, "edited_message", "edited_channel_post")
             case ButtonPressed() if event.query.bot is self.bot:
                 self.updates.push("callback_query", lambda: self.views.callback_query(event.query))
             case BotStopped() if event.bot is self.bot:
                 self.updates.push("my_chat_member", lambda: self._stopped(event))
+            case TokenRevoked() if event.bot is self.bot:
+                self.set_webhook(None)
+                self.updates.terminate(ApiError(401, "Unauthorized"))
             case _:
                 pass
 
@@ -75,7 +86,7 @@ class BotAccount:
         self.stop()
         self.updates.webhook = webhook
         if webhook is not None:
-            self.updates.terminate("Conflict: terminated by setWebhook request")
+            self.updates.terminate(ApiError(409, "Conflict: terminated by setWebhook request"))
             self._delivery = asyncio.get_running_loop().create_task(
                 deliver(self.updates, webhook, self.world.faults, self.bot.id)
             )
@@ -104,7 +115,7 @@ class BotAccount:
         """The same, of a chat whose messages the bot can see. Raises ApiError 403 too."""
         peer = self.chat(chat_id)
         if isinstance(peer, Chat) and self.bot.id not in peer.members:
-            raise forbidden(f"bot is not a member of the {peer.kind} chat")
+            raise refusal(Reason.KICKED if self.bot.id in peer.kicked else Reason.NOT_A_MEMBER, peer)
         return peer
 
     def message(self, peer: Peer, message_id: int, purpose: str) -> Message:
@@ -113,6 +124,12 @@ class BotAccount:
         if message is None:
             raise bad_request(f"message to {purpose} not found")
         return message
+
+    def spend(self, peer: Peer) -> None:
+        """Count a message or edit to this chat. Raises ApiError 429 when it is one too many."""
+        wait = self.flood.spend(peer.bot_api_id, asyncio.get_running_loop().time())
+        if wait > 0:
+            raise too_many_requests(wait)
 
     def _knows(self, peer: Peer) -> bool:
         if isinstance(peer, Chat):

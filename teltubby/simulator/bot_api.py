@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -35,6 +36,7 @@ class BotApi:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the base URL."""
         app = web.Application(client_max_size=MAX_UPLOAD + (1 << 20))
+        app.on_response_prepare.append(self._date)
         app.router.add_route("*", "/file/bot{token:[^/]+}/{path:.+}", self._download)
         app.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]+}", self._call)
         app.router.add_route("*", "/{rest:.*}", self._nothing)
@@ -127,6 +129,10 @@ class BotApi:
             raise too_many_requests(fault.retry_after or 1)
         if fault.error is not None:
             raise ApiError(fault.error, fault.text() or STANDARD.get(fault.error, "Error"))
+
+    async def _date(self, request: web.Request, response: web.StreamResponse) -> None:
+        """The server's clock is the world's."""
+        response.headers["Date"] = formatdate(self._world.now(), usegmt=True)
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(ApiError(404, "Not Found").body(), status=404)

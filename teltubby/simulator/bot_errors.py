@@ -75,8 +75,16 @@ def refusal(reason: Reason, peer: Peer) -> ApiError:
             return bad_request("the message can't be copied")
         case Reason.NOT_AUTHOR:
             return bad_request("message can't be edited")
+        case Reason.MIGRATED:
+            return _migrated(peer)
         case Reason.NOT_MODIFIED:
             return bad_request(
                 "message is not modified: specified new message content and reply markup are exactly the same"
                 " as a current content and reply markup of the message"
             )
+
+
+def _migrated(peer: Peer) -> ApiError:
+    text = "Bad Request: group chat was upgraded to a supergroup chat"
+    new = peer.migrated_to if isinstance(peer, Chat) else None
+    return ApiError(400, text, {"migrate_to_chat_id": new.bot_api_id} if new else {})

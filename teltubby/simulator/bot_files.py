@@ -78,7 +78,7 @@ class BotFiles:
             number, letter, bot_id = LAYOUT.unpack(raw[: LAYOUT.size])
         except (binascii.Error, struct.error, ValueError) as exc:
             raise bad_request("wrong remote file identifier specified: Wrong character in the string") from exc
-        file = self._world.files.get(number)
+        file = self._world.file(number)
         genuine = hmac.compare_digest(self._mac(raw[: LAYOUT.size]), raw[LAYOUT.size :])
         if file is None or bot_id != self._bot.id or not genuine:
             raise bad_request("wrong file_id or the file is temporarily unavailable")

@@ -1,4 +1,4 @@
-"""Structured parameters of sending methods: keyboards, entities and what a message replies to."""
+"""What parameters of writing methods name: texts, keyboards, entities, messages, and what a message replies to."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from teltubby.simulator.bot_account import BotAccount
 from teltubby.simulator.bot_errors import ApiError, bad_request
 from teltubby.simulator.bot_parameters import Parameters
+from teltubby.simulator.bot_text import formatted
 from teltubby.simulator.messages import Button, Entity, Keyboard, Message
 from teltubby.simulator.people import Peer, User
 
 MAX_CALLBACK_DATA = 64
 MAX_BUTTONS = 100
 """Reported; the documentation gives no number."""
+MAX_MESSAGES = 100
 OTHER_MARKUP = frozenset(("keyboard", "remove_keyboard", "force_reply"))
 
 
@@ -62,6 +64,34 @@ def _button(button: object) -> Button:
 
 def _cannot_parse(text: str) -> ApiError:
     return bad_request(f"can't parse inline keyboard button: {text}")
+
+
+def text_of(account: BotAccount, parameters: Parameters, name: str) -> tuple[str, tuple[Entity, ...]]:
+    """A text ("text", "caption") as it is formatted. Raises ApiError 400."""
+    given = entities_of(account, parameters, "entities" if name == "text" else f"{name}_entities")
+    return formatted(parameters.text(name) or "", parameters.text("parse_mode"), given)
+
+
+def message_id_of(parameters: Parameters) -> int:
+    """The parameter message_id. Raises ApiError 400 when there is none."""
+    message_id = parameters.integer("message_id")
+    if message_id <= 0:
+        raise bad_request("message identifier is not specified")
+    return message_id
+
+
+def message_ids_of(parameters: Parameters) -> list[int]:
+    """The parameter message_ids: 1 to 100 of them. Raises ApiError 400."""
+    given = parameters.structure("message_ids", "message identifiers")
+    if given is None or given == []:
+        raise bad_request("message identifiers are not specified")
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise bad_request("expected an Array of message identifiers")
+    if len(given) > MAX_MESSAGES:
+        raise bad_request("too many message identifiers specified")
+    if not all(isinstance(number, int) and number > 0 for number in given):
+        raise bad_request("invalid message identifier specified")
+    return list(given)
 
 
 def entities_of(account: BotAccount, parameters: Parameters, name: str) -> tuple[Entity, ...] | None:

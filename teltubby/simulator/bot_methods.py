@@ -6,11 +6,14 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-from teltubby.simulator import bot_sending
+from teltubby.simulator import bot_deleting, bot_editing, bot_sending
 from teltubby.simulator.bot_account import BotAccount
 from teltubby.simulator.bot_errors import bad_request
 from teltubby.simulator.bot_parameters import Parameters
+from teltubby.simulator.bot_updates import KINDS
 from teltubby.simulator.bot_views import Json, chat_view, present, user_view
 from teltubby.simulator.bot_webhook import checked_webhook
 from teltubby.simulator.files import FileKind
@@ -89,11 +92,13 @@ async def get_webhook_info(account: BotAccount, parameters: Parameters) -> objec
     }
     if webhook is not None:
         info |= present(
+            ip_address=_address(webhook.url),
             last_error_date=webhook.last_error_at,
             last_error_message=webhook.last_error,
             max_connections=webhook.max_connections,
-            allowed_updates=sorted(updates.allowed),
         )
+    if updates.allowed != KINDS:
+        info["allowed_updates"] = sorted(updates.allowed)
     return info
 
 
@@ -106,8 +111,10 @@ async def get_file(account: BotAccount, parameters: Parameters) -> object:
 
 
 async def get_chat(account: BotAccount, parameters: Parameters) -> object:
-    """getChat, with what ChatFullInfo must have."""
+    """getChat, with what ChatFullInfo must have; a public chat can be looked at from outside."""
     peer = account.chat(parameters.text("chat_id"))
+    if isinstance(peer, Chat) and (peer.username is None or account.bot.id in peer.kicked):
+        peer = account.readable(parameters.text("chat_id"))
     gifts = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
     info = chat_view(peer) | {
         "accent_color_id": peer.id % 7,
@@ -118,7 +125,7 @@ async def get_chat(account: BotAccount, parameters: Parameters) -> object:
 
 
 async def get_chat_member(account: BotAccount, parameters: Parameters) -> object:
-    """getChatMember."""
+    """getChatMember; in a channel, of others than the bot itself, only where it is an admin."""
     peer = account.readable(parameters.text("chat_id"))
     user = account.world.users.get(parameters.integer("user_id"))
     if user is None:
@@ -128,12 +135,16 @@ async def get_chat_member(account: BotAccount, parameters: Parameters) -> object
         if user not in (peer, account.bot):
             raise bad_request("user not found")
         return view | {"status": "member"}
+    if peer.kind is ChatKind.CHANNEL and user is not account.bot and account.bot.id not in peer.admins:
+        raise bad_request("member list is inaccessible")
     if user.id in peer.kicked:
         return view | {"status": "kicked", "until_date": 0}
-    if user.id in peer.admins:
+    granted = peer.rights_of(user.id)
+    if granted is not None:
         rights: Json = {right: right not in ("can_be_edited", "is_anonymous") for right in ADMIN_RIGHTS}
+        rights["can_delete_messages"] = granted.can_delete
         if peer.kind is ChatKind.CHANNEL:
-            rights |= {"can_post_messages": True, "can_edit_messages": True}
+            rights |= {"can_post_messages": granted.can_post, "can_edit_messages": granted.can_post}
         return view | {"status": "administrator"} | rights
     return view | {"status": "member" if user.id in peer.members else "left"}
 
@@ -158,6 +169,15 @@ async def delete_my_commands(account: BotAccount, parameters: Parameters) -> obj
     """deleteMyCommands."""
     account.commands.pop(_scope(parameters), None)
     return True
+
+
+def _address(url: str) -> str | None:
+    """Where the webhook is, if its url says so; names are looked up by who delivers."""
+    host = urlsplit(url).hostname
+    try:
+        return str(ip_address(host or ""))
+    except ValueError:
+        return None
 
 
 def _allowed_updates(parameters: Parameters) -> list[str] | None:
@@ -209,10 +229,13 @@ METHODS: Mapping[str, Method] = {
     "sendChatAction": bot_sending.send_chat_action,
     "copyMessage": bot_sending.copy_message,
     "forwardMessage": bot_sending.forward_message,
-    "editMessageText": bot_sending.edit_message_text,
-    "editMessageCaption": bot_sending.edit_message_caption,
-    "editMessageReplyMarkup": bot_sending.edit_message_reply_markup,
-    "deleteMessage": bot_sending.delete_message,
+    "copyMessages": bot_sending.copy_messages,
+    "editMessageText": bot_editing.edit_message_text,
+    "editMessageCaption": bot_editing.edit_message_caption,
+    "editMessageMedia": bot_editing.edit_message_media,
+    "editMessageReplyMarkup": bot_editing.edit_message_reply_markup,
+    "deleteMessage": bot_deleting.delete_message,
+    "deleteMessages": bot_deleting.delete_messages,
     "answerCallbackQuery": bot_sending.answer_callback_query,
 }
 CANONICAL = {name.lower(): name for name in METHODS}

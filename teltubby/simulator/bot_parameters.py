@@ -62,9 +62,10 @@ class Parameters:
 
     def file(self, name: str) -> Upload | str | None:
         """An uploaded file (its own part, or attach://part), or the file_id or URL given instead."""
-        if name in self.uploads:
-            return self.uploads[name]
-        value = self.values.get(name)
+        return self.uploads[name] if name in self.uploads else self.attached(self.values.get(name))
+
+    def attached(self, value: str | None) -> Upload | str | None:
+        """The uploaded file that attach://part names, or the file_id or URL that the value is."""
         if value and value.startswith("attach://"):
             return self.uploads.get(value.removeprefix("attach://"))
         return value or None

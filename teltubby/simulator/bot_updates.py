@@ -103,7 +103,7 @@ class UpdateQueue:
         """getUpdates. Raises ApiError 409 while a webhook is set, and in an older call when a newer one comes."""
         if self.webhook is not None:
             raise ApiError(409, WEBHOOK_ACTIVE)
-        self.terminate(TERMINATED)
+        self.terminate(ApiError(409, TERMINATED))
         self.confirm(offset)
         if not self.pending() and seconds > 0:
             poll = self._poll = asyncio.get_running_loop().create_future()
@@ -116,10 +116,10 @@ class UpdateQueue:
         limit = limit if 1 <= limit <= MAX_LIMIT else MAX_LIMIT
         return [queued.update for queued in self.pending()[:limit]]
 
-    def terminate(self, description: str) -> None:
-        """End the call that is waiting, if any, with 409."""
+    def terminate(self, error: ApiError) -> None:
+        """End the call that is waiting, if any, with this error."""
         if self._poll is not None and not self._poll.done():
-            self._poll.set_exception(ApiError(409, description))
+            self._poll.set_exception(error)
 
     async def changed(self) -> None:
         """Wait until something came, or a webhook took something."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from teltubby.simulator.bot_files import BotFiles
+from teltubby.simulator.bot_services import service_view
 from teltubby.simulator.files import File, FileKind
 from teltubby.simulator.messages import (
     CallbackQuery,
@@ -20,7 +21,9 @@ from teltubby.simulator.messages import (
     OriginHiddenUser,
     OriginUser,
     Poll,
+    Unsupported,
     Venue,
+    WebPage,
 )
 from teltubby.simulator.people import Chat, Peer, User
 
@@ -114,7 +117,10 @@ class Views:
             view["media_group_id"] = str(post.grouped_id)
         if message.protected:
             view["has_protected_content"] = True
-        text, entities = ("text", "entities") if post.media is None else ("caption", "caption_entities")
+        if post.service is not None:
+            view |= service_view(post.service)
+        is_text = post.media is None or isinstance(post.media, WebPage | Unsupported)
+        text, entities = ("text", "entities") if is_text else ("caption", "caption_entities")
         if post.media is not None:
             view |= self.media(post.media)
         if post.text:
@@ -143,6 +149,8 @@ class Views:
                 return {"contact": head | present(last_name=media.last_name, user_id=media.user_id)}
             case Poll():
                 return {"poll": _poll(media)}
+            case WebPage() | Unsupported():
+                return {}
         assert_never(media)
 
     def callback_query(self, query: CallbackQuery) -> Json:

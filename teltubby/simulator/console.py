@@ -8,9 +8,10 @@ Every order is an object with `do`; the answer is an object, with `error` when t
 - flood_control: `enabled` or not, for what the bot says.
 - hashes: `mode` of upload.getFileHashes (true, empty, refused, wrong).  clear: no trouble any more.
 - send: `file` as "size[:seed[:dc]]", sent to the bot; answers like an entry of `files`.  sha256: of a `document`.
-- expire: every file reference.  sign_out: the bot, everywhere or at a `dc`.  forget_keys: all, or those of a `dc`.
+- expire: every file reference.  forget_keys: all, or those of a `dc`.
 - counters: CPU seconds of the process, parts sent by document, calls by method, violations, failures.
 - reset: forget which parts were sent.
+- Those about accounts and channels are in console_accounts.
 """
 
 from __future__ import annotations
@@ -18,21 +19,20 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypedDict, cast
 
+from teltubby.simulator.console_accounts import AccountOrders, Answer, Fields
 from teltubby.simulator.content import sha256_of
 from teltubby.simulator.faults import FaultFields, FileHashes
 from teltubby.simulator.files import File, FileKind
 from teltubby.simulator.messages import copy_in
+from teltubby.simulator.mtproto.rpc import RpcError
 from teltubby.simulator.server import SimulatedTelegram
 
 API_ID, API_HASH = 1, "hash"
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 NOT_BY_JSON = ("then", "effects")
-
-Fields = Mapping[str, object]
-Answer = dict[str, object]
 
 
 class SentFile(TypedDict):
@@ -56,6 +56,7 @@ class Description(TypedDict):
     bot_id: int
     bot_token: str
     curator_id: int
+    curator_phone: str | None
     bot_api_url: str
     mtproto_dc: str
     ports: dict[str, int]
@@ -67,11 +68,13 @@ class Description(TypedDict):
 class Console:
     """Carries out orders on a running simulation, with one bot and one curator of its own."""
 
-    def __init__(self, telegram: SimulatedTelegram, *, home_dc: int) -> None:
+    def __init__(
+        self, telegram: SimulatedTelegram, *, home_dc: int, phone: str | None = None, password: str | None = None
+    ) -> None:
         self._telegram = telegram
         self._world = telegram.world
         self._bot = telegram.add_bot(home_dc=home_dc)
-        self._curator = telegram.add_curator(self._bot, home_dc=home_dc)
+        self._curator = telegram.add_curator(self._bot, phone=phone, password=password, home_dc=home_dc)
         self._curator.send_text("/start")
         self._orders: dict[str, Callable[[Fields], Answer]] = {
             "line": self._line,
@@ -80,10 +83,10 @@ class Console:
             "hashes": self._hashes,
             "clear": self._clear,
             "expire": self._expire,
-            "sign_out": self._sign_out,
             "forget_keys": self._forget_keys,
             "counters": self._counters,
             "reset": self._reset,
+            **AccountOrders(telegram, self._bot, self._curator).orders,
         }
         # Those that take long, or go to the world's thread by themselves.
         self._outside: dict[str, Callable[[Fields], Answer]] = {"send": self._send, "sha256": self._sha256}
@@ -94,6 +97,8 @@ class Console:
             order = json.loads(line)
             outside = self._outside.get(order["do"])
             answer = outside(order) if outside else self._telegram.call(self._orders[order["do"]], order)
+        except RpcError as exc:
+            answer = {"error": exc.message}
         except (ValueError, TypeError, LookupError) as exc:
             answer = {"error": f"{type(exc).__name__}: {exc}"}
         return json.dumps(answer)
@@ -119,6 +124,7 @@ class Console:
             bot_id=self._bot.id,
             bot_token=self._bot.token or "",
             curator_id=self._curator.user.id,
+            curator_phone=self._curator.user.phone,
             bot_api_url=self._telegram.bot_api_url,
             mtproto_dc=self._telegram.mtproto_dc,
             ports={str(dc): port for dc, port in self._telegram.mtproto_ports.items()},
@@ -190,10 +196,6 @@ class Console:
 
     def _expire(self, order: Fields) -> Answer:
         self._world.expire_references()
-        return {}
-
-    def _sign_out(self, order: Fields) -> Answer:
-        self._telegram.mtproto_server.sign_out(self._bot, dc=_dc(order))
         return {}
 
     def _forget_keys(self, order: Fields) -> Answer:

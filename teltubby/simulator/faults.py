@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 from teltubby.simulator.lines import Line, SharedLink
 
 ANY_METHOD = "*"
+PUSH = "push"
 
 Matches = Callable[[Mapping[str, object]], bool]
 Message = str | range | Callable[[Random], str]
@@ -42,6 +43,11 @@ class Fault:
     Only MTProto knows: `silent` never answers this request; `stall` sends nothing more on this connection and keeps it
     open; `shift` answers upload.getFile with as many bytes from that far beside the offset; `expire` makes the file's
     references invalid before this request is looked at. `effects` is for anything that only one server understands.
+
+    "push" (which "*" does not mean) is one update that MTProto pushes to one account; it sees `update` and its `kind`,
+    "UpdateNewChannelMessage". A `silent` one or one that is `cut` is lost, after `delay` others overtake it, the effect
+    `again` sends it that many times more, and `too_long` sends updatesTooLong (or, for one of a channel,
+    updateChannelTooLong) in its place.
 
     Updates: getUpdates knows the effects `again` (that many confirmed updates come once more, before the others) and
     `reversed`. "webhook" is the delivery of one update: `delay` passes before it, and after `cut` or `error` its answer
@@ -77,7 +83,7 @@ class Fault:
     def concerns(self, method: str, account: int | None, parameters: Mapping[str, object]) -> bool:
         """Whether this fault is meant for such a call."""
         return (
-            self.method in (method, ANY_METHOD)
+            (self.method == method or (self.method == ANY_METHOD and method != PUSH))
             and self.account in (None, account)
             and (self.matches is None or self.matches(parameters))
         )

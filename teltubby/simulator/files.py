@@ -28,6 +28,17 @@ class FileKind(StrEnum):
     STICKER = "sticker"
 
 
+MIME_TYPES = {
+    FileKind.DOCUMENT: "application/octet-stream",
+    FileKind.VIDEO: "video/mp4",
+    FileKind.AUDIO: "audio/mpeg",
+    FileKind.VOICE: "audio/ogg",
+    FileKind.VIDEO_NOTE: "video/mp4",
+    FileKind.ANIMATION: "video/mp4",
+    FileKind.STICKER: "image/webp",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoSize:
     """One rendition of a photo; `letter` is MTProto's thumb_size (s, m, x, y, w)."""
@@ -38,7 +49,7 @@ class PhotoSize:
     content: Content
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, weakref_slot=True, kw_only=True, eq=False)
 class File:
     """A photo or document on Telegram's servers, the same object (and `id`) wherever it is forwarded to.
 

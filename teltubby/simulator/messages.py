@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum, auto
 
+from teltubby.simulator.actions import Action
+from teltubby.simulator.counters import Counters
 from teltubby.simulator.files import File
-from teltubby.simulator.people import Chat, Mailbox, Peer, User
+from teltubby.simulator.people import Chat, Mailbox, Membership, Peer, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,21 @@ class Poll:
     options: tuple[str, ...]
 
 
-Media = File | Location | Contact | Venue | Poll
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebPage:
+    """The preview of a link in the text."""
+
+    id: int
+    url: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """What only clients of a newer layer are shown."""
+
+
+Media = File | Location | Contact | Venue | Poll | WebPage | Unsupported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +132,9 @@ class Post:
     """What a message says, shared by its copies in several mailboxes, so that an edit reaches all of them.
 
     `sender` is who it seems to come from (the channel itself, in a channel), `author` the account that wrote it.
+    `service` makes it a service message. `topic` is the id of its forum topic, `comments_on` the post of a channel
+    that was forwarded by itself to the group where it is commented on, and `discussion` the way back. `answers` are the
+    posts of the thread that began here. `edit_hidden` says that `edit_date` is only that of changed reactions.
     """
 
     sender: Peer
@@ -130,10 +150,25 @@ class Post:
     protected: bool = False
     edit_date: int | None = None
     edits: int = 0
+    edit_hidden: bool = False
+    service: Action | None = None
+    topic: int | None = None
+    comments_on: Message | None = None
+    discussion: Message | None = field(default=None, repr=False)
+    answers: list[Post] = field(default_factory=list, repr=False)
+    counters: Counters = field(default_factory=Counters, repr=False)
     copies: list[Message] = field(default_factory=list, repr=False)
 
+    @property
+    def thread(self) -> Post | None:
+        """The post with which the thread began that this one is in; None when this answers nothing."""
+        top = self.reply_to
+        while top is not None and top.reply_to is not None:
+            top = top.reply_to
+        return top
 
-@dataclass(slots=True, kw_only=True, eq=False)
+
+@dataclass(slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Message:
     """One copy of a post: number `id` in `mailbox`.
 
@@ -162,6 +197,23 @@ class Message:
         """The message in the same mailbox that this one answers, unless it was deleted there."""
         return None if self.post.reply_to is None else copy_in(self.post.reply_to, self.mailbox)
 
+    @property
+    def reply_to_id(self) -> int | None:
+        """The id in the same mailbox of the message that this one answers, also if it was deleted there."""
+        answered = self.post.reply_to.copies if self.post.reply_to else ()
+        return next((copy.id for copy in answered if copy.mailbox is self.mailbox), None)
+
+    @property
+    def answers(self) -> list[Message]:
+        """The messages in the same mailbox that are in the thread which began with this one, oldest first."""
+        return [copy for post in self.post.answers if (copy := copy_in(post, self.mailbox))]
+
+    @property
+    def thread_id(self) -> int | None:
+        """The id in the same mailbox of the message with which the thread of this one began; None if it is in none."""
+        began = self.post.thread.copies if self.post.thread else ()
+        return next((copy.id for copy in began if copy.mailbox is self.mailbox), None)
+
 
 def copy_in(post: Post, mailbox: Mailbox) -> Message | None:
     """The copy of a post in one mailbox, if it has one that was not deleted."""
@@ -180,12 +232,13 @@ class MessageAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MessageEdited:
-    """A message of a mailbox has new text, media or keyboard."""
+    """A message of a mailbox has new text, media or keyboard, or (then it is `hidden`) only other reactions."""
 
     mailbox: Mailbox
     message: Message
     pts: int
     pts_count: int = 1
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -247,4 +300,54 @@ class BotStopped:
     blocked: bool
 
 
-Event = MailboxEvent | ButtonPressed | QueryAnswered | ActionShown | BotStopped
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MembershipChanged:
+    """Somebody came to a group or channel, left it, was removed, or is an admin now."""
+
+    chat: Chat
+    user: User
+    before: Membership
+    after: Membership
+
+
+class Counter(StrEnum):
+    """What of a post is counted."""
+
+    VIEWS = auto()
+    FORWARDS = auto()
+    REACTIONS = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counted:
+    """A counter of a message changed; no mailbox event, so it has no pts and no difference tells it."""
+
+    message: Message
+    counter: Counter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChatChanged:
+    """A group or channel has another name, title, or settings."""
+
+    chat: Chat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TokenRevoked:
+    """A bot's owner had its token replaced."""
+
+    bot: User
+
+
+Event = (
+    MailboxEvent
+    | ButtonPressed
+    | QueryAnswered
+    | ActionShown
+    | BotStopped
+    | MembershipChanged
+    | Counted
+    | ChatChanged
+    | TokenRevoked
+)

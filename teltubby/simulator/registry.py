@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from teltubby.simulator.content import Content, GeneratedContent, LiteralContent
-from teltubby.simulator.files import File, FileKind, PhotoSize
+from teltubby.simulator.files import MIME_TYPES, File, FileKind, PhotoSize
 from teltubby.simulator.messages import (
     Message,
     Origin,
@@ -22,15 +22,6 @@ from teltubby.simulator.messages import (
 from teltubby.simulator.people import HOME_DC, SERVICE_ACCOUNT, Chat, ChatKind, Peer, User
 
 TOKEN_ALPHABET = string.ascii_letters + string.digits + "_-"
-MIME_TYPES = {
-    FileKind.DOCUMENT: "application/octet-stream",
-    FileKind.VIDEO: "video/mp4",
-    FileKind.AUDIO: "audio/mpeg",
-    FileKind.VOICE: "audio/ogg",
-    FileKind.VIDEO_NOTE: "video/mp4",
-    FileKind.ANIMATION: "video/mp4",
-    FileKind.STICKER: "image/webp",
-}
 SMALLER_SIZES = (("s", 90, 0.04), ("m", 320, 0.2), ("x", 800, 0.6))
 
 
@@ -45,6 +36,7 @@ class Registry:
         self.files: dict[int, File] = {}
         self._random = random.Random(seed)
         self._secret = self._random.randbytes(32)
+        self.revoked_tokens: set[str] = set()
         self._next_user = 5_000_000_001
         self._next_chat = 1_500_000_001
 
@@ -104,17 +96,22 @@ class Registry:
     ) -> User:
         """A bot; its id is the number in its token, which is made up unless given."""
         number = int(token.split(":")[0]) if token else self._user_id(id)
-        secret = "AA" + "".join(self._random.choice(TOKEN_ALPHABET) for _ in range(33))
         bot = User(
             id=number,
             first_name=first_name,
             username=username,
             is_bot=True,
-            token=token or f"{number}:{secret}",
+            token=token or self._new_token(number),
             home_dc=home_dc,
         )
         self.users[bot.id] = bot
         return bot
+
+    def revoke_token(self, bot: User) -> str:
+        """Give the bot another token, as its owner does at BotFather; the old one is refused from now on."""
+        self.revoked_tokens.add(bot.token or "")
+        bot.token = self._new_token(bot.id)
+        return bot.token
 
     def service_account(self) -> User:
         """The account 777000 "Telegram" that sends login codes."""
@@ -265,6 +262,9 @@ class Registry:
 
     def _keyed(self, data: bytes) -> bytes:
         return hashlib.blake2b(data, key=self._secret, digest_size=32).digest()
+
+    def _new_token(self, number: int) -> str:
+        return f"{number}:AA" + "".join(self._random.choice(TOKEN_ALPHABET) for _ in range(33))
 
     def _user_id(self, id: int | None) -> int:
         if id is None:

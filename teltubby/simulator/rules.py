@@ -22,6 +22,7 @@ class Reason(StrEnum):
     PROTECTED = auto()
     NOT_AUTHOR = auto()
     NOT_MODIFIED = auto()
+    MIGRATED = auto()
 
 
 class Refused(Exception):
@@ -47,11 +48,14 @@ def may_write(
             if sender.is_bot and (peer.id, sender.id) not in started:
                 return Reason.NOT_STARTED
         case Chat():
+            if peer.migrated_to is not None:
+                return Reason.MIGRATED
             if sender.id in peer.kicked:
                 return Reason.KICKED
             if sender.id not in peer.members:
                 return Reason.NOT_A_MEMBER
-            if peer.kind is ChatKind.CHANNEL and sender.id not in peer.admins:
+            rights = peer.rights_of(sender.id)
+            if peer.kind is ChatKind.CHANNEL and (rights is None or not rights.can_post):
                 return Reason.ADMIN_REQUIRED
     return None
 

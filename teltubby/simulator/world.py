@@ -11,6 +11,10 @@ The model, for whoever writes a server on it:
   `Refused` with a `Reason`; each server words that in its own way.
 - Every change is an `Event` to all listeners (`subscribe`), at once and on the caller's thread; mailbox events also
   stay in `mailbox.events` with the pts after them. `audience(mailbox)` says which accounts see a mailbox.
+- `join`, `leave`, `kick` and `delete_chat` change who sees a group or channel (membership.py); `rename`, `migrate`,
+  `link_discussion`, `comment`, `make_forum`, `create_topic` and `invite_link` what it is (communities.py).
+- `view`, `react` and `unreact` change counters (counting.py). `add_seeded_channel` makes a channel of any length at
+  once (seeded.py); of its messages only those that changed since are kept.
 - A `File` is sent in any number of posts; the same content under a new id is another File (`add_file`, same seed).
   `access_hash` and `file_reference` are what MTProto needs beside an id; `expire_references` makes old ones invalid.
 - `faults` and `flood_rule` bend the world; `advance` moves its clock, `now()` reads it (Unix seconds).
@@ -22,8 +26,9 @@ be read from anywhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from teltubby.simulator.communities import GENERAL
 from teltubby.simulator.faults import Faults
 from teltubby.simulator.files import File
 from teltubby.simulator.messages import (
@@ -32,27 +37,22 @@ from teltubby.simulator.messages import (
     ButtonPressed,
     CallbackQuery,
     Entity,
-    Event,
     Keyboard,
-    MailboxEvent,
     Media,
     Message,
-    MessageAdded,
-    MessageEdited,
-    MessagesDeleted,
     Origin,
     Post,
     QueryAnswered,
+    TokenRevoked,
     copy_in,
 )
 from teltubby.simulator.people import Chat, ChatKind, Mailbox, Peer, User
-from teltubby.simulator.registry import Registry
 from teltubby.simulator.rules import FloodRule, Reason, Refused, may_write
+from teltubby.simulator.seeded import SeededMessages, Seeding
+from teltubby.simulator.timeline import Listed, Timeline, messages_of
 
-Listener = Callable[[Event], None]
 
-
-class World(Registry):
+class World(Seeding):
     """All of Telegram that the simulation knows; see the module's docstring. `seed` makes ids and tokens repeatable."""
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], float] = time.time) -> None:
@@ -62,14 +62,8 @@ class World(Registry):
         self.started: set[tuple[int, int]] = set()
         self.blocked: set[tuple[int, int]] = set()
         self.queries: dict[int, CallbackQuery] = {}
-        self._listeners: list[Listener] = []
 
-    # -- listeners
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have every event told to `listener`, in order; the returned function ends it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    # -- who is concerned
 
     def audience(self, mailbox: Mailbox) -> list[User]:
         """The accounts that see a mailbox: its owner, or the members of the channel."""
@@ -93,10 +87,12 @@ class World(Registry):
         grouped_id: int | None = None,
         keyboard: Keyboard = (),
         protected: bool = False,
+        topic: int | None = None,
     ) -> Message:
         """Send a message (`text` is the caption when there is media) and return the sender's copy.
 
-        `sender` posts in a channel on the channel's behalf. Raises Refused when it may not write there.
+        `sender` posts in a channel on the channel's behalf, `topic` is the id of one in a forum (of the answered
+        message, unless given). Raises Refused when it may not write there, LookupError for a topic that is not there.
         """
         reason = may_write(sender, peer, started=self.started, blocked=self.blocked)
         if reason is not None:
@@ -115,15 +111,24 @@ class World(Registry):
             grouped_id=grouped_id,
             keyboard=keyboard,
             protected=protected,
+            topic=self._topic(peer, reply_to, topic),
         )
-        return self._deliver(post, sender, peer)
+        sent = self._deliver(post, sender, peer, frozenset(self.blocked))
+        if isinstance(peer, Chat) and peer.kind is ChatKind.CHANNEL and peer.linked is not None:
+            self.comments_root(sent)
+        return sent
+
+    def comment(self, post: Message, who: User, text: str, *, reply_to: Message | None = None) -> Message:
+        """Comment on a channel's post in the linked group, or answer a comment there. Raises Refused like send."""
+        root = self.comments_root(post)
+        return self.send(who, root.peer, text, reply_to=reply_to or root)
 
     def forward(self, message: Message, sender: User, peer: Peer, *, grouped_id: int | None = None) -> Message:
         """Forward a message with its origin, the same file included. Raises Refused, also for protected content."""
         if message.protected:
             raise Refused(Reason.PROTECTED)
         post = message.post
-        return self.send(
+        sent = self.send(
             sender,
             peer,
             post.text,
@@ -132,6 +137,9 @@ class World(Registry):
             origin=post.origin or self.origin_of(message),
             grouped_id=grouped_id,
         )
+        if isinstance(message.peer, Chat) and message.peer.kind is ChatKind.CHANNEL:
+            self.count_forward(post)
+        return sent
 
     def copy(
         self,
@@ -142,6 +150,7 @@ class World(Registry):
         caption: str | None = None,
         entities: tuple[Entity, ...] = (),
         reply_to: Message | None = None,
+        grouped_id: int | None = None,
         keyboard: Keyboard = (),
         protected: bool = False,
     ) -> Message:
@@ -157,6 +166,7 @@ class World(Registry):
             entities=entities if replaced else post.entities,
             media=post.media,
             reply_to=reply_to,
+            grouped_id=grouped_id,
             keyboard=keyboard,
             protected=protected,
         )
@@ -172,6 +182,7 @@ class World(Registry):
     ) -> None:
         """Change a message in all its mailboxes; None keeps what was. Raises Refused when nothing would change."""
         post = message.post
+        self._keep(post)
         new_text, new_entities = (post.text, post.entities) if text is None else (text, entities)
         new_media = post.media if media is None else media
         new_keyboard = post.keyboard if keyboard is None else keyboard
@@ -179,22 +190,11 @@ class World(Registry):
         if after == (post.text, post.entities, post.media, post.keyboard):
             raise Refused(Reason.NOT_MODIFIED)
         post.text, post.entities, post.media, post.keyboard = after
-        post.edit_date = self.now()
-        post.edits += 1
-        for copy in post.copies:
-            if not copy.deleted:
-                copy.mailbox.pts += 1
-                self._record(MessageEdited(mailbox=copy.mailbox, message=copy, pts=copy.mailbox.pts))
+        self.touch(post)
 
     def delete(self, message: Message, *, for_all: bool = True) -> None:
         """Remove a message, for all who have it or only from its own mailbox. Ids are never used again."""
-        for copy in message.post.copies if for_all else [message]:
-            if copy.deleted:
-                continue
-            box = copy.mailbox
-            del box.messages[copy.id]
-            box.pts += 1
-            self._record(MessagesDeleted(mailbox=box, message_ids=(copy.id,), pts=box.pts, pts_count=1))
+        self.remove(message.post.copies if for_all else [message])
 
     def message(self, account: User, peer: Peer, message_id: int) -> Message | None:
         """The message that `account` knows as `message_id` in the conversation with `peer`; None when there is none."""
@@ -203,12 +203,24 @@ class World(Registry):
         found = account.mailbox.messages.get(message_id)
         return found if found is not None and found.peer is peer else None
 
+    def timeline(self, account: User, peer: Peer) -> Timeline:
+        """The conversation of `account` with `peer`, from which single messages can be had."""
+        mailbox = peer.mailbox if isinstance(peer, Chat) and peer.is_channel else account.mailbox
+        if isinstance(mailbox.messages, SeededMessages):
+            return mailbox.messages
+        return Listed(message for _, message in sorted(mailbox.messages.items()) if message.peer is peer)
+
     def history(self, account: User, peer: Peer) -> list[Message]:
         """The conversation of `account` with `peer`, oldest first."""
-        mailbox = peer.mailbox if isinstance(peer, Chat) and peer.is_channel else account.mailbox
-        return [message for _, message in sorted(mailbox.messages.items()) if message.peer is peer]
+        return list(messages_of(self.timeline(account, peer)))
 
     # -- bots
+
+    def revoke_token(self, bot: User) -> str:
+        """Give the bot another token, as its owner does at BotFather; the old one and the bot's sessions are over."""
+        token = super().revoke_token(bot)
+        self.tell(TokenRevoked(bot=bot))
+        return token
 
     def block(self, person: User, bot: User) -> None:
         """The person stops the bot: it can no longer write to them."""
@@ -252,47 +264,20 @@ class World(Registry):
 
     # -- files
 
-    def expire_references(self, files: Iterable[File] | None = None) -> None:
-        """Make every file reference given out so far (for these files, or for all) invalid."""
-        for file in self.files.values() if files is None else files:
-            file.expire_reference()
-
     def swap_file(self, file: File, other: File) -> None:
         """Put another file into all posts that hold this one, without an event: who asks again sees the other one."""
         peers: list[Peer] = [*self.users.values(), *self.chats.values()]
         for message in (message for peer in peers for message in peer.mailbox.messages.values()):
             if message.post.media is file:
+                message.mailbox.keep(message)
                 message.post.media = other
 
     # -- inner workings
 
-    def tell(self, event: Event) -> None:
-        """Tell every listener."""
-        for listener in tuple(self._listeners):
-            listener(event)
-
-    def _deliver(self, post: Post, sender: User, peer: Peer) -> Message:
-        if isinstance(peer, Chat):
-            if peer.is_channel:
-                return self._put(post, peer.mailbox, peer, out=False)
-            own = self._put(post, sender.mailbox, peer, out=True)
-            for member in sorted(peer.members - {sender.id}):
-                self._put(post, self.users[member].mailbox, peer, out=False)
-            return own
-        own = self._put(post, sender.mailbox, peer, out=True)
-        if peer is not sender and (peer.id, sender.id) not in self.blocked and (sender.id, peer.id) not in self.blocked:
-            self._put(post, peer.mailbox, sender, out=False)
-        return own
-
-    def _put(self, post: Post, mailbox: Mailbox, peer: Peer, *, out: bool) -> Message:
-        mailbox.last_id += 1
-        message = Message(id=mailbox.last_id, mailbox=mailbox, peer=peer, out=out, post=post)
-        mailbox.messages[message.id] = message
-        post.copies.append(message)
-        mailbox.pts += 1
-        self._record(MessageAdded(mailbox=mailbox, message=message, pts=mailbox.pts))
-        return message
-
-    def _record(self, event: MailboxEvent) -> None:
-        event.mailbox.events.append(event)
-        self.tell(event)
+    def _topic(self, peer: Peer, reply_to: Message | None, topic: int | None) -> int | None:
+        if not isinstance(peer, Chat) or not peer.forum:
+            return None
+        wanted = (reply_to.post.topic if reply_to else None) if topic is None else topic
+        if wanted not in (None, *peer.topics):
+            raise LookupError(f"no topic {wanted} in {peer.title!r}")
+        return None if wanted == GENERAL else wanted

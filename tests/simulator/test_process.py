@@ -19,7 +19,22 @@ from teltubby.simulator.content import GeneratedContent
 from teltubby.simulator.process import SimulatorProcess
 
 MIB = 1 << 20
-OPTIONS = ("--dcs", "2,4", "--media-only", "--file", f"{MIB + 5}:7:4", "--file", "4000M:8", "--file", "0")
+PASSWORD = "correct horse"
+OPTIONS = (
+    "--phone",
+    "+15550100",
+    "--password",
+    PASSWORD,
+    "--dcs",
+    "2,4",
+    "--media-only",
+    "--file",
+    f"{MIB + 5}:7:4",
+    "--file",
+    "4000M:8",
+    "--file",
+    "0",
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +44,14 @@ def simulator() -> Iterator[SimulatorProcess]:
         yield simulator
 
 
-async def downloaded(simulator: SimulatorProcess, file: SentFile) -> bytes:
-    """A file as stock Telethon fetches it, by nothing but the description."""
+def new_client(simulator: SimulatorProcess) -> TelegramClient:
+    """Stock Telethon that knows the server by nothing but the description."""
     description = simulator.description
     rsa.add_key(description["public_key"], old=False)
     TelegramClient._config = None
     session = MemorySession()
     session.set_dc(2, "127.0.0.1", description["ports"]["2"])
-    client = TelegramClient(
+    return TelegramClient(
         session,
         description["api_id"],
         description["api_hash"],
@@ -44,6 +59,12 @@ async def downloaded(simulator: SimulatorProcess, file: SentFile) -> bytes:
         flood_sleep_threshold=0,
         request_retries=1,
     )
+
+
+async def downloaded(simulator: SimulatorProcess, file: SentFile) -> bytes:
+    """A file as stock Telethon fetches it, by nothing but the description."""
+    description = simulator.description
+    client = new_client(simulator)
     await client.connect()
     try:
         await client.sign_in(bot_token=description["bot_token"])
@@ -131,6 +152,10 @@ def test_the_line_is_set_and_read(simulator: SimulatorProcess) -> None:
         ({"do": "hashes", "mode": "sometimes"}, "sometimes"),
         ({"do": "send", "file": "big"}, "big"),
         ({"do": "sha256", "document": 5}, "5"),
+        ({"do": "account", "who": "nobody"}, "nobody"),
+        ({"do": "membership", "who": "bot", "chat_id": 5, "membership": "member"}, "no chat 5"),
+        ({"do": "sign_out", "dc": "two"}, "no data centre"),
+        ({"do": "clock", "skew": "late"}, "seconds"),
     ],
 )
 def test_orders_that_make_no_sense_are_refused(
@@ -145,6 +170,67 @@ def test_logins_are_ended_and_keys_lost(simulator: SimulatorProcess) -> None:
     for order in ("expire", "sign_out", "forget_keys"):
         assert simulator.ask(order) == {}
     assert simulator.ask("sign_out", dc=4) == simulator.ask("forget_keys", dc=4) == {}
+
+
+async def signed_in_by_qr(simulator: SimulatorProcess) -> int:
+    """Sign in as the curator by nothing but orders; who that is."""
+    client = new_client(simulator)
+    await client.connect()
+    try:
+        shown = await client.qr_login()
+        simulator.ask("scan", url=shown.url)
+        with pytest.raises(RuntimeError, match="AUTH_TOKEN_ALREADY_ACCEPTED"):
+            simulator.ask("scan", url=shown.url)
+        with pytest.raises(errors.SessionPasswordNeededError):
+            await shown.recreate()
+        return int((await client.sign_in(password=PASSWORD)).id)
+    finally:
+        await client.disconnect()
+
+
+async def signed_in_by_code(simulator: SimulatorProcess) -> int:
+    client = new_client(simulator)
+    await client.connect()
+    try:
+        phone = simulator.description["curator_phone"]
+        await client.send_code_request(phone)
+        with pytest.raises(errors.SessionPasswordNeededError):
+            await client.sign_in(phone, simulator.ask("codes")["codes"][-1])
+        await client.sign_in(password=PASSWORD)
+        simulator.ask("account", who="curator", frozen=True)
+        with pytest.raises(errors.FrozenMethodInvalidError):
+            await client.get_dialogs()
+        simulator.ask("account", who="curator", frozen=False)
+        simulator.ask("sign_out", who="curator", refusal="SESSION_REVOKED")
+        with pytest.raises(errors.SessionRevokedError):
+            await client.get_dialogs()
+        return len(simulator.ask("codes")["codes"])
+    finally:
+        await client.disconnect()
+
+
+def test_a_person_signs_in(simulator: SimulatorProcess) -> None:
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        assert runner.run(signed_in_by_qr(simulator)) == simulator.description["curator_id"]
+        assert runner.run(signed_in_by_code(simulator)) == 1
+    with pytest.raises(RuntimeError, match="AUTH_TOKEN_INVALIDX"):
+        simulator.ask("scan", url="https://example.org")
+
+
+def test_a_channel_is_made_and_taken_away(simulator: SimulatorProcess) -> None:
+    chat_id = simulator.ask("relay")["chat_id"]
+    assert chat_id < -1_000_000_000_000
+    for membership in ("kicked", "left", "member", "administrator"):
+        assert simulator.ask("membership", who="bot", chat_id=chat_id, membership=membership) == {}
+    assert simulator.ask("delete_chat", chat_id=chat_id) == {}
+    with pytest.raises(RuntimeError, match="deleted"):
+        simulator.ask("membership", who="bot", chat_id=chat_id, membership="member")
+
+
+def test_the_clock_is_set(simulator: SimulatorProcess) -> None:
+    before = simulator.ask("clock", skew=3600)
+    assert before["skew"] == 3600
+    assert simulator.ask("clock", skew=0, advance=100)["now"] >= before["now"] + 100
 
 
 def test_it_ends_with_its_input() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from teltubby.simulator.messages import Event, MessageAdded
+from teltubby.simulator.messages import Event, MessageAdded, MessageEdited
+from teltubby.simulator.mtproto.logins import first_factor, require_home, signed_in
 from teltubby.simulator.mtproto.rpc import Caller, Handlers, RpcError
 from teltubby.simulator.mtproto.state import LoginCode, State, digits
 from teltubby.simulator.mtproto.tl import functions, types
-from teltubby.simulator.mtproto.views import user_view
-from teltubby.simulator.people import User
 
 CODE_LENGTH = 5
 CODE_SECONDS = 300
@@ -23,9 +22,10 @@ def import_bot_authorization(caller: Caller, request: Any) -> Any:
     caller.require_application(request.api_id)
     bot = caller.world.bot_by_token(request.bot_auth_token)
     if bot is None:
-        raise RpcError(400, "ACCESS_TOKEN_INVALID")
-    _require_home(caller, bot, "USER_MIGRATE")
-    return _sign_in(caller, bot)
+        revoked = request.bot_auth_token in caller.world.revoked_tokens
+        raise RpcError(400, "ACCESS_TOKEN_EXPIRED" if revoked else "ACCESS_TOKEN_INVALID")
+    require_home(caller, bot, "USER_MIGRATE")
+    return signed_in(caller, bot)
 
 
 def send_code(caller: Caller, request: Any) -> Any:
@@ -34,7 +34,9 @@ def send_code(caller: Caller, request: Any) -> Any:
     phone = _valid_phone(request.phone_number)
     account = caller.world.user_by_phone(phone)
     if account is not None:
-        _require_home(caller, account, "PHONE_MIGRATE")
+        require_home(caller, account, "PHONE_MIGRATE")
+        if account.banned:
+            raise RpcError(400, "PHONE_NUMBER_BANNED")
     return _send_code(caller, phone, secrets.token_hex(9))
 
 
@@ -51,16 +53,19 @@ def sign_in(caller: Caller, request: Any) -> Any:
     if not request.phone_code:
         raise RpcError(400, "PHONE_CODE_EMPTY")
     pending = _pending(caller, phone, request.phone_code_hash)
+    wrong, now = caller.state.login_limits.wrong_codes, caller.world.now()
+    wait = wrong.wait(phone, now)
+    if wait:
+        raise RpcError(420, f"FLOOD_WAIT_{wait}")
     if not secrets.compare_digest(pending.code.encode(), request.phone_code.encode()):
+        wrong.add(phone, now)
         raise RpcError(400, "PHONE_CODE_INVALID")
+    wrong.forget(phone)
     del caller.state.codes.pending[phone]
     account = caller.world.user_by_phone(phone)
     if account is None:
         return types.auth.AuthorizationSignUpRequired()
-    if account.password is not None:
-        caller.key.awaits_password_of = account.id
-        raise RpcError(401, "SESSION_PASSWORD_NEEDED")
-    return _sign_in(caller, account)
+    return first_factor(caller, account)
 
 
 def log_out(caller: Caller, request: Any) -> Any:
@@ -78,7 +83,7 @@ def export_authorization(caller: Caller, request: Any) -> Any:
     account, state, now = caller.account, caller.state, caller.world.now()
     if request.dc_id in (caller.dc, account.home_dc) or request.dc_id not in state.ports or caller.key.copy_of:
         raise RpcError(400, "DC_ID_INVALID")
-    wait = state.exports.wait(account.id, now)
+    wait = state.exports.limit.wait(account.id, now)
     if wait:
         raise RpcError(420, f"FLOOD_WAIT_{wait}")
     token = state.exports.export(account.id, request.dc_id, caller.key, now)
@@ -90,40 +95,28 @@ def import_authorization(caller: Caller, request: Any) -> Any:
     origin = caller.state.exports.redeem(request.bytes, request.id, caller.dc, caller.world.now())
     if origin is None:
         raise RpcError(400, "AUTH_BYTES_INVALID")
-    authorization = _sign_in(caller, caller.world.users[request.id])
+    authorization = signed_in(caller, caller.world.users[request.id])
     caller.key.copy_of = origin
     return authorization
 
 
 def void_sent_codes(state: State, event: Event) -> None:
-    """A login code that its owner sends in any message is dead from then on; a listener of the world."""
-    if not isinstance(event, MessageAdded) or not event.message.out:
+    """A login code that its owner sends in any chat, as it is, is dead from then on; a listener of the world."""
+    if not isinstance(event, MessageAdded | MessageEdited):
         return
-    sender = event.message.post.sender
-    if isinstance(sender, User) and sender.phone:
-        pending = state.codes.pending.get(digits(sender.phone))
-        if pending is not None and pending.code in event.message.post.text:
-            pending.expires = 0
-
-
-def _require_home(caller: Caller, account: User, error: str) -> None:
-    """Raise RpcError 303 unless this is where the account is at home (core.telegram.org/api/datacenter)."""
-    if account.home_dc != caller.dc:
-        raise RpcError(303, f"{error}_{account.home_dc}")
-
-
-def _sign_in(caller: Caller, account: User) -> Any:
-    if account.deactivated:
-        raise RpcError(401, "USER_DEACTIVATED")
-    if caller.key.is_duplicated:
-        raise RpcError(406, "AUTH_KEY_DUPLICATED")
-    caller.key.account_id = account.id
-    user = user_view(caller.world, account, account)
-    return types.auth.Authorization(user, tmp_sessions=caller.state.tmp_sessions)
+    # Not the sender: what somebody posts in a channel comes from the channel.
+    author = event.message.post.author
+    pending = state.codes.pending.get(digits(author.phone)) if author.phone else None
+    if pending is not None and pending.code in event.message.post.text:
+        pending.expires = 0
 
 
 def _send_code(caller: Caller, phone: str, code_hash: str) -> Any:
-    world = caller.world
+    world, sent = caller.world, caller.state.login_limits.codes
+    wait = sent.wait(phone, world.now())
+    if wait:
+        raise RpcError(420, f"FLOOD_WAIT_{wait}")
+    sent.add(phone, world.now())
     code = "".join(secrets.choice("0123456789") for _ in range(CODE_LENGTH))
     caller.state.codes.pending[phone] = LoginCode(code=code, hash=code_hash, expires=world.now() + CODE_SECONDS)
     account = world.user_by_phone(phone)

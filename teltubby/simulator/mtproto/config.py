@@ -38,7 +38,8 @@ SETTINGS: dict[str, int] = {
 
 def get_config(caller: Caller, request: Any) -> Any:
     """help.getConfig: every data centre on its loopback port; what is for files only comes last, as clients expect."""
-    state, now = caller.state, caller.world.now()
+    state = caller.state
+    now = int(state.time())  # the clock that clients see
     options = [types.DcOption(id=dc, ip_address=state.host, port=port) for dc, port in sorted(state.ports.items())]
     options += [
         types.DcOption(id=dc, ip_address=state.host, port=port, media_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -66,10 +65,10 @@ class Connection:
         self._stream = Stream(reader, writer)
         self._spawn = spawn
         self._handshake = Handshake(
-            state.rsa_key, dc=dc, known=lambda key_id: (dc, key_id) in state.keys, clock=time.time
+            state.rsa_key, dc=dc, known=lambda key_id: (dc, key_id) in state.keys, clock=state.time
         )
         self._inlet = Inlet(self._stream, state.world.faults)
-        self._outlet = Outlet(self._stream, writer, state.world.faults.line())
+        self._outlet = Outlet(self._stream, writer, state.world.faults.line(), state.time)
         self._running: dict[tuple[int, int], asyncio.Event] = {}
         self._last_plain_id = 0
         self._disconnect: asyncio.TimerHandle | None = None
@@ -102,6 +101,10 @@ class Connection:
             self._state.failures.append(("connection", exc))
         finally:
             await self._close(tasks)
+
+    def carries(self, key: AuthKey) -> bool:
+        """Whether a session of this key goes this way."""
+        return self._outlet.carries(key)
 
     def abort(self) -> None:
         """Cut the line as a network failure would."""
@@ -165,11 +168,11 @@ class Connection:
             raise Hangup(str(exc), UNKNOWN_KEY) from exc
         if completed is not None:
             self._state.add_key(self._dc, completed.key, completed.first_salt)
-        self._last_plain_id = max(self._last_plain_id + 4, int(time.time() * 2**32) // 4 * 4 + 1)
+        self._last_plain_id = max(self._last_plain_id + 4, int(self._state.time() * 2**32) // 4 * 4 + 1)
         self._outlet.post_plain(plain_packet(self._last_plain_id, response))
 
     def _receive_encrypted(self, key: AuthKey, envelope: Envelope) -> None:
-        now = time.time()
+        now = self._state.time()
         session = key.session(envelope.session_id)
         self._outlet.carry(key, session)
         code = session.check(envelope.msg_id, envelope.seqno, now)
@@ -254,7 +257,7 @@ class Connection:
             if any(earlier in session.failed for earlier in query.after):
                 raise RpcError(400, "MSG_WAIT_FAILED")
             body = rpc_result(question, answer(caller, query.request, fault))
-            if query.wants_updates and key.account_id is not None and not name.startswith("upload."):
+            if query.wants_updates and _subscribes(key, name):
                 session.wants_updates = True
         except Cut:
             self.abort()
@@ -275,3 +278,10 @@ class Connection:
         finally:
             self._running.pop((session.id, question)).set()
         session.post_answer(question, body, due=arrived + delay)
+
+
+def _subscribes(key: AuthKey, method: str) -> bool:
+    """Whether a call makes its session one that gets updates: not for files, and a QR code is waited for signed out."""
+    if key.account_id is None:
+        return method == "auth.exportLoginToken"
+    return not method.startswith("upload.")

@@ -9,6 +9,7 @@ from typing import Any
 
 from teltubby.simulator.faults import Fault
 from teltubby.simulator.mtproto.files import FilePart, wrong_hashes
+from teltubby.simulator.mtproto.freezing import require_unfrozen
 from teltubby.simulator.mtproto.methods import HANDLERS
 from teltubby.simulator.mtproto.rpc import Caller, RpcError, method_name
 from teltubby.simulator.mtproto.state import Call
@@ -47,6 +48,7 @@ CODES = {
     "SESSION_": 401,
     "USER_DEACTIVATED": 401,
     "INTERNAL": 500,
+    "PERSISTENT_TIMESTAMP_OUTDATED": 500,
     "RPC_CALL_FAIL": 500,
     "Timedout": -503,
 }
@@ -82,9 +84,11 @@ def read_query(caller: Caller, body: bytes) -> Query:
                 if not OLDEST_LAYER <= layer <= NEWEST_LAYER:
                     raise RpcError(400, "CONNECTION_LAYER_INVALID")
                 caller.key.layer = layer
-            case functions.InitConnectionRequest(api_id=api_id):
+            case functions.InitConnectionRequest(api_id=api_id) as client:
                 caller.require_application(api_id)
                 caller.key.api_id = api_id
+                caller.key.device_model, caller.key.system_version = client.device_model, client.system_version
+                caller.key.app_version = client.app_version
             case functions.InvokeWithoutUpdatesRequest():
                 query.wants_updates = False
             case functions.InvokeAfterMsgRequest(msg_id=msg_id):
@@ -111,8 +115,10 @@ def answer(caller: Caller, request: Any, fault: Fault | None) -> Any:
     handler = HANDLERS.get(type(request))
     if handler is None:
         raise RpcError(400, "INPUT_METHOD_INVALID")
-    if caller.address.media_only and not method_name(type(request)).startswith(MEDIA_NAMESPACES):
+    method = method_name(type(request))
+    if caller.address.media_only and not method.startswith(MEDIA_NAMESPACES):
         raise RpcError(400, "METHOD_INVALID")
+    require_unfrozen(caller, method)
     result = handler(caller, request)
     if isinstance(result, FilePart):
         if fault is not None:
@@ -133,9 +139,9 @@ def _suffer(caller: Caller, request: Any, fault: Fault) -> None:
     if fault.silent:
         raise Unanswered
     if fault.expire and isinstance(request, functions.upload.GetFileRequest | functions.upload.GetFileHashesRequest):
-        file = caller.world.files.get(getattr(request.location, "id", 0))
+        file = caller.world.file(getattr(request.location, "id", 0))
         if file is not None:
-            file.expire_reference()
+            caller.world.expire_references([file])
     text = fault.text()
     if fault.error is not None or text is not None:
         code = next((code for start, code in CODES.items() if (text or "").startswith(start)), 400)

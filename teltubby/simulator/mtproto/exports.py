@@ -7,10 +7,10 @@ long an export is good for, and over which time they are counted, is assumed.
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from dataclasses import dataclass
 
 from teltubby.simulator.mtproto.keys import AuthKey
+from teltubby.simulator.mtproto.limits import Limit
 
 EXPORT_SECONDS = 60
 EXPORT_LIMIT = 100
@@ -26,23 +26,15 @@ class _Exported:
 
 
 class Exports:
-    """Tokens that are not used up. An account may have `limit` of them per hour."""
+    """Tokens that are not used up. `limit` is how many an account may have."""
 
     def __init__(self) -> None:
-        self.limit = EXPORT_LIMIT
+        self.limit = Limit(EXPORT_LIMIT, COUNTED_SECONDS)
         self._tokens: dict[bytes, _Exported] = {}
-        self._times: dict[int, deque[int]] = {}
-
-    def wait(self, account_id: int, now: int) -> int:
-        """Seconds until the account may export again; 0 when it may."""
-        times = self._times.setdefault(account_id, deque())
-        while times and times[0] <= now - COUNTED_SECONDS:
-            times.popleft()
-        return times[0] + COUNTED_SECONDS - now if times and len(times) >= self.limit else 0
 
     def export(self, account_id: int, dc: int, key: AuthKey, now: int) -> bytes:
         """A token that signs the account in at `dc`, once and soon; `key` is the one whose login it copies."""
-        self._times.setdefault(account_id, deque()).append(now)
+        self.limit.add(account_id, now)
         token = secrets.token_bytes(32)
         self._tokens[token] = _Exported(account_id=account_id, dc=dc, key=key, expires=now + EXPORT_SECONDS)
         return token

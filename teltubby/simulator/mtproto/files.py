@@ -83,7 +83,7 @@ def _located(caller: Caller, location: Any) -> tuple[File, Content]:
             is_photo = True
         case _:
             raise RpcError(400, "LOCATION_INVALID")
-    file = world.files.get(location.id)
+    file = world.file(location.id)
     if file is None or file.is_photo != is_photo or location.access_hash != world.access_hash(account.id, file):
         raise RpcError(400, "LOCATION_INVALID")
     if not location.file_reference:

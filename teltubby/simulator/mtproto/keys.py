@@ -13,6 +13,7 @@ SALT_STEP = 1800
 SALT_LIFETIME = 3600
 MAX_FUTURE_SALTS = 64
 MAX_SESSIONS = 64
+NOBODY = "AUTH_KEY_UNREGISTERED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,9 @@ class AuthKey:
     """One authorization key of one data centre. `account_id` is None until somebody signs in on it.
 
     `copy_of` is the key whose login was exported to this one. One that `is_duplicated` never signs in again.
+    `refusal` is what a request hears that needs an account while there is none. `device_model` and so on are what
+    the client said of itself. `told_changes` is how many of the world's events it was told of, or could ask for, when
+    it last learned the state of its account.
     """
 
     key: bytes
@@ -73,12 +77,32 @@ class AuthKey:
     layer: int | None = None
     copy_of: AuthKey | None = None
     is_duplicated: bool = False
+    refusal: str = NOBODY
+    signed_in_at: int = 0
+    told_changes: int = 0
+    device_model: str = ""
+    system_version: str = ""
+    app_version: str = ""
     parallel: ParallelUse = field(default_factory=ParallelUse)
     sessions: dict[int, Session] = field(default_factory=dict)
     key_id: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.key_id = auth_key_id(self.key)
+
+    @property
+    def signed_key_id(self) -> int:
+        """The key's id as a signed number, as TL has its longs."""
+        return self.key_id - (self.key_id >> 63 << 64)
+
+    def sign_in(self, account_id: int, now: int) -> None:
+        """The account is signed in on this key."""
+        self.account_id, self.awaits_password_of = account_id, None
+        self.refusal, self.signed_in_at, self.copy_of = NOBODY, now, None
+
+    def sign_out(self, refusal: str = NOBODY) -> None:
+        """Nobody is; `refusal` is what requests hear that need somebody."""
+        self.account_id, self.refusal = None, refusal
 
     def session(self, session_id: int) -> Session:
         """The session of that id, made on first use; detached ones are forgotten when there are too many."""

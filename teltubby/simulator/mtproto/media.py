@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from teltubby.simulator.files import File, FileKind
-from teltubby.simulator.messages import Contact, Location, Media, Poll, Venue
+from teltubby.simulator.messages import Contact, Location, Media, Poll, Unsupported, Venue, WebPage
 from teltubby.simulator.mtproto.tl import types
 from teltubby.simulator.people import User
 from teltubby.simulator.world import World
@@ -46,6 +46,11 @@ def media_view(world: World, viewer: User, media: Media) -> Any:
             answers = [types.PollAnswer(_plain(text), bytes((number,))) for number, text in enumerate(media.options)]
             poll = types.Poll(id=media.id, question=_plain(media.question), answers=answers, hash=0)
             return types.MessageMediaPoll(poll=poll, results=types.PollResults(total_voters=0))
+        case WebPage():
+            page = types.WebPage(id=media.id, url=media.url, display_url=media.url, hash=0, title=media.title)
+            return types.MessageMediaWebPage(webpage=page)
+        case Unsupported():
+            return types.MessageMediaUnsupported()
 
 
 def photo_view(world: World, viewer: User, file: File) -> Any:

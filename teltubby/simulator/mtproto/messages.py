@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from teltubby.simulator.messages import Message
+from teltubby.simulator.mtproto.counters import counted_in, views_view
+from teltubby.simulator.mtproto.paging import page_of, seconds_of
 from teltubby.simulator.mtproto.peers import channel_of, peer_of
 from teltubby.simulator.mtproto.rpc import Caller, Handlers, RpcError
 from teltubby.simulator.mtproto.tl import PLAIN_MESSAGE_EMPTY, functions, types
 from teltubby.simulator.mtproto.views import message_view, people_views
-from teltubby.simulator.people import Chat
+from teltubby.simulator.people import Chat, Peer
 
 MAX_MESSAGES = 100
 
@@ -58,34 +60,44 @@ def get_history(caller: Caller, request: Any) -> Any:
     peer = peer_of(caller, request.peer)
     if not 0 <= request.limit <= MAX_MESSAGES:
         raise RpcError(400, "LIMIT_INVALID")
-    before = int(request.offset_date.timestamp()) if request.offset_date else 0
-    messages = caller.world.history(account, peer)[::-1]
-    # The page starts at the first message older than the offset, moved by add_offset (negative: towards newer ones).
-    start = next(
-        (
-            place
-            for place, message in enumerate(messages)
-            if (not request.offset_id or message.id < request.offset_id) and (not before or message.post.date < before)
-        ),
-        len(messages),
+    timeline = caller.world.timeline(account, peer)
+    page = page_of(timeline, request, before=seconds_of(request.offset_date))
+    return page_view(caller, peer, page, count=len(timeline))
+
+
+def get_messages_views(caller: Caller, request: Any) -> Any:
+    """messages.getMessagesViews of up to 100 messages, nothing of those that are not there; barred to bots.
+
+    With `increment` the account has seen them. Assumed: only members of a channel are counted.
+    """
+    account = caller.person
+    peer = peer_of(caller, request.peer)
+    if len(request.id) > MAX_MESSAGES:
+        raise RpcError(400, "LIMIT_INVALID")
+    found = [caller.world.message(account, peer, message_id) for message_id in request.id]
+    for message in found:
+        if request.increment and message and counted_in(message) and account.id in getattr(peer, "members", ()):
+            caller.world.view(message, account)
+    present = [message for message in found if message]
+    return types.messages.MessageViews(
+        views=[views_view(message) if message else types.MessageViews() for message in found],
+        **people_views(caller.world, account, present),
     )
-    first = start + request.add_offset
-    page = [
-        message
-        for message in messages[max(0, first) : max(0, first + request.limit)]
-        if message.id > request.min_id and (not request.max_id or message.id < request.max_id)
-    ]
+
+
+def page_view(caller: Caller, peer: Peer, page: list[Message], *, count: int) -> Any:
+    """A page of the messages of a conversation, of which there are `count` in all."""
+    account = caller.account
     views = [message_view(caller.world, account, message) for message in page]
     people = people_views(caller.world, account, page)
     if isinstance(peer, Chat) and peer.is_channel:
-        return types.messages.ChannelMessages(
-            pts=peer.mailbox.pts, count=len(messages), messages=views, topics=[], **people
-        )
-    return types.messages.MessagesSlice(count=len(messages), messages=views, topics=[], **people)
+        return types.messages.ChannelMessages(pts=peer.mailbox.pts, count=count, messages=views, topics=[], **people)
+    return types.messages.MessagesSlice(count=count, messages=views, topics=[], **people)
 
 
 HANDLERS: Handlers = {
     functions.messages.GetMessagesRequest: get_messages,
     functions.messages.GetHistoryRequest: get_history,
+    functions.messages.GetMessagesViewsRequest: get_messages_views,
     functions.channels.GetMessagesRequest: get_channel_messages,
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -22,12 +21,13 @@ _CONTAINED = struct.Struct("<qii")
 
 
 class Outlet:
-    """Sends what the sessions on a connection have queued, and plain packets between them."""
+    """Sends what the sessions on a connection have queued, plain packets between them; `clock` is in Unix seconds."""
 
-    def __init__(self, stream: Stream, writer: asyncio.StreamWriter, line: Line) -> None:
+    def __init__(self, stream: Stream, writer: asyncio.StreamWriter, line: Line, clock: Callable[[], float]) -> None:
         self._stream = stream
         self._writer = writer
         self._line = line
+        self._clock = clock
         self._plain: deque[bytes] = deque()
         self._sessions: dict[tuple[int, int], tuple[AuthKey, Session]] = {}
         self._ready = asyncio.Event()
@@ -48,6 +48,10 @@ class Outlet:
         if session.wake is not self._wake:
             session.attach(self._wake)
             self._sessions[key.key_id, session.id] = (key, session)
+
+    def carries(self, key: AuthKey) -> bool:
+        """Whether a session of this key was last seen here."""
+        return any(mine is key and session.wake is self._wake for mine, session in self._sessions.values())
 
     def post_plain(self, packet: bytes) -> None:
         """Queue a packet that is not encrypted; it goes before what sessions have queued."""
@@ -77,9 +81,9 @@ class Outlet:
             await self._send_plain(transport)
             for key, session in list(self._sessions.values()):
                 while session.outbox and session.wake is self._wake and not self._ending:
-                    batch = session.take_batch(time.time())
+                    batch = session.take_batch(self._clock())
                     due = min(message.due for message in batch) or self._now()
-                    await self._send(transport.frame(_sealed(key, session, batch)), due)
+                    await self._send(transport.frame(_sealed(key, session, batch, self._clock())), due)
                     await self._send_plain(transport)
             if self._ending and not self._plain:
                 return
@@ -108,8 +112,7 @@ class Outlet:
         return asyncio.get_running_loop().time()
 
 
-def _sealed(key: AuthKey, session: Session, batch: Sequence[Outgoing]) -> tuple[bytes, bytes]:
-    now = time.time()
+def _sealed(key: AuthKey, session: Session, batch: Sequence[Outgoing], now: float) -> tuple[bytes, bytes]:
     if len(batch) == 1:
         (message,) = batch
         msg_id, seqno, body = message.msg_id, message.seqno, message.body

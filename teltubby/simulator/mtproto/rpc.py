@@ -46,9 +46,8 @@ class Caller:
         """The signed-in account; raises RpcError 401 when there is none or it was deleted."""
         account = self.world.users.get(self.key.account_id or 0)
         if account is None:
-            raise RpcError(401, "AUTH_KEY_UNREGISTERED")
-        if account.deactivated:
-            raise RpcError(401, "USER_DEACTIVATED")
+            raise RpcError(401, self.key.refusal)
+        require_usable(account)
         return account
 
     @property
@@ -63,6 +62,12 @@ class Caller:
         known = self.state.api_ids
         if api_id <= 0 or (known is not None and api_id not in known):
             raise RpcError(400, "API_ID_INVALID")
+
+
+def require_usable(account: User) -> None:
+    """Raise RpcError 401 for an account that was deleted, by its owner or by Telegram."""
+    if account.deactivated:
+        raise RpcError(401, "USER_DEACTIVATED_BAN" if account.banned else "USER_DEACTIVATED")
 
 
 # Handlers answer with a TL object, a bool or a list; they do not wait, and they raise RpcError.

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
-from teltubby.simulator.messages import Event
+from teltubby.simulator.messages import Event, TokenRevoked
 from teltubby.simulator.mtproto.auth import void_sent_codes
 from teltubby.simulator.mtproto.connection import Connection
+from teltubby.simulator.mtproto.keys import NOBODY, AuthKey
+from teltubby.simulator.mtproto.limits import LoginLimits
+from teltubby.simulator.mtproto.pushing import push, push_too_long
+from teltubby.simulator.mtproto.qr import accept
+from teltubby.simulator.mtproto.rpc import RpcError, require_usable
 from teltubby.simulator.mtproto.rsa_key import RsaKey
 from teltubby.simulator.mtproto.served import Served
 from teltubby.simulator.mtproto.state import Address, Call, LoginCodes, State
-from teltubby.simulator.mtproto.updates import push
-from teltubby.simulator.people import HOME_DC, User
+from teltubby.simulator.people import HOME_DC, Chat, User
 from teltubby.simulator.world import World
 
 
@@ -51,7 +54,7 @@ class MTProtoServer:
             tmp_sessions=tmp_sessions,
         )
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], Connection] = {}
         self._queries: set[asyncio.Task[None]] = set()
         self._unsubscribe = world.subscribe(self._hear)
 
@@ -81,6 +84,21 @@ class MTProtoServer:
         return self._state.calls
 
     @property
+    def login_limits(self) -> LoginLimits:
+        """How many codes and wrong passwords it takes until Telegram asks to wait; they may be changed."""
+        return self._state.login_limits
+
+    @property
+    def clock_skew(self) -> float:
+        """By how many seconds the servers' clock is ahead of this machine's; when it is set, all salts are new."""
+        return self._state.clock_skew
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float) -> None:
+        self._state.clock_skew = seconds
+        self.revoke_salts()
+
+    @property
     def served(self) -> Served:
         """Which parts of which documents were sent."""
         return self._state.served
@@ -88,11 +106,11 @@ class MTProtoServer:
     @property
     def export_limit(self) -> int:
         """How often an account may export its login per hour before it gets FLOOD_WAIT."""
-        return self._state.exports.limit
+        return self._state.exports.limit.count
 
     @export_limit.setter
     def export_limit(self, limit: int) -> None:
-        self._state.exports.limit = limit
+        self._state.exports.limit.count = limit
 
     @property
     def failures(self) -> list[tuple[str, Exception]]:
@@ -119,7 +137,7 @@ class MTProtoServer:
         """Close every connection and stop listening."""
         for server in self._servers:
             server.close()
-        tasks = self._connections | self._queries
+        tasks = self._connections.keys() | self._queries
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -132,13 +150,36 @@ class MTProtoServer:
     def revoke_salts(self) -> None:
         """Make every salt that clients hold invalid, as time does."""
         for key in self._state.keys.values():
-            key.salts.revoke(int(time.time()))
+            key.salts.revoke(int(self._state.time()))
 
-    def sign_out(self, account: User, *, dc: int | None = None) -> None:
-        """End every login of an account, as terminating its sessions in an official client does, or those at `dc`."""
-        for (where, _), key in self._state.keys.items():
+    def sign_out(self, account: User, *, dc: int | None = None, refusal: str = NOBODY, cut: bool = False) -> None:
+        """End every login of an account, as terminating its sessions in an official client does, or those at `dc`.
+
+        From then on requests hear 401 with `refusal`, such as SESSION_REVOKED; with `cut` the connections go down too.
+        """
+        for (where, _), key in list(self._state.keys.items()):
             if key.account_id == account.id and dc in (None, where):
-                key.account_id = None
+                key.sign_out(refusal)
+                self._state.login_tokens.forget(key)
+                if cut:
+                    self._cut(key)
+
+    def cut(self, account: User) -> None:
+        """Cut every connection on which an account is signed in, as a network failure would."""
+        for key in self._state.keys.values():
+            if key.account_id == account.id:
+                self._cut(key)
+
+    def push_too_long(self, account: User, channel: Chat | None = None) -> None:
+        """Tell an account that there is too much to be pushed (updatesTooLong), or that of one channel it is so."""
+        push_too_long(self._state, account, channel)
+
+    def accept_login_token(self, account: User, token: bytes) -> None:
+        """What auth.acceptLoginToken does when a session of that person calls it; raises RpcError as it does."""
+        require_usable(account)
+        if account.frozen:
+            raise RpcError(420, "FROZEN_METHOD_INVALID")
+        accept(self._state, account, token)
 
     def forget_keys(self, *, dc: int | None = None) -> None:
         """Lose every authorization key, or those of `dc`; clients that use one get -404."""
@@ -146,16 +187,24 @@ class MTProtoServer:
             if dc in (None, where):
                 del self._state.keys[where, key_id]
 
+    def _cut(self, key: AuthKey) -> None:
+        for connection in self._connections.values():
+            if connection.carries(key):
+                connection.abort()
+
     def _hear(self, event: Event) -> None:
         void_sent_codes(self._state, event)
         push(self._state, event)
+        if isinstance(event, TokenRevoked):
+            self.sign_out(event.bot, refusal="SESSION_REVOKED")
 
     def _serve(self, address: Address) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         # Not a coroutine function: asyncio would make the task itself, and log an error whenever `stop` cancels it.
         def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(Connection(self._state, address, reader, writer, self._spawn).run())
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+            connection = Connection(self._state, address, reader, writer, self._spawn)
+            task = asyncio.create_task(connection.run())
+            self._connections[task] = connection
+            task.add_done_callback(self._connections.pop)
 
         return serve
 

@@ -8,9 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from teltubby.simulator.mtproto.exports import Exports
-from teltubby.simulator.mtproto.keys import AuthKey, Salts
+from teltubby.simulator.mtproto.keys import NOBODY, AuthKey, Salts
+from teltubby.simulator.mtproto.limits import LoginLimits
+from teltubby.simulator.mtproto.login_tokens import LoginTokens
 from teltubby.simulator.mtproto.rsa_key import RsaKey
 from teltubby.simulator.mtproto.served import Served
+from teltubby.simulator.mtproto.srp import Challenges
 from teltubby.simulator.world import World
 
 REMEMBERED_CALLS = 10_000
@@ -65,7 +68,8 @@ class State:
     """One per server. Authorization keys belong to one data centre, so they are found by (dc, key id).
 
     `failures` are errors of the server itself, with the request's method: a test asserts that there are none.
-    `violations` tell why connections were closed on clients that broke the protocol.
+    `violations` tell why connections were closed on clients that broke the protocol. `clock_skew` is by how many
+    seconds the servers' clock is ahead of this machine's.
     """
 
     world: World
@@ -78,24 +82,33 @@ class State:
     media_ports: dict[int, int] = field(default_factory=dict)
     keys: dict[tuple[int, int], AuthKey] = field(default_factory=dict)
     codes: LoginCodes = field(default_factory=LoginCodes)
+    login_limits: LoginLimits = field(default_factory=LoginLimits)
+    login_tokens: LoginTokens = field(default_factory=LoginTokens)
+    challenges: Challenges = field(default_factory=Challenges)
     exports: Exports = field(default_factory=Exports)
+    clock_skew: float = 0.0
     served: Served = field(default_factory=Served)
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS))
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     violations: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED_VIOLATIONS))
 
+    def time(self) -> float:
+        """The clock of the protocol, in Unix seconds; the world's, which may be moved, dates what happens."""
+        return time.time() + self.clock_skew
+
     def add_key(self, dc: int, key: bytes, first_salt: int) -> AuthKey:
         """Keep a key that a handshake made."""
-        auth_key = AuthKey(key=key, salts=Salts(first_salt, int(time.time())))
+        auth_key = AuthKey(key=key, salts=Salts(first_salt, int(self.time())))
         self.keys[dc, auth_key.key_id] = auth_key
         return auth_key
 
-    def end_login(self, key: AuthKey) -> None:
-        """Nobody is signed in on this key any more, nor on those that its login was exported to."""
-        key.account_id = None
+    def end_login(self, key: AuthKey, refusal: str = NOBODY) -> None:
+        """End the login on this key, and on those that it was exported to; for `refusal` see AuthKey.sign_out."""
+        key.sign_out(refusal)
+        self.login_tokens.forget(key)
         for other in self.keys.values():
             if other.copy_of is key:
-                other.account_id = None
+                other.sign_out(refusal)
 
     def admits(self, key: AuthKey, address: Address, connection: object, *, opened: float, now: float) -> bool:
         """Whether a query may come this way; if not, too many connections use the key, and its session has ended.

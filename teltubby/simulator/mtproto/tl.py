@@ -17,6 +17,7 @@ __all__ = [
     "LAYER",
     "PLAIN_MESSAGE",
     "PLAIN_MESSAGE_EMPTY",
+    "PLAIN_MESSAGE_SERVICE",
     "GzipPacked",
     "InvalidObject",
     "TLObject",
@@ -46,6 +47,7 @@ def _plain(kind: Any) -> Any:
 
 PLAIN_MESSAGE = _plain(types.Message)
 PLAIN_MESSAGE_EMPTY = _plain(types.MessageEmpty)
+PLAIN_MESSAGE_SERVICE = _plain(types.MessageService)
 
 
 class InvalidObject(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from teltubby.simulator.actions import MembersAdded, MigratedFrom, MigratedTo
 from teltubby.simulator.messages import (
     Entity,
     Message,
@@ -13,9 +14,12 @@ from teltubby.simulator.messages import (
     OriginChat,
     OriginHiddenUser,
     OriginUser,
+    Post,
 )
+from teltubby.simulator.mtproto.counters import counted_in, reactions_view, replies_view
 from teltubby.simulator.mtproto.media import media_view
-from teltubby.simulator.mtproto.tl import PLAIN_MESSAGE, types
+from teltubby.simulator.mtproto.services import action_view
+from teltubby.simulator.mtproto.tl import PLAIN_MESSAGE, PLAIN_MESSAGE_SERVICE, types
 from teltubby.simulator.people import Chat, ChatKind, Peer, User
 from teltubby.simulator.world import World
 
@@ -79,6 +83,8 @@ def chat_view(world: World, viewer: User, chat: Chat) -> Any:
             version=1,
             left=not member,
             noforwards=chat.protected,
+            deactivated=chat.migrated_to is not None,
+            migrated_to=_input_channel(world, viewer, chat.migrated_to) if chat.migrated_to else None,
         )
     access_hash = world.access_hash(viewer.id, chat)
     if not member and not chat.username:
@@ -94,9 +100,30 @@ def chat_view(world: World, viewer: User, chat: Chat) -> Any:
         broadcast=not megagroup,
         megagroup=megagroup,
         noforwards=chat.protected,
+        admin_rights=rights_view(chat, viewer),
         access_hash=access_hash,
         username=chat.username,
-        participants_count=len(chat.members),
+        participants_count=chat.size,
+        has_link=chat.linked is not None,
+        forum=chat.forum,
+    )
+
+
+def _input_channel(world: World, viewer: User, chat: Chat) -> Any:
+    return types.InputChannel(chat.id, world.access_hash(viewer.id, chat))
+
+
+def rights_view(chat: Chat, user: User) -> Any:
+    """ChatAdminRights of an admin; None of anybody else."""
+    rights = chat.rights_of(user.id)
+    if rights is None:
+        return None
+    in_channel = chat.kind is ChatKind.CHANNEL
+    return types.ChatAdminRights(
+        post_messages=in_channel and rights.can_post,
+        edit_messages=in_channel and rights.can_post,
+        delete_messages=rights.can_delete,
+        other=True,
     )
 
 
@@ -105,7 +132,9 @@ def message_view(world: World, viewer: User, message: Message) -> Any:
     post, peer = message.post, message.peer
     author = post.sender
     in_private = isinstance(peer, User)
-    reply = message.reply_to
+    if post.service is not None:
+        return _service_view(viewer, message)
+    counters = counted_in(message)
     return PLAIN_MESSAGE(
         id=message.id,
         peer_id=peer_id(peer),
@@ -118,12 +147,57 @@ def message_view(world: World, viewer: User, message: Message) -> Any:
         noforwards=message.protected,
         media=media_view(world, viewer, post.media) if post.media else None,
         entities=[_entity_view(entity) for entity in post.entities] or None,
-        fwd_from=_origin_view(post.origin) if post.origin else None,
-        reply_to=types.MessageReplyHeader(reply_to_msg_id=reply.id) if reply else None,
+        fwd_from=_origin_view(post) if post.origin else None,
+        reply_to=_reply_view(message),
         grouped_id=post.grouped_id,
         edit_date=post.edit_date,
-        views=1 if isinstance(peer, Chat) and peer.kind is ChatKind.CHANNEL else None,
-        forwards=0 if isinstance(peer, Chat) and peer.kind is ChatKind.CHANNEL else None,
+        edit_hide=post.edit_hidden,
+        views=counters.views if counters else None,
+        forwards=counters.forwards if counters else None,
+        replies=replies_view(message),
+        reactions=reactions_view(viewer, message),
+    )
+
+
+def _service_view(viewer: User, message: Message) -> Any:
+    post = message.post
+    return PLAIN_MESSAGE_SERVICE(
+        id=message.id,
+        peer_id=peer_id(message.peer),
+        from_id=None if post.sender is message.peer else peer_id(post.sender),
+        date=post.date,
+        action=action_view(post.service) if post.service else None,
+        out=post.sender is viewer,
+        post=isinstance(message.peer, Chat) and message.peer.kind is ChatKind.CHANNEL,
+        reply_to=_reply_view(message),
+        reactions=reactions_view(viewer, message),
+    )
+
+
+def _reply_view(message: Message) -> Any:
+    """MessageReplyHeader: the answered message, though it was deleted, and the top of the thread if that is another."""
+    answered, topic = message.reply_to_id, message.post.topic
+    top = message.thread_id if topic is None else topic
+    if answered is None:
+        return types.MessageReplyHeader(reply_to_msg_id=topic, forum_topic=True) if topic else None
+    return types.MessageReplyHeader(
+        reply_to_msg_id=answered, reply_to_top_id=top if top != answered else None, forum_topic=topic is not None
+    )
+
+
+def dialog_view(peer: Peer, top: Message | None) -> Any:
+    """Dialog, in which nothing is said about what was read; of a channel with the state of its mailbox."""
+    return types.Dialog(
+        peer=peer_id(peer),
+        top_message=top.id if top else 0,
+        read_inbox_max_id=0,
+        read_outbox_max_id=0,
+        unread_count=0,
+        unread_mentions_count=0,
+        unread_reactions_count=0,
+        unread_poll_votes_count=0,
+        notify_settings=types.PeerNotifySettings(),
+        pts=peer.mailbox.pts if isinstance(peer, Chat) and peer.is_channel else None,
     )
 
 
@@ -133,6 +207,15 @@ def people_of(viewer: User, messages: Iterable[Message]) -> tuple[list[User], li
     chats: dict[int, Chat] = {}
     for message in messages:
         mentioned: list[Peer] = [message.peer, message.post.sender]
+        match message.post.service:
+            case MigratedTo(chat=chat) | MigratedFrom(chat=chat):
+                mentioned.append(chat)
+            case MembersAdded(users=added):
+                mentioned.extend(added)
+            case _:
+                pass
+        if isinstance(message.peer, Chat) and message.peer.linked is not None:
+            mentioned.append(message.peer.linked)
         match message.post.origin:
             case OriginUser(user=user):
                 mentioned.append(user)
@@ -159,8 +242,17 @@ def people_views(world: World, viewer: User, messages: Iterable[Message]) -> dic
     }
 
 
-def _origin_view(origin: Origin) -> Any:
+def _origin_view(post: Post) -> Any:
+    header = _header(post.origin)
+    if post.comments_on is not None:
+        header.saved_from_peer, header.saved_from_msg_id = peer_id(post.comments_on.peer), post.comments_on.id
+    return header
+
+
+def _header(origin: Origin | None) -> Any:
     match origin:
+        case None:
+            return None
         case OriginUser():
             return types.MessageFwdHeader(date=origin.date, from_id=peer_id(origin.user))
         case OriginHiddenUser():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from telethon import TelegramClient
+from telethon.crypto import rsa
+from telethon.sessions import MemorySession
 
 from teltubby.simulator.files import File, FileKind
 from teltubby.simulator.messages import Message
@@ -19,6 +23,7 @@ from tests.simulator.mtproto.raw_client import RawClient
 
 MIB = 1024 * 1024
 Reconnect = Callable[..., Awaitable[RawClient]]
+NewClient = Callable[..., Awaitable[TelegramClient]]
 
 
 @pytest.fixture
@@ -62,7 +67,9 @@ def bots_copy(message: Message, bot: User) -> Message:
 @pytest.fixture
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     """A running server, with the options that a test gives it indirectly; at the end it must not have failed inside."""
-    world = World(seed=7)
+    # Time passes only when a test says so: what is answered in seconds is the same on a slow machine.
+    began = time.time()
+    world = World(seed=7, clock=lambda: began)
     bot = world.add_bot("Archive", "archive_bot")
     person = world.add_user("Ада", username="ada", phone="+79991234567")
     channel = world.add_chat(ChatKind.CHANNEL, "Private channel", members=(bot,), admins=(person,))
@@ -129,3 +136,25 @@ async def elsewhere(scene: Scene) -> AsyncIterator[RawClient]:
     await client.make_key(scene.server.public_key_pem, dc=4)
     yield client
     await client.close()
+
+
+@pytest.fixture
+async def new_client(scene: Scene) -> AsyncIterator[NewClient]:
+    """Makes stock Telethon clients that know the server's address and key; all are disconnected at the end."""
+    rsa.add_key(make_rsa_key().public_key_pem, old=False)
+    # Cached on the class, with the ports of the server of an earlier test.
+    TelegramClient._config = None
+    clients: list[TelegramClient] = []
+
+    async def make(session: Any = None, **options: Any) -> TelegramClient:
+        session = MemorySession() if session is None else session
+        session.set_dc(2, "127.0.0.1", scene.port)
+        settings = {"connection_retries": 3, "retry_delay": 0, "request_retries": 2, "flood_sleep_threshold": 0}
+        client = TelegramClient(session, 1, "hash", **{**settings, **options})
+        clients.append(client)
+        await client.connect()
+        return client
+
+    yield make
+    for client in clients:
+        await client.disconnect()

@@ -16,6 +16,7 @@ MODULES = (
     "pyrogram.crypto.rsa",
     "pyrogram.errors",
     "pyrogram.handlers",
+    "pyrogram.qrlogin",
     "pyrogram.storage",
 )
 
@@ -35,6 +36,7 @@ import pyrogram.connection.transport  # noqa: E402 - see above
 import pyrogram.crypto.rsa  # noqa: E402 - see above
 import pyrogram.errors  # noqa: E402 - see above
 import pyrogram.handlers  # noqa: E402 - see above
+import pyrogram.qrlogin  # noqa: E402 - see above
 import pyrogram.raw.functions.updates.get_state  # noqa: E402 - see above
 import pyrogram.storage  # noqa: E402 - see above
 

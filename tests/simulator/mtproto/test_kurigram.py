@@ -156,3 +156,33 @@ async def test_every_kind_of_media_is_read(client: pyrogram.Client, scene: Scene
         assert getattr(message, kind).file_size == file.size
         if kind is not FileKind.PHOTO:
             assert getattr(message, kind).file_unique_id == file.unique_id
+
+
+async def test_a_person_signs_in_with_code_and_password(new_client: NewClient, scene: Scene) -> None:
+    scene.person.password = "корова"
+    client = new_client()
+    await client.connect()
+    phone = scene.person.phone or ""
+    sent = await client.send_code(phone)
+    with pytest.raises(errors.SessionPasswordNeeded):
+        await client.sign_in(phone, sent.phone_code_hash, scene.server.login_codes[phone])
+    with pytest.raises(errors.PasswordHashInvalid):
+        await client.check_password("вол")
+    assert (await client.check_password("корова")).id == scene.person.id
+
+
+@pytest.mark.parametrize("home_dc", [2, 4])
+async def test_a_person_signs_in_by_qr_code(new_client: NewClient, scene: Scene, home_dc: int) -> None:
+    scene.person.home_dc = home_dc
+    client = new_client(no_updates=False)
+    await client.connect()
+    shown = pyrogram.qrlogin.QRLogin(client)
+    await shown.recreate()
+    waiting = asyncio.create_task(shown.wait(WAIT_SECONDS))
+    await asyncio.sleep(0)
+    # kurigram takes updates from when its dispatcher runs, which it starts in `wait`.
+    while not client.dispatcher.handler_worker_tasks:
+        await asyncio.sleep(0)
+    scene.server.accept_login_token(scene.person, shown.r.token)
+    assert (await waiting).id == scene.person.id
+    assert (await client.get_me()).id == scene.person.id

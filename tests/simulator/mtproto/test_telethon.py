@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
 from typing import Any
 
 import pytest
 from telethon import TelegramClient, errors, events
-from telethon.crypto import rsa
 from telethon.network.connection import (
     Connection,
     ConnectionTcpAbridged,
@@ -17,39 +15,15 @@ from telethon.network.connection import (
     ConnectionTcpIntermediate,
     ConnectionTcpObfuscated,
 )
-from telethon.sessions import MemorySession, StringSession
+from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
 from teltubby.simulator.files import FileKind
-from teltubby.simulator.mtproto import make_rsa_key
-from tests.simulator.mtproto.conftest import Scene, bots_copy
+from tests.simulator.mtproto.conftest import NewClient, Scene, bots_copy
 
 pytestmark = pytest.mark.anyio
 
-NewClient = Callable[..., Awaitable[TelegramClient]]
 WAIT_SECONDS = 10.0
-
-
-@pytest.fixture
-async def new_client(scene: Scene) -> AsyncIterator[NewClient]:
-    """Makes clients that know the server's address and key; all are disconnected at the end."""
-    rsa.add_key(make_rsa_key().public_key_pem, old=False)
-    # Cached on the class, with the ports of the server of an earlier test.
-    TelegramClient._config = None
-    clients: list[TelegramClient] = []
-
-    async def make(session: Any = None, **options: Any) -> TelegramClient:
-        session = MemorySession() if session is None else session
-        session.set_dc(2, "127.0.0.1", scene.port)
-        settings = {"connection_retries": 3, "retry_delay": 0, "request_retries": 2, "flood_sleep_threshold": 0}
-        client = TelegramClient(session, 1, "hash", **{**settings, **options})
-        clients.append(client)
-        await client.connect()
-        return client
-
-    yield make
-    for client in clients:
-        await client.disconnect()
 
 
 @pytest.fixture
