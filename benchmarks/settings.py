@@ -39,6 +39,7 @@ def product(telegram: Telegram, home: Path, store: Mapping[str, str]) -> dict[st
         "MTPROTO_DC": telegram.hello["mtproto_dc"],
         "MTPROTO_PUBLIC_KEY": str(key),
         "MTPROTO_BOT_SESSION_PATH": str(home / "bot.session"),
+        "MTPROTO_SESSION_PATH": str(home / "user.session"),
         "SPOOL_DIR": str(home / "spool"),
         "SQLITE_PATH": str(home / "teltubby.db"),
         "HEALTH_PORT": "0",

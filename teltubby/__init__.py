@@ -2,11 +2,12 @@
 
 Who may import whom; a layer imports only layers below it (tests/test_architecture.py keeps it so)::
 
-    cli  demo                      what people start
+    cli  demo  doctor  login       what people start
     runtime                        the only anyio.run(): backend, signals, exit codes
     trees                          the architecture: one declarative screen per process
     actors                         who does it: one supervised actor per duty
     transfer                       the MTProto download engine and its spool
+    collector                      what channels posted: history, updates, counters, and their database
     adapters                       with what: one third-party client per file, behind the Protocols of base.py
     archive                        pure policy: keys, routing, artifact, quota, job states and turns
     config  logs                   settings from the environment; structured logging

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.error import URLError
@@ -13,8 +14,9 @@ from urllib.error import URLError
 import typer
 
 from teltubby import __version__, logs
-from teltubby.config import Config, Role, effective, load, load_health
-from teltubby.errors import ConfigurationError
+from teltubby.config import Config, LogLevel, Role, effective, load, load_for_sessions, load_health
+from teltubby.errors import ConfigurationError, TeltubbyError
+from teltubby.messages.routes import AccountKind
 
 EX_FAILED = 1
 EX_CONFIG = 78
@@ -24,6 +26,8 @@ STATUS_WITHIN = 5.0
 
 _EXIT_CODES = """Exit codes: 0 done, or stopped as ordered; 1 failed; 2 wrong usage; 70 gave up after too many restarts;
 78 wrong configuration; 130 interrupted."""
+
+_Bot = Annotated[bool, typer.Option("--bot", help="The bot's own session, not the person's.")]
 
 app = typer.Typer(
     name="teltubby",
@@ -101,6 +105,29 @@ def check_config(
 
 
 @app.command()
+def doctor(
+    role: Annotated[Role, typer.Option(help="Look for `teltubby run` (box), `bot` or `worker`.")] = Role.BOX,
+    round_trip: Annotated[bool, typer.Option("--round-trip", help="Send a file of 25 MiB the whole way, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Look at everything that can be set up wrong, and say how to mend it; nothing is changed."""
+    codes: list[int] = []
+    with _exit_codes():
+        config = load(role)
+        logs.configure(config.logs.model_copy(update={"level": LogLevel.ERROR}), config.secrets())
+
+        async def examine() -> None:
+            from teltubby.doctor.command import examined
+
+            codes.append(await examined(config, typer.echo, as_json=as_json, round_trip=round_trip))
+
+        from teltubby.runtime import run_command
+
+        run_command(examine, config)
+        raise typer.Exit(codes[0])
+
+
+@app.command()
 def tree(
     port: Annotated[int | None, typer.Option(help="The port to ask, instead of HEALTH_PORT.", min=1, max=65535)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the snapshot as JSON.")] = False,
@@ -118,8 +145,91 @@ def tree(
         typer.echo(text)
 
 
+@app.command()
+def login(
+    code: Annotated[
+        bool, typer.Option("--code", help="By a code that is sent to MTPROTO_PHONE_NUMBER, not by QR.")
+    ] = False,
+    bot: _Bot = False,
+) -> None:
+    """Sign in the worker's account: scan a QR code, or type a code; then perhaps the password."""
+    if bot and code:
+        raise typer.BadParameter("a bot signs in with its token: --code is for a person")
+
+    async def sign_in(config: Config) -> None:
+        from teltubby.login import sessions
+        from teltubby.login.terminal import Terminal
+
+        if bot:
+            await sessions.sign_in_bot(config, Terminal())
+        else:
+            await sessions.sign_in(config, Terminal(), with_code=code)
+
+    with _exit_codes():
+        _run_command(sign_in)
+
+
+@app.command()
+def logout(bot: _Bot = False) -> None:
+    """Sign the account out at Telegram, and remove its session file."""
+
+    async def sign_out(config: Config) -> None:
+        from teltubby.login import sessions
+        from teltubby.login.terminal import Terminal
+
+        await sessions.sign_out(config, Terminal(), _account(bot=bot))
+
+    with _exit_codes():
+        _run_command(sign_out)
+
+
+@app.command("backup-session")
+def backup_session(
+    file: Annotated[Path, typer.Argument(help="A new file.", dir_okay=False)], bot: _Bot = False
+) -> None:
+    """Copy the session, encrypted, into a new file. The key is not in it: keep that too."""
+    with _exit_codes():
+        config = _start_for_sessions()
+        from teltubby.login import sessions
+        from teltubby.login.terminal import Terminal
+
+        sessions.back_up(config, Terminal(), _account(bot=bot), file)
+
+
+@app.command("restore-session")
+def restore_session(
+    file: Annotated[Path, typer.Argument(help="What backup-session wrote.", dir_okay=False)],
+    bot: _Bot = False,
+    force: Annotated[bool, typer.Option("--force", help="Put it in the place of the session that is there.")] = False,
+) -> None:
+    """Bring a session back from its copy. It must not be in use anywhere else, ever."""
+    with _exit_codes():
+        config = _start_for_sessions()
+        from teltubby.login import sessions
+        from teltubby.login.terminal import Terminal
+
+        sessions.restore(config, Terminal(), _account(bot=bot), file, force=force)
+
+
+def _account(*, bot: bool) -> AccountKind:
+    return AccountKind.BOT if bot else AccountKind.USER
+
+
+def _run_command(command: Callable[[Config], Awaitable[None]]) -> None:
+    config = _start_for_sessions()
+    from teltubby.runtime import run_command
+
+    run_command(partial(command, config), config)
+
+
 def _start(role: Role) -> Config:
     config = load(role)
+    logs.configure(config.logs, config.secrets())
+    return config
+
+
+def _start_for_sessions() -> Config:
+    config = load_for_sessions()
     logs.configure(config.logs, config.secrets())
     return config
 
@@ -142,5 +252,9 @@ def _exit_codes() -> Iterator[None]:
         for mistake in error.mistakes:
             typer.echo(mistake, err=True)
         raise typer.Exit(EX_CONFIG) from None
+    except TeltubbyError as error:
+        sentence = str(error)
+        typer.echo(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", err=True)
+        raise typer.Exit(EX_FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(EX_INTERRUPTED) from None

@@ -76,8 +76,48 @@ class SessionAway(SessionNotReady):
     """The MTProto session is signed in but not connected now; it comes back by itself."""
 
 
+class SessionRevoked(SessionNotReady):
+    """Telegram ended the session, or its key is dead: somebody has to sign in again."""
+
+
+class AccountSuspended(SessionNotReady):
+    """Telegram closed, banned or froze the account: signing in again does not help."""
+
+
+class NotSignedIn(SessionNotReady):
+    """Nobody is signed in on this session (yet)."""
+
+
+class PasswordNeeded(Transient):
+    """The account has a second factor: its password is needed to go on. `hint` is the owner's own, or empty."""
+
+    def __init__(self, hint: str = "") -> None:
+        super().__init__("the account's password (second factor) is needed")
+        self.hint = hint
+
+
+class CodeRejected(Permanent):
+    """The login code is wrong or empty; another may be tried."""
+
+
+class CodeExpired(Permanent):
+    """The login code is no longer good (Telegram voids one that is sent in a chat): a new one has to be sent."""
+
+
+class PasswordRejected(Permanent):
+    """The password of the second factor is wrong; another may be tried."""
+
+
+class WrongAccount(Permanent):
+    """Another account signed in than the configuration names."""
+
+
 class SessionFileUnusable(Transient):
     """The session file is held by another process, or cannot be read or written."""
+
+
+class SessionFileDamaged(TeltubbyError):
+    """The session file is no session, was made with another key or for another api id; an operator must act."""
 
 
 class BrokerUnavailable(Transient):
@@ -140,8 +180,16 @@ class FileTooBig(Permanent):
     """The Bot API server does not serve files of this size."""
 
 
+class NoRouteNow(Transient):
+    """No way to the file is open now, and one may be later: nothing that the job did."""
+
+
 class FileGone(Permanent):
     """Telegram no longer has the message or its file, or the store not the object."""
+
+
+class RouteClosed(Permanent):
+    """This way does not lead to the file, whatever another one does; the text says why."""
 
 
 class Unverifiable(Permanent):

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ import anyio
 from teltubby import flavour
 from teltubby.config import Config
 from teltubby.config.choices import AsyncBackend
-from teltubby.errors import ConfigurationError
+from teltubby.errors import ConfigurationError, TeltubbyError
 from teltubby.supervision import Context, IntensityExceeded, Supervisor
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +55,13 @@ def run_box(config: Config) -> int:
     from teltubby.trees.box import box_tree
 
     return _run(box_tree(config), config, options)
+
+
+def run_command(command: Callable[[], Awaitable[None]], config: Config) -> None:
+    """Run what ends by itself. SIGINT or SIGTERM cancels it: raises KeyboardInterrupt, once it has cleaned up."""
+    options = _prepare(config)
+    if not anyio.run(_finish, command, backend=_backend(config), backend_options=options):
+        raise KeyboardInterrupt
 
 
 def _prepare(config: Config) -> dict[str, Any]:
@@ -117,6 +125,29 @@ async def _live(root: Supervisor) -> int:
     if mistakes:
         raise mistakes[0]
     return code
+
+
+async def _finish(command: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it ended by itself. Raises the TeltubbyError that it ended with."""
+    failure: TeltubbyError | None = None
+    done = False
+    async with flavour.hosted(), anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_on_signals, tasks.cancel_scope)
+        try:
+            await command()
+            done = True
+        except TeltubbyError as error:  # re-raised below, past the group, which would wrap it
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return done
+
+
+async def _cancel_on_signals(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 async def _obey_signals(context: Context[Any]) -> None:

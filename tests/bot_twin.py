@@ -15,6 +15,7 @@ from teltubby.errors import BadRequest, ChatUnavailable, FileGone, FileTooBig, T
 from teltubby.messages.chat import Keyboard
 from teltubby.messages.media import RawUpdate
 from teltubby.supervision.mailbox import Signal
+from tests.channel_twin import ChannelTwin
 from tests.script import Script, Watcher, nobody_watches
 
 BOT = Account(id=4711, username="archive_bot", is_bot=True)
@@ -61,6 +62,7 @@ class Telegram:
         self.served_bytes = 20 << 20
         self.blocked: set[int] = set()
         self.bubbles: list[Bubble] = []
+        self.channels: dict[int, ChannelTwin] = {}
         self.menu: Mapping[str, str] = {}
         self.presses: list[PressAnswer] = []
         self.deleted: list[tuple[int, int]] = []
@@ -127,7 +129,8 @@ class BotTwin:
     async def send(self, chat_id: int, html: str, *, reply_to: int | None = None, keyboard: Keyboard = ()) -> int:
         await self._begin("send", (chat_id, html))
         self._refuse(chat_id, html, keyboard)
-        message_id = self._post(chat_id, reply_to, html, keyboard=keyboard)
+        channel = self.telegram.channels.get(chat_id)
+        message_id = channel.post(html) if channel else self._post(chat_id, reply_to, html, keyboard=keyboard)
         await self.script.end("send")
         return message_id
 
@@ -142,10 +145,30 @@ class BotTwin:
 
     async def delete(self, chat_id: int, message_id: int) -> None:
         await self._begin("delete", (chat_id, message_id))
+        if chat_id in self.telegram.channels:
+            self.telegram.channels[chat_id].delete(message_id)
         self.telegram.deleted.append((chat_id, message_id))
         for bubble in self.telegram.bubbles:
             bubble.gone = bubble.gone or (bubble.chat_id, bubble.message_id) == (chat_id, message_id)
         await self.script.end("delete")
+
+    async def delete_all(self, chat_id: int, message_ids: Sequence[int]) -> None:
+        await self._begin("delete_all", (chat_id, tuple(message_ids)))
+        self._channel(chat_id).delete_all(message_ids)
+        await self.script.end("delete_all")
+
+    async def copy(self, chat_id: int, from_chat_id: int, message_id: int) -> int:
+        await self._begin("copy", (chat_id, from_chat_id, message_id))
+        copy_id = self._channel(chat_id).copy((from_chat_id, message_id))
+        await self.script.end("copy")
+        return copy_id
+
+    async def replace_photo(self, chat_id: int, message_id: int, png: bytes, *, html: str) -> None:
+        await self._begin("replace_photo", (message_id, html))
+        bubble = self._known(chat_id, message_id, html or "a picture")
+        bubble.texts.append((anyio.current_time(), html))
+        bubble.picture, bubble.keyboard = png, ()
+        await self.script.end("replace_photo")
 
     async def answer_press(self, press_id: str, text: str, *, alert: bool = False) -> None:
         await self._begin("answer_press", press_id)
@@ -165,12 +188,9 @@ class BotTwin:
 
     async def edit(self, chat_id: int, message_id: int, html: str, *, keyboard: Keyboard = ()) -> None:
         await self._begin("edit", (message_id, html))
-        self._refuse(chat_id, html, keyboard)
-        known = [bubble for bubble in self.telegram.bubbles if bubble.message_id == message_id]
-        if not known or known[0].chat_id != chat_id or known[0].gone:
-            raise BadRequest("message to edit not found")
-        known[0].texts.append((anyio.current_time(), html))
-        known[0].keyboard = keyboard
+        bubble = self._known(chat_id, message_id, html, keyboard)
+        bubble.texts.append((anyio.current_time(), html))
+        bubble.keyboard = keyboard
         await self.script.end("edit")
 
     async def download(self, file_id: str, into: Path) -> int:
@@ -202,6 +222,19 @@ class BotTwin:
             Bubble(chat_id, message_id, reply_to, [(anyio.current_time(), html)], keyboard, picture)
         )
         return message_id
+
+    def _known(self, chat_id: int, message_id: int, html: str, keyboard: Keyboard = ()) -> Bubble:
+        """The bubble that is to read so."""
+        self._refuse(chat_id, html, keyboard)
+        known = [bubble for bubble in self.telegram.bubbles if bubble.message_id == message_id]
+        if not known or known[0].chat_id != chat_id or known[0].gone:
+            raise BadRequest("message to edit not found")
+        return known[0]
+
+    def _channel(self, chat_id: int) -> ChannelTwin:
+        if chat_id not in self.telegram.channels:
+            raise ChatUnavailable("Bad Request: chat not found")
+        return self.telegram.channels[chat_id]
 
     def _refuse(self, chat_id: int, html: str, keyboard: Keyboard = ()) -> None:
         if chat_id in self.telegram.blocked:

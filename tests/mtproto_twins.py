@@ -1,4 +1,7 @@
-"""Twins of the MTProto session and its connections for parts: documents in memory, with scripted trouble."""
+"""Twins of an MTProto session and its connections for parts: documents in memory, with scripted trouble.
+
+The session of a person, who signs in by dialogue, is in tests/person_twin.py.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,23 @@ import anyio
 import anyio.lowlevel
 
 from teltubby.adapters.base import Account
-from teltubby.errors import ConnectionLost, FileGone, FileMoved, ReferenceExpired, TelegramUnavailable
-from teltubby.messages.transfer import PART_BYTES, FileLocation, RangeHash
+from teltubby.errors import (
+    ChatUnavailable,
+    ConnectionLost,
+    FileGone,
+    FileMoved,
+    ReferenceExpired,
+    TelegramUnavailable,
+)
+from teltubby.messages.transfer import PART_BYTES, ChannelPlace, DialogPlace, FileLocation, Place, RangeHash
 from teltubby.supervision import Signal
 from tests.twins import BOT, Script, Watcher, nobody_watches
 
 HASHED_BYTES = 128 * 1024
 """What Telegram hashes at a time."""
+
+HOME = 2
+"""The data centre of every twin's account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,20 +215,25 @@ class ConnectionTwin:
 
 
 class SessionTwin:
-    """`MtprotoGateway`; `documents` by chat and message id.
+    """`MtprotoGateway` of `account`.
 
-    Every request takes `round_trip` seconds, and meets what `trouble` says.
+    `documents` by chat (or channel) and message id, for MailboxPlace and ChannelPlace alike; `dialogs` by peer and
+    document id. Places in `unseen` chats are ChatUnavailable, anywhere else FileGone. Every request takes `round_trip`
+    seconds, and meets what `trouble` says. The script sees "open", "locate" of a Place, and "dial" of a data centre.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account = BOT) -> None:
         self.script = Script()
+        self.account = account
         self.documents: dict[tuple[int, int], RemoteTwin] = {}
+        self.dialogs: dict[tuple[int, int], RemoteTwin] = {}
+        self.unseen: set[int] = set()
         self.is_open = False
         self.opened = 0
         self.round_trip = 0.0
         self.trouble: Trouble = no_trouble
         self.asked: list[Asked] = []
-        self.connections: list[ConnectionTwin] = []
+        self.dialled: list[ConnectionTwin] = []
         self.closed: list[int] = []
         self.most_in_flight = 0
         self.most_open: dict[int, int] = {}
@@ -223,11 +241,20 @@ class SessionTwin:
 
     @property
     def by_id(self) -> dict[int, RemoteTwin]:
-        return {document.location.document_id: document for document in self.documents.values()}
+        everything = (*self.documents.values(), *self.dialogs.values())
+        return {document.location.document_id: document for document in everything}
+
+    @property
+    def data_centre(self) -> int | None:
+        return HOME if self.is_open else None
+
+    @property
+    def connections(self) -> int:
+        return self.is_open + len(self.open_connections)
 
     @property
     def open_connections(self) -> list[ConnectionTwin]:
-        return [connection for connection in self.connections if connection.is_open]
+        return [connection for connection in self.dialled if connection.is_open]
 
     def lose(self) -> None:
         """The connection is cut."""
@@ -236,13 +263,13 @@ class SessionTwin:
 
     def note_load(self) -> None:
         """So much is going on now."""
-        self.most_in_flight = max(self.most_in_flight, sum(each.in_flight for each in self.connections))
+        self.most_in_flight = max(self.most_in_flight, sum(each.in_flight for each in self.dialled))
 
     async def open(self) -> Account:
         await self.script.begin("open")
         self.is_open = True
         self.opened += 1
-        return BOT
+        return self.account
 
     async def aclose(self) -> None:
         self.lose()
@@ -251,21 +278,36 @@ class SessionTwin:
         while self.is_open:
             await self._lost.wait()
 
-    async def locate(self, chat_id: int, message_id: int) -> FileLocation:
+    async def check(self) -> None:
         self._require_open()
-        await self.script.begin("locate", (chat_id, message_id))
-        if (chat_id, message_id) not in self.documents:
-            raise FileGone(f"message {message_id} no longer exists")
-        return self.documents[chat_id, message_id].location
+        await self.script.begin("check")
+
+    async def locate(self, place: Place) -> FileLocation:
+        self._require_open()
+        await self.script.begin("locate", place)
+        found = self._found(place)
+        if found is None:
+            raise FileGone(f"there is no document at {place}")
+        return found.location
 
     async def dial(self, data_centre: int) -> ConnectionTwin:
         self._require_open()
         await self.script.begin("dial", data_centre)
-        connection = ConnectionTwin(self, len(self.connections) + 1, data_centre)
-        self.connections.append(connection)
+        connection = ConnectionTwin(self, len(self.dialled) + 1, data_centre)
+        self.dialled.append(connection)
         there = [each for each in self.open_connections if each.data_centre == data_centre]
         self.most_open[data_centre] = max(self.most_open.get(data_centre, 0), len(there))
         return connection
+
+    def _found(self, place: Place) -> RemoteTwin | None:
+        if isinstance(place, DialogPlace):
+            chat_id, found = place.peer_id, self.dialogs.get((place.peer_id, place.document_id))
+        else:
+            chat_id = place.channel_id if isinstance(place, ChannelPlace) else place.chat_id
+            found = self.documents.get((chat_id, place.message_id))
+        if chat_id in self.unseen:
+            raise ChatUnavailable(f"the account does not see chat {chat_id}")
+        return found
 
     def _require_open(self) -> None:
         if not self.is_open:

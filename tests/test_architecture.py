@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("actors",),
     ("trees",),
     ("runtime",),
-    ("cli", "demo", "__main__"),
+    ("cli", "demo", "doctor", "login", "__main__"),
 )
 """Lowest first; a module imports its own layer and those below."""
 
@@ -46,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sqlite_utils": ("adapters", "simulator"),
     "telethon": ("adapters", "simulator"),
     "trio_asyncio": ("flavour",),
+    "urlextract": ("archive",),
     "teltubby.simulator": ("simulator", "demo"),
 }
 """Module → the parts of teltubby that may import it."""

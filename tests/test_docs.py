@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from teltubby import runtime
+from teltubby.actors.audit import LIMITS
 from teltubby.actors.phrases import COMMANDS
+from teltubby.actors.phrases.workers import account_line
+from teltubby.actors.relay_channel import DELETABLE, KEPT
+from teltubby.actors.session import LOOK_SECONDS, SIGN_IN_AGAIN_SECONDS, SUSPENDED_SECONDS
+from teltubby.actors.sign_in_steps import STAGE_SECONDS, TRIES
+from teltubby.actors.whispers import KEPT_SECONDS
 from teltubby.adapters.metrics import Metrics
+from teltubby.archive.session_states import LONG_FLOOD_SECONDS, SessionEvent, after, trouble_after
 from teltubby.cli import EX_CONFIG, app
+from teltubby.config import Role, load
 from teltubby.config.model import all_variables
+from teltubby.config.telegram import MtprotoSettings
 from teltubby.messages.media import SkipReason
+from teltubby.messages.routes import ARTIFACT_ROUTE, AccountKind, FileRoute
+from teltubby.messages.session import SessionStanding, SessionState
+from teltubby.supervision import Node
+from teltubby.trees.bot import bot_tree
+from teltubby.trees.worker import worker_tree
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
+ACCOUNTS = OPERATIONS.partition("## Accounts and ways\n")[2].partition("\n## ")[0]
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RIGHT_HALF = 43
+"""Where the second tree of the picture begins."""
+MINUTE, HOUR = 60.0, 3600.0
 
 
 def test_every_bot_command_is_documented_and_no_other() -> None:
@@ -53,7 +74,128 @@ def test_settings_commands_targets_and_links_that_are_named_exist(page: Path) ->
     assert named - settings == set()
     commands = set(getattr(get_command(app), "commands"))  # noqa: B009 - a click group, behind typer's types
     assert set(re.findall(r"teltubby (run|bot|worker|[a-z]+-[a-z]+|tree|demo)\b", text)) <= commands
+    assert set(re.findall(r"`teltubby ([a-z][a-z-]*)", text)) <= commands
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z]+)\b", text)) <= targets
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / link).exists(), link
+    for link, section in re.findall(r"\]\(([^):]*)#([^)]+)\)", text):
+        assert section in sections((page.parent / link) if link else page), f"{link}#{section}"
+
+
+def sections(page: Path) -> set[str]:
+    """What links call the headings of a page, as GitHub makes it of them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# -- the architecture
+
+
+def test_the_trees_are_drawn_as_they_are(tmp_path: Path) -> None:
+    settings = {
+        "TELEGRAM_BOT_TOKEN": "1:token",
+        "TELEGRAM_WHITELIST_IDS": "1",
+        "MTPROTO_API_ID": "1",
+        "MTPROTO_API_HASH": "0123456789abcdef",
+        "STORAGE_FOLDER": str(tmp_path),
+    }
+    picture = ARCHITECTURE.partition("```\n")[2].partition("```")[0].splitlines()
+    halves = [[line[:RIGHT_HALF] for line in picture], [line[RIGHT_HALF:] for line in picture]]
+    for half, role, tree in zip(halves, (Role.BOT, Role.WORKER), (bot_tree, worker_tree), strict=True):
+        drawn = re.findall(r"─ +(\w+)", "\n".join(half))
+        assert drawn == [node.name for node in below(tree(load(role, settings, None)).snapshot())]
+
+
+def below(node: Node) -> list[Node]:
+    """Everything under it, from the top."""
+    return [each for child in node.children for each in (child, *below(child))]
+
+
+def test_the_files_of_every_actor_are_named_and_no_others() -> None:
+    table = ARCHITECTURE.partition("| actor | files |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([a-z_]+)/?`", table))
+    assert named == {path.stem for path in (ROOT / "teltubby/actors").iterdir() if not path.name.startswith("__")}
+
+
+def test_every_decision_is_listed() -> None:
+    listed = re.findall(r"\]\((decisions/\d{4}-[^)]+)\)", ARCHITECTURE.partition("## Decisions\n")[2])
+    assert listed == [f"decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").iterdir())]
+
+
+# -- accounts and ways
+
+
+@pytest.mark.parametrize("page", [ACCOUNTS, ARCHITECTURE], ids=["operations", "architecture"])
+def test_the_ways_are_documented_in_their_order(page: str) -> None:
+    rows = [re.fullmatch(r"\| `(relay|bot|origin|own)` \|.+", line) for line in page.splitlines()]
+    assert [row[1] for row in rows if row] == list(FileRoute)
+
+
+def test_whose_account_goes_which_way() -> None:
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| (user|bot) \|", ACCOUNTS, re.MULTILINE))
+    assert rows == {route: route.account for route in FileRoute}
+    assert f"(`{','.join(MtprotoSettings().routes)}`)" in ACCOUNTS
+    assert all(f"`{route}`" in ACCOUNTS for route in ARTIFACT_ROUTE.values())
+    assert all(f"`{route}` (" in README for route in FileRoute)
+
+
+def test_every_trouble_that_admins_are_told_is_documented() -> None:
+    rows = ACCOUNTS.partition("| the account is |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert all(len(row) == 4 and all(row) for row in cells)
+    documented = {(row[0], account) for row in cells for account in AccountKind if row[1] in (account, "either")}
+    assert documented == {(in_words(state, account), account) for state in troubling() for account in AccountKind}
+
+
+def troubling() -> set[SessionState]:
+    """The states in which trouble begins."""
+    return {
+        reached
+        for event in SessionEvent
+        for reached in (after(state, event) for state in SessionState)
+        if trouble_after(None, event, reached, in_use=True, flood_seconds=HOUR) is not None
+    }
+
+
+def in_words(state: SessionState, account: AccountKind) -> str:
+    """As the chat says it."""
+    standing = SessionStanding(account=account, state=state, detail="", since=datetime.now(UTC))
+    return account_line(standing).partition(": ")[2]
+
+
+def test_what_the_commands_say_is_quoted_as_they_say_it() -> None:
+    table = ACCOUNTS.partition("| message | what to do |")[2].partition("\n\n")[0]
+    quoted = re.findall(r"^\| `([^`]+)` \| .+ \|$", table, re.MULTILINE)
+    assert len(quoted) == len(table.strip().splitlines()) - 1
+    said = "\n".join(said_by(ROOT / "teltubby" / part) for part in ("login", "adapters", "cli.py", "errors.py"))
+    assert [words for words in quoted if words.casefold() not in said.casefold()] == []
+
+
+def said_by(part: Path) -> str:
+    """Every text in the source; where a value stands in one, a line ends."""
+    files = sorted(part.rglob("*.py")) if part.is_dir() else [part]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def test_times_and_numbers() -> None:
+    promised = (
+        f"renewed for {STAGE_SECONDS / MINUTE:.0f} minutes",
+        f"There are {STAGE_SECONDS / MINUTE:.0f} minutes and {TRIES} tries",
+        f"for {KEPT_SECONDS / MINUTE:.0f} minutes at most",
+        f"after {KEPT.total_seconds() / HOUR:.0f} hours in any case",
+        f"that is older than {DELETABLE.total_seconds() / HOUR:.0f}",
+        f"tries again every {SIGN_IN_AGAIN_SECONDS / MINUTE:.0f} minutes",
+        f"a flood wait of more than {LONG_FLOOD_SECONDS / MINUTE:.0f} minutes",
+    )
+    assert [words for words in promised if words not in ACCOUNTS] == []
+    assert (SUSPENDED_SECONDS, LOOK_SECONDS) == (HOUR, MINUTE)
+    assert all(words in ACCOUNTS for words in ("tried again once an hour", "again every minute", "within a minute"))
+
+
+def test_limits_of_commands_with_secrets() -> None:
+    for command, limit in LIMITS.items():
+        [row] = [line for line in OPERATIONS.splitlines() if line.startswith(f"| `/{command}`")]
+        minutes = limit.within.total_seconds() / 60
+        assert row.endswith(f"At most {limit.times} in {'an hour' if minutes == 60 else f'{minutes:.0f} minutes'} |")

@@ -13,6 +13,7 @@ from teltubby.adapters.base import Delivery, Destination, Heard, ObjectInfo, Out
 from teltubby.adapters.embedded_broker import EmbeddedBroker
 from teltubby.errors import ContentMismatch, FileGone, ObjectExists, UploadVanished
 from teltubby.messages.transfer import PartReceipt
+from teltubby.messages.wire import is_worker_report
 from tests.bot_twin import BOT, BotTwin, Bubble, PressAnswer, Telegram
 from tests.script import Call, Script, Watcher, nobody_watches
 
@@ -178,7 +179,10 @@ def _check(body: bytes, sha256: str) -> None:
 
 
 class BrokerTwin:
-    """`Broker`: the embedded one, whose connection can be cut, and which can be away."""
+    """`Broker`: the embedded one, whose connection can be cut, and which can be away.
+
+    Its script sees a worker's reports of itself as "report", and everything else that is published as "publish".
+    """
 
     def __init__(self, broker: EmbeddedBroker, *, watch: Watcher | None = None) -> None:
         self.script = Script(watch or nobody_watches)
@@ -197,14 +201,15 @@ class BrokerTwin:
         await self._broker.aclose()
 
     async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
+        method = "report" if is_worker_report(message.type) else "publish"
         before, over = self._last_publish, anyio.Event()
         self._last_publish = over
         try:
-            await self.script.begin("publish", (destination, message))
+            await self.script.begin(method, (destination, message))
             if before is not None:
                 await before.wait()  # those that begin in order are stored in order
             await self._broker.publish(destination, message, delay=delay)
-            await self.script.end("publish")
+            await self.script.end(method)
         finally:
             over.set()
 

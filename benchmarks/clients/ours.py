@@ -25,12 +25,24 @@ from teltubby import flavour, runtime
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.session import SessionActor, SessionMessage
+from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
+from teltubby.actors.ways import Ways
+from teltubby.adapters.clock import utc_now
 from teltubby.config import Config, Role, load
 from teltubby.messages.jobs import FileInfo, Job, JobEvent, JobMetadata, Target, TelegramContext
 from teltubby.messages.media import MediaKind
+from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import SessionChanged, SessionState
-from teltubby.messages.transfer import FetchLarge, FileLocation, Locate, StoreArtifact, StoreFile, UploadMessage
+from teltubby.messages.transfer import (
+    FetchLarge,
+    FileLocation,
+    Locate,
+    MailboxPlace,
+    StoreArtifact,
+    StoreFile,
+    UploadMessage,
+)
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
 from teltubby.transfer.spool import Spool
 from teltubby.transfer.spool_folder import SpoolFolder
@@ -58,22 +70,27 @@ def tree(config: Config, ready: anyio.Event) -> tuple[Supervisor, Wing]:
     """The worker's wing without its queue (teltubby/trees/worker.py); `ready` is set when the session is signed in."""
 
     def announce(changed: SessionChanged) -> None:
-        if changed.state is SessionState.READY:
+        if changed.standing.state is SessionState.READY:
             ready.set()
 
-    store, gateway = parts.store(config), parts.mtproto(config)
+    store, gateway = parts.store(config), parts.bot_session(config)
     session = Mailbox[SessionMessage]("session")
     download = Mailbox[FetchLarge]("download")
     upload = Mailbox[UploadMessage]("upload")
     spools = SpoolFolder(config.storage.spool_dir / "large", keep_seconds=LONG)
+    sessions = {AccountKind.BOT: session.ref}
     wing = Wing(
         run=JobRun(
             worker="benchmark",
-            session=session.ref,
+            ways=Ways(
+                sessions=sessions,
+                routes=(FileRoute.BOT,),
+                bot_id=parts.bot_id(config),
+                max_bytes=config.ingest.max_file_bytes,
+            ),
             download=download.ref,
             upload=upload.ref,
             spools=spools,
-            max_bytes=config.ingest.max_file_bytes,
         ),
         session=session.ref,
         download=download.ref,
@@ -83,13 +100,23 @@ def tree(config: Config, ready: anyio.Event) -> tuple[Supervisor, Wing]:
     uploader = partial(
         UploadActor, width=1, multipart_bytes=config.s3.multipart_threshold, first_copy=parts.nobody_knows
     )
-    connect = partial(SessionActor, announce=announce, backoff=parts.RECONNECT, rng=parts.RNG)
+    connect = partial(
+        SessionActor,
+        account=AccountKind.BOT,
+        is_needed=True,
+        announce=announce,
+        troubles=Troubles(),
+        backoff=parts.RECONNECT,
+        rng=parts.RNG,
+        clock=utc_now,
+        session_file=config.mtproto.bot_session_path,
+    )
     children = [
         ChildSpec("upload", lambda: uploader(store()), mailbox=upload),
         ChildSpec("session", lambda: connect(gateway()), mailbox=session),
         ChildSpec(
             "download",
-            lambda: DownloadActor(session.ref, width=1, engine=parts.engine(config)),
+            lambda: DownloadActor(sessions, width=1, engine=parts.engine(config)),
             mailbox=download,
         ),
     ]
@@ -176,7 +203,8 @@ async def main(config: Config) -> None:
 
 
 async def _locate(wing: Wing, job: Job) -> FileLocation:
-    return await wing.session.ask(Locate(job=job), within=LONG)
+    place = MailboxPlace(chat_id=job.chat_id, message_id=job.message_id)
+    return await wing.session.ask(Locate(place=place), within=LONG)
 
 
 def _spool(wing: Wing, job: Job, location: FileLocation) -> Spool:
@@ -184,7 +212,7 @@ def _spool(wing: Wing, job: Job, location: FileLocation) -> Spool:
 
 
 def _fetch(wing: Wing, job: Job, location: FileLocation, spool: Spool) -> FetchLarge:
-    return FetchLarge(location=location, refresh=lambda: _locate(wing, job), into=spool)
+    return FetchLarge(account=AccountKind.BOT, location=location, refresh=lambda: _locate(wing, job), into=spool)
 
 
 async def _digest(spool: Spool) -> str:

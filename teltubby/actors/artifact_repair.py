@@ -98,11 +98,10 @@ class ArtifactRepair:
         job = view.job
         known = await self._ledger.ask(FindFile(file_unique_id=job.file_info.file_unique_id), within=ASK_SECONDS)
         history = await self._ledger.ask(ReadHistory(job_id=job.job_id), within=ASK_SECONDS)
-        routes = [] if history is None else [attempt.route for attempt in history.attempts if attempt.success]
-        if known is None or not routes or routes[-1] is None:
+        done = [] if history is None else [attempt for attempt in history.attempts if attempt.success]
+        if known is None or not done or (route := done[-1].route) is None:
             return None
+        size, sha256, via = known.size_bytes, known.sha256, done[-1].via
         if known.s3_key == job.target.key:
-            return StoredItem(s3_key=known.s3_key, size_bytes=known.size_bytes, sha256=known.sha256, route=routes[-1])
-        return DuplicateItem(
-            duplicate_of=known.s3_key, size_bytes=known.size_bytes, sha256=known.sha256, route=routes[-1]
-        )
+            return StoredItem(s3_key=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via)
+        return DuplicateItem(duplicate_of=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import assert_never
 
 from anyio import to_thread
 
@@ -17,9 +18,10 @@ from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper
 from teltubby.actors.receiving import Receiving
 from teltubby.actors.recollection import Recollection
+from teltubby.actors.session_news import SessionNews
 from teltubby.adapters.base import BotGateway
 from teltubby.errors import ConfigurationError, NotAnswered, Permanent
-from teltubby.messages.queue import JobNews
+from teltubby.messages.queue import BotMessage, JobNews, WorkerNews
 from teltubby.supervision import Actor, ActorCrashed, ActorStopped, Context, Refused
 from teltubby.transfer.spool import sweep
 
@@ -29,7 +31,7 @@ REPORTS_AT_ONCE = 16
 """A report whose line waits for Telegram must not hold up the others."""
 
 
-class BotActor(Actor[JobNews]):
+class BotActor(Actor[BotMessage]):
     """Owns the Bot API connection and runs the intake; reports of the workers come by mail."""
 
     def __init__(
@@ -39,6 +41,7 @@ class BotActor(Actor[JobNews]):
         receiving: Receiving,
         intake: Intake,
         news: News,
+        session_news: SessionNews,
         quota: QuotaKeeper,
         chat: Chat,
         recollection: Recollection,
@@ -51,6 +54,7 @@ class BotActor(Actor[JobNews]):
         self._receiving = receiving
         self._intake = intake
         self._news = news
+        self._session_news = session_news
         self._quota = quota
         self._chat = chat
         self._recollection = recollection
@@ -69,30 +73,45 @@ class BotActor(Actor[JobNews]):
         await self._recollection.aclose()
         await self._gateway.aclose()
 
-    async def handle(self, message: JobNews, /) -> None:
+    async def handle(self, message: BotMessage, /) -> None:
         try:
-            await self._news.handle(message.event)
+            match message:
+                case JobNews():
+                    await self._news.handle(message.event)
+                case WorkerNews():
+                    await self._session_news.handle(message.report)
+                case _:
+                    assert_never(message)
         except (ActorCrashed, ActorStopped, TimeoutError) as error:
             raise NotAnswered(f"the report waits: {error}") from error
         except Refused:
             raise
         except Exception as error:
-            _LOG.exception("a report of job %s met a bug", message.event.job_id)
+            _LOG.exception("a report of %s met a bug", _subject(message))
             raise Permanent(f"internal error: {error!r}") from error
 
-    async def run(self, context: Context[JobNews]) -> None:
+    async def run(self, context: Context[BotMessage]) -> None:
         context.started()
         self._patience.heed(context)
         await context.serve(
             self.handle,
             partial(self._until_stop, context, self._chat.keep_lines),
             partial(self._until_stop, context, self._quota.keep),
+            partial(self._until_stop, context, self._session_news.keep),
             partial(self._until_stop, context, partial(self._chat.set_menu, phrases.COMMANDS)),
             partial(self._receiving.receive, context),
             partial(self._intake.work, context),
             width=REPORTS_AT_ONCE,
         )
 
-    async def _until_stop(self, context: Context[JobNews], loop: Callable[[], Awaitable[None]]) -> None:
+    async def _until_stop(self, context: Context[BotMessage], loop: Callable[[], Awaitable[None]]) -> None:
         with context.interruptible():
             await loop()
+
+
+def _subject(message: BotMessage) -> str:
+    match message:
+        case JobNews(event=event):
+            return f"job {event.job_id}"
+        case WorkerNews(report=report):
+            return f"worker {report.worker}"

@@ -30,6 +30,8 @@ PRESS_SECONDS = 10.0
 PRESS_CHARACTERS = 200
 CAPTION_CHARACTERS = 1000
 """Telegram takes 1024 after parsing."""
+NOT_THERE = "message to delete not found"
+"""What the Bot API says of a message that is gone already, as after a deletion whose answer was lost."""
 
 R = TypeVar("R")
 
@@ -161,19 +163,21 @@ class Chat:
 
     async def delete(self, line: Line) -> bool:
         """Take a message away; answers whether it is gone. Raises NotAnswered when a stop ends the waiting."""
-        failures = 0
-        while True:
-            try:
-                await self._gateway.delete(*line)
-            except Permanent as error:
-                _LOG.warning("message %s cannot be deleted: %s", line, error)
-                return False
-            except TeltubbyError as error:
-                failures += 1
-                _LOG.info("a deletion is repeated: %s", error)
-                await self._rest(error, failures)
-            else:
-                return True
+        error = await self._until_done("a deletion", lambda: self._gateway.delete(*line))
+        if error is None or NOT_THERE in str(error):
+            return True
+        _LOG.warning("message %s cannot be deleted: %s", line, error)
+        return False
+
+    async def replace_picture(self, line: Line, picture: bytes, html: str) -> bool:
+        """Put another picture (PNG, with a caption) in the place of an older one; answers whether it stands there.
+
+        Raises NotAnswered when a stop ends the waiting.
+        """
+        error = await self._until_done("a picture", lambda: self._gateway.replace_photo(*line, picture, html=html))
+        if error is not None:
+            _LOG.warning("the picture %s cannot be replaced: %s", line, error)
+        return error is None
 
     def show(self, line: Line, html: str, *, keyboard: Keyboard = ()) -> None:
         """Have the message read `html` soon; only the newest text is ever sent, and none after a final one."""
@@ -246,6 +250,21 @@ class Chat:
                 in_doubt |= isinstance(error, TelegramUnavailable)
                 _LOG.info("an answer is repeated: %s", error)
                 again_at = anyio.current_time() + self._pause_after(error, failures)
+
+    async def _until_done(self, what: str, do: Callable[[], Awaitable[None]]) -> Permanent | None:
+        """Do it again until it is done, or never will be: then with the reason."""
+        failures = 0
+        while True:
+            try:
+                await do()
+            except Permanent as error:
+                return error
+            except TeltubbyError as error:
+                failures += 1
+                _LOG.info("%s is repeated: %s", what, error)
+                await self._rest(error, failures)
+            else:
+                return None
 
     async def _rest(self, error: TeltubbyError, failures: int) -> None:
         """Before the same request again."""

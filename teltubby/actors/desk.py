@@ -13,8 +13,9 @@ from teltubby.actors import keyboards, phrases
 from teltubby.actors.chat import Answer, Chat
 from teltubby.actors.job_orders import JobOrders, OrderAnswer
 from teltubby.actors.lookups import Lookups, search_words
-from teltubby.actors.phrases import house, lists, orders
+from teltubby.actors.phrases import house, lists, orders, sign_in
 from teltubby.actors.purge import Purge
+from teltubby.actors.sign_in import SignInDesk
 from teltubby.actors.standing import Standing
 from teltubby.errors import NotAnswered
 from teltubby.messages.chat import ButtonPress
@@ -34,14 +35,32 @@ class Desk:
     """Knows the commands and the buttons, for people who were let in; what they do is done elsewhere."""
 
     def __init__(
-        self, *, chat: Chat, lookups: Lookups, standing: Standing, job_orders: JobOrders, purge: Purge, mode: str
+        self,
+        *,
+        chat: Chat,
+        lookups: Lookups,
+        standing: Standing,
+        job_orders: JobOrders,
+        sign_in: SignInDesk,
+        purge: Purge,
+        mode: str,
     ) -> None:
         self._chat = chat
         self._lookups = lookups
         self._standing = standing
         self._orders = job_orders
+        self._sign_in = sign_in
         self._purge = purge
         self._mode = mode
+
+    async def hide(self, message: IncomingMessage) -> None:
+        """Take a command with a secret out of the chat, before it is even asked whether it was answered already."""
+        await self._sign_in.hide(message)
+
+    async def spilled(self, message: IncomingMessage) -> None:
+        """Somebody who was let in sent a secret where none is taken: in a group, or in an edited message."""
+        html = sign_in.IN_EDIT if message.chat_type == "private" else sign_in.IN_GROUP
+        await self._sign_in.spilled(message, html)
 
     async def answer(self, message: IncomingMessage) -> Answer:
         """The answer to `/command arguments`. Raises what the ledger does: the command may be repeated then."""
@@ -68,13 +87,12 @@ class Desk:
                 return await self._standing.maintenance()
             case "mtstatus", _:
                 return await self._standing.mtproto()
-            case "mtcode", _:
-                return Answer(html=orders.CODE_NOT_NEEDED)
-            case "mtpass", []:
-                return Answer(html=orders.NOT_NEEDED)
-            case "mtpass", _:
-                deleted = await self._chat.delete((message.chat_id, message.message_id))
-                return Answer(html=orders.PASSWORD_DELETED if deleted else orders.PASSWORD_REMAINS)
+            case "mtlogin", words:
+                return await self._sign_in.login(words, message)
+            case (("mtcode" | "mtcode!"), _):
+                return await self._sign_in.code(message)
+            case (("mtpass" | "mtpass!"), _):
+                return await self._sign_in.password(message)
             case "queue", _:
                 return await self._lookups.queue()
             case "jobs", []:

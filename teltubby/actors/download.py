@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from functools import partial
 
+import anyio
+
 from teltubby.adapters.base import BotGateway
-from teltubby.errors import NotAnswered
+from teltubby.errors import NotAnswered, RouteClosed
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import Dial, FetchLarge, FetchSmall, PartConnection
 from teltubby.supervision import ActorCrashed, ActorStopped, Context, MailboxFull, Pool, Ref
 from teltubby.transfer.engine import Engine
 from teltubby.transfer.lines import Dial as DialFunction
+
+_LOG = logging.getLogger(__name__)
 
 DIAL_SECONDS = 120.0
 """Longer than the session's own limits."""
@@ -34,30 +40,38 @@ class BotDownloadActor(Pool[FetchSmall]):
 
 
 class DownloadActor(Pool[FetchLarge]):
-    """Fills spools over MTProto; owns the engine with its connections, which the session dials."""
+    """Fills spools over MTProto; owns an engine per account with its connections, which the account's session dials."""
 
-    def __init__(self, session: Ref[Dial], *, width: int, engine: Callable[[DialFunction], Engine]) -> None:
+    def __init__(
+        self, sessions: Mapping[AccountKind, Ref[Dial]], *, width: int, engine: Callable[[DialFunction], Engine]
+    ) -> None:
         self.width = width
-        self._session = session
-        self._engine = engine(self._dial)
+        self._engines = {account: engine(partial(_dial, session)) for account, session in sessions.items()}
 
     async def run(self, context: Context[FetchLarge]) -> None:
         context.started()
         await context.serve(self.handle, partial(self._serve_parts, context), width=self.width)
 
     async def handle(self, message: FetchLarge, /) -> None:
-        await self._engine.fetch(message)
+        engine = self._engines.get(message.account)
+        if engine is None:
+            raise RouteClosed(f"the {message.account} account is not configured")
+        await engine.fetch(message)
+        _LOG.info("a document came over %d connections of the %s account", engine.connections, message.account)
 
     async def _serve_parts(self, context: Context[FetchLarge]) -> None:
         with context.interruptible():
-            await self._engine.run()
+            async with anyio.create_task_group() as engines:
+                for engine in self._engines.values():
+                    engines.start_soon(engine.run)
 
-    async def _dial(self, data_centre: int) -> PartConnection:
-        waiting = [True]
-        request = Dial(data_centre=data_centre, is_wanted=lambda: bool(waiting))
-        try:
-            return await self._session.ask(request, within=DIAL_SECONDS)
-        except (ActorStopped, ActorCrashed, MailboxFull, TimeoutError) as error:
-            raise NotAnswered(f"the session did not open a connection: {error}") from error
-        finally:
-            waiting.clear()
+
+async def _dial(session: Ref[Dial], data_centre: int) -> PartConnection:
+    waiting = [True]
+    request = Dial(data_centre=data_centre, is_wanted=lambda: bool(waiting))
+    try:
+        return await session.ask(request, within=DIAL_SECONDS)
+    except (ActorStopped, ActorCrashed, MailboxFull, TimeoutError) as error:
+        raise NotAnswered(f"the session did not open a connection: {error}") from error
+    finally:
+        waiting.clear()

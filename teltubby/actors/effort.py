@@ -10,24 +10,51 @@ import anyio
 
 from teltubby.errors import JobStopped
 from teltubby.messages.media import Route
+from teltubby.messages.routes import ARTIFACT_ROUTE, FileRoute, RouteTry
 
 
 @dataclass(slots=True, eq=False)
 class Effort:
     """Shared by whoever performs an attempt and whoever reports its end; `began` is a time of the loop's clock.
 
-    `transferred_bytes` are those that this attempt fetched, `route` the one that found the file.
+    `transferred_bytes` are those that this attempt fetched.
     """
 
     began: float = field(default_factory=anyio.current_time)
     transferred_bytes: int = 0
-    route: Route | None = None
+    _via: FileRoute | None = None
+    _missed: list[RouteTry] = field(default_factory=list)
     _stop: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def seconds(self) -> float:
         """How long it has taken until now."""
         return anyio.current_time() - self.began
+
+    @property
+    def via(self) -> FileRoute | None:
+        """The way that found the file, the last one if several did."""
+        return self._via
+
+    @property
+    def route(self) -> Route | None:
+        """What the artifact calls the account that found it."""
+        return None if self._via is None else ARTIFACT_ROUTE[self._via.account]
+
+    @property
+    def routes(self) -> tuple[RouteTry, ...]:
+        """The ways that were tried, in order; one that nothing is held against served."""
+        if self._via is None or any(each.route is self._via for each in self._missed):
+            return tuple(self._missed)
+        return (*self._missed, RouteTry(route=self._via))
+
+    def took(self, route: FileRoute) -> None:
+        """The file was found by this way."""
+        self._via = route
+
+    def missed(self, way: RouteTry) -> None:
+        """This way did not serve, or does not any more."""
+        self._missed.append(way)
 
     @property
     def stopping(self) -> bool:

@@ -18,12 +18,14 @@ from teltubby.actors.desk import Desk
 from teltubby.actors.edits import Edits
 from teltubby.actors.patience import Patience
 from teltubby.actors.phrases import intake as words
+from teltubby.actors.phrases import sign_in
 from teltubby.actors.phrases.words import is_answer
 from teltubby.actors.quota import ArchiveFull, QuotaKeeper
 from teltubby.actors.recollection import Recollection
 from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import UpdateParser
 from teltubby.adapters.metrics import Metrics
+from teltubby.archive.masks import has_secret
 from teltubby.errors import MalformedMessage, NotAnswered, Permanent, Transient
 from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
 from teltubby.messages.ledger import CloseUpdates, InboxGroup, LedgerMessage, OpenGroups
@@ -186,6 +188,9 @@ class Intake:
         welcome = [incoming for incoming in brought if self._welcome(incoming)]
         if len(welcome) < len(brought):
             self._refuse(next(incoming for incoming in brought if not self._welcome(incoming)))
+            for message in map(_message, brought):
+                if message is not None and self._is_spilled_in_group(message):
+                    await self._desk.spilled(message)
         messages = [incoming for incoming in welcome if isinstance(incoming, IncomingMessage)]
         if messages:
             await self._handed_in(sorted(messages, key=lambda message: message.message_id))
@@ -201,7 +206,9 @@ class Intake:
         if carrying:
             if await self._archiving.archive(carrying):
                 self._announce_jobs()
+            await self._warn_of_captions(carrying)
         elif first.text is not None and first.text.startswith("/"):
+            await self._desk.hide(first)
             if await self._chat.has_said(first.chat_id, first.message_id, is_answer):
                 return  # a command is not obeyed again long after it was
             answer = await self._desk.answer(first)
@@ -214,11 +221,17 @@ class Intake:
 
         Raises _Early while it may.
         """
-        if edit.message.media is None or await self._edits.record(edit):
+        message = edit.message
+        if message.media is None:
+            if has_secret(message.text):
+                await self._desk.spilled(message)
+            return
+        if await self._edits.record(edit):
+            await self._warn_of_captions([message])
             return
         if self._backlog.age(group.update_ids, anyio.current_time()) < EDIT_PATIENCE:
             raise _Early("the message that was edited has not come yet")
-        _LOG.info("an edit of message %d, which was never archived, is ignored", edit.message.message_id)
+        _LOG.info("an edit of message %d, which was never archived, is ignored", message.message_id)
 
     def _refuse(self, incoming: Incoming) -> None:
         """Who is not welcome is counted, an album as one, and gets no answer at all."""
@@ -237,6 +250,16 @@ class Intake:
                 return incoming.user_id in self._whitelist and incoming.chat_type in ("private", None)
             case EditedMessage(message=message) | (IncomingMessage() as message):
                 return message.sender_id in self._whitelist and message.chat_type == "private"
+
+    def _is_spilled_in_group(self, message: IncomingMessage) -> bool:
+        """A secret of somebody who is welcome elsewhere. What strangers send is theirs."""
+        known = message.sender_id in self._whitelist and message.chat_type in ("group", "supergroup")
+        return known and has_secret(message.text or message.caption)
+
+    async def _warn_of_captions(self, messages: Sequence[IncomingMessage]) -> None:
+        for message in messages:
+            if has_secret(message.caption):
+                await self._chat.say(message.chat_id, sign_in.IN_CAPTION, reply_to=message.message_id)
 
     def _look(self, payload: str) -> Incoming | None:
         """What the backlog sorts by: nothing of people who are not welcome, they all wait in one line."""
@@ -297,3 +320,11 @@ class Intake:
                 await self._tell(group, words.KEPT_WHILE_FULL, only_files=True)
             except NotAnswered:
                 _LOG.info("a stop ended the waiting; it is said after the next start")
+
+
+def _message(incoming: Incoming) -> IncomingMessage | None:
+    match incoming:
+        case EditedMessage(message=message) | (IncomingMessage() as message):
+            return message
+        case ButtonPress():
+            return None

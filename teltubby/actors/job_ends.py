@@ -23,6 +23,7 @@ def retrying(hand: JobInHand, worker: str, reason: str, delay: float) -> JobRetr
         transferred_bytes=hand.effort.transferred_bytes,
         seconds=hand.effort.seconds,
         route=hand.effort.route,
+        routes=hand.effort.routes,
     )
 
 
@@ -37,6 +38,7 @@ def failed(hand: JobInHand, worker: str, reason: str) -> JobFailed:
         transferred_bytes=hand.effort.transferred_bytes,
         seconds=hand.effort.seconds,
         route=hand.effort.route,
+        routes=hand.effort.routes,
     )
 
 
@@ -50,6 +52,7 @@ def cancelled(hand: JobInHand, worker: str) -> JobCancelled:
         transferred_bytes=hand.effort.transferred_bytes,
         seconds=hand.effort.seconds,
         route=hand.effort.route,
+        routes=hand.effort.routes,
     )
 
 

@@ -24,6 +24,7 @@ from teltubby.archive.backoff import retry_delay
 from teltubby.errors import (
     BrokerUnavailable,
     FloodWait,
+    NoRouteNow,
     Permanent,
     SessionNotReady,
     SpoolBusy,
@@ -46,6 +47,8 @@ UNSPENT_PAUSE_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 2.0
 HOLD_SECONDS = 15.0
 """How long a message is held whose job another worker runs; longer than it takes to know that this one is dead."""
+NO_ROUTE_SECONDS, LONGEST_NO_ROUTE_SECONDS = 30.0, 300.0
+"""How long a job is parked that no account can fetch now, first and at most: some wait for a person."""
 PUT_OFF_SECONDS = 30.0
 """After which such a message comes again, so that it takes no worker's place meanwhile."""
 
@@ -176,6 +179,8 @@ class JobFlow:
                 await self._give_up(hand, str(error))
             case FloodWait():
                 await self._park(hand, unspent(hand.job), str(error), error.seconds)
+            case NoRouteNow():
+                await self._park(hand, unspent(hand.job), str(error), self._delay_without_route(hand.job))
             case _ if isinstance(error, NOT_THE_JOBS_FAULT):
                 await self._park(hand, unspent(hand.job), str(error), self._delay_after(1))
             case SupervisionError() | TimeoutError():  # every TeltubbyError is a SupervisionError
@@ -207,6 +212,10 @@ class JobFlow:
 
     def _delay_after(self, tries: int) -> float:
         return retry_delay(tries, base=self._retry_seconds, rng=self._rng)
+
+    @staticmethod
+    def _delay_without_route(job: Job) -> float:
+        return min(NO_ROUTE_SECONDS * 2.0 ** min(job.job_metadata.times_parked, 8), LONGEST_NO_ROUTE_SECONDS)
 
     async def _park(self, hand: JobInHand, job: Job, reason: str, delay: float) -> None:
         """Have the job come back after `delay` seconds, with as many attempts left as it says."""

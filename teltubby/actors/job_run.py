@@ -1,11 +1,12 @@
-"""One attempt at one large file: locate, prove identity, fetch into the spool, store, report."""
+"""One attempt at one large file: find it, fetch it into the spool by whatever way leads to it, store it, report."""
 
 from __future__ import annotations
 
 import logging
 import math
 import mimetypes
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,27 +14,17 @@ import anyio
 
 from teltubby.actors.effort import Effort, kept
 from teltubby.actors.pulse import Emit, Pulse
-from teltubby.archive.identity import document_id
-from teltubby.errors import IdentityMismatch, JobStopped, Permanent
+from teltubby.actors.ways import Found, Search, Ways
+from teltubby.errors import JobStopped
 from teltubby.messages.jobs import Job, JobCompleted, JobStarted
-from teltubby.messages.media import Route
-from teltubby.messages.session import DescribeSession
-from teltubby.messages.transfer import (
-    AbortUpload,
-    FetchLarge,
-    FileLocation,
-    Locate,
-    Stored,
-    StoreFile,
-    UploadMessage,
-)
+from teltubby.messages.routes import ARTIFACT_ROUTE
+from teltubby.messages.transfer import AbortUpload, FetchLarge, Stored, StoreFile, UploadMessage
 from teltubby.supervision import Ref, SupervisionError
 from teltubby.transfer.spool import Spool
 from teltubby.transfer.spool_folder import SpoolFolder
 
 _LOG = logging.getLogger(__name__)
 
-LOCATE_SECONDS = 60.0
 ABORT_SECONDS = 30.0
 STOP_SECONDS = 10.0
 """What the store gets, once an attempt is to stop, to finish the request that is on its way."""
@@ -41,15 +32,13 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRun:
-    """How this worker performs a job; the same for every job. `max_bytes` is MAX_FILE_GB."""
+    """How this worker performs a job; the same for every job."""
 
     worker: str
-    session: Ref[Locate | DescribeSession]
+    ways: Ways
     download: Ref[FetchLarge]
     upload: Ref[UploadMessage]
     spools: SpoolFolder
-    max_bytes: int
-    route: Route = field(default=Route.MTPROTO_BOT)
 
     async def perform(self, job: Job, attempt: int, emit: Emit, effort: Effort | None = None) -> JobCompleted:
         """Archive the job's file and return the final event, not yet published.
@@ -74,6 +63,8 @@ class JobRun:
         if failures:
             raise failures[0]
         (stored,) = answers
+        via = effort.via
+        assert via is not None, "what was stored was found by some way"
         return JobCompleted(
             job_id=job.job_id,
             worker=self.worker,
@@ -82,9 +73,11 @@ class JobRun:
             key=stored.key,
             size_bytes=stored.size_bytes,
             sha256=stored.sha256,
-            route=self.route,
+            route=ARTIFACT_ROUTE[via.account],
             seconds=effort.seconds,
             duplicate_of=stored.duplicate_of,
+            via=via,
+            routes=effort.routes,
         )
 
     async def bury(self, job: Job) -> None:
@@ -100,20 +93,20 @@ class JobRun:
             _LOG.warning("job %s leaves something behind: %s", job.job_id, error)
 
     async def _archive(self, job: Job, effort: Effort, pulse: Pulse) -> Stored:
-        location = await self._locate_unless_stopped(job, effort)
-        effort.route = self.route
+        search = Search(job, self.ways, effort)
+        found = await self._find_unless_stopped(search, effort)
         async with self.spools.open(
-            job.job_id, document_id=location.document_id, size=location.size, key=job.target.key
+            job.job_id, document_id=found.location.document_id, size=found.location.size, key=job.target.key
         ) as spool:
             pulse.follow(spool)
             if spool.resumed_bytes:
                 _LOG.info("job %s goes on with %d bytes of an earlier attempt", job.job_id, spool.resumed_bytes)
-            stored = await self._transfer(job, effort, pulse, location, spool)
+            stored = await self._transfer(job, effort, pulse, partial(self._fetch, search, found, spool), spool)
             await spool.finish()
         return stored
 
-    async def _locate_unless_stopped(self, job: Job, effort: Effort) -> FileLocation:
-        found: list[FileLocation] = []
+    async def _find_unless_stopped(self, search: Search, effort: Effort) -> Found:
+        found: list[Found] = []
         failures: list[Exception] = []
 
         async def heed() -> None:
@@ -123,32 +116,29 @@ class JobRun:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(heed)
             with kept(failures, tasks.cancel_scope):
-                found.append(await self._locate(job))
+                found.append(await search.next())
             tasks.cancel_scope.cancel()
         effort.check()
         if failures:
             raise failures[0]
         return found[0]
 
-    async def _locate(self, job: Job) -> FileLocation:
-        location = await self.session.ask(Locate(job=job), within=LOCATE_SECONDS)
-        self._prove(job, location)
-        return location
+    async def _fetch(self, search: Search, found: Found, spool: Spool) -> None:
+        """Fill the spool; where one way ends, the next goes on."""
+        while True:
+            request = FetchLarge(
+                account=found.way.route.account, location=found.location, refresh=found.way.locate, into=spool
+            )
+            try:
+                await self.download.ask(request, within=math.inf)
+                return
+            except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
+                search.missed(found, error)
+            found = await search.next()
 
-    def _prove(self, job: Job, location: FileLocation) -> None:
-        """The document id is the same for every account (telegram.md): another id or size is another file."""
-        expected = document_id(job.file_info.file_unique_id)
-        if expected is None:
-            raise IdentityMismatch("the job's file_unique_id names no document, so no file can be proved to be it")
-        if location.document_id != expected:
-            raise IdentityMismatch(f"document {location.document_id} was found where {expected} was handed in")
-        announced = job.file_info.file_size
-        if announced is not None and location.size != announced:
-            raise IdentityMismatch(f"the document has {location.size} bytes, {announced} were announced")
-        if location.size > self.max_bytes:
-            raise Permanent(f"{location.size} bytes are more than this archive accepts (MAX_FILE_GB)")
-
-    async def _transfer(self, job: Job, effort: Effort, pulse: Pulse, location: FileLocation, spool: Spool) -> Stored:
+    async def _transfer(
+        self, job: Job, effort: Effort, pulse: Pulse, fill: Callable[[], Awaitable[None]], spool: Spool
+    ) -> Stored:
         request = StoreFile(
             key=job.target.key,
             source=spool,
@@ -156,14 +146,17 @@ class JobRun:
             stored=pulse.uploaded,
             log=spool.uploads,
         )
-        fetch_large = FetchLarge(location=location, refresh=partial(self._locate, job), into=spool)
         failures: list[Exception] = []
         answers: list[Stored] = []
         fetching = anyio.CancelScope()
 
         async def fetch() -> None:
             with fetching, kept(failures, tasks.cancel_scope):
-                await self.download.ask(fetch_large, within=math.inf)
+                try:
+                    await fill()
+                except (SupervisionError, TimeoutError) as error:
+                    spool.fail(error)  # whoever reads it learns why no more comes
+                    raise
 
         async def store() -> None:
             with kept(failures, tasks.cancel_scope):

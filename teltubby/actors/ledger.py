@@ -10,7 +10,9 @@ import anyio
 from teltubby.actors.ledger_access import LedgerAccess, in_thread
 from teltubby.actors.ledger_archive import answer_about_archive
 from teltubby.actors.ledger_jobs import answer_about_jobs
-from teltubby.adapters.sqlite_ledger import Clock, SqliteLedger, utc_now
+from teltubby.actors.ledger_sessions import answer_about_sessions
+from teltubby.adapters.clock import utc_now
+from teltubby.adapters.sqlite_ledger import Clock, SqliteLedger
 from teltubby.errors import ConfigurationError
 from teltubby.messages.ledger import (
     Acknowledged,
@@ -31,6 +33,7 @@ from teltubby.messages.ledger import (
 )
 from teltubby.messages.ledger_archive import ArchiveMessage
 from teltubby.messages.ledger_jobs import JobsMessage
+from teltubby.messages.ledger_sessions import SessionsMessage
 from teltubby.supervision import Actor
 
 
@@ -63,6 +66,8 @@ class LedgerActor(Actor[LedgerMessage]):
             return await answer_about_jobs(self._access, message)
         if isinstance(message, ArchiveMessage):
             return await answer_about_archive(self._access, message)
+        if isinstance(message, SessionsMessage):
+            return await answer_about_sessions(self._access, message)
         access, ledger = self._access, self._access.ledger
         match message:
             case RecordUpdates():

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import assert_never
 
 from teltubby.adapters.base import Delivery, Heard, Outgoing, Question
-from teltubby.messages.control import Order
+from teltubby.messages.control import (
+    BeginSignIn,
+    CancelSignIn,
+    DescribeWorkers,
+    Order,
+    StopJob,
+    SubmitCode,
+    SubmitPassword,
+)
 from teltubby.messages.jobs import Job, JobEvent, Priority
-from teltubby.messages.questions import FirstCopyAsked, QuestionAsked, TurnAsked
+from teltubby.messages.questions import FirstCopyAsked, QuestionAsked, RelayAsked, TurnAsked
 from teltubby.messages.wire import (
     JOB_TYPE,
     SCHEMA,
@@ -15,10 +23,13 @@ from teltubby.messages.wire import (
     encode_job,
     encode_order,
     encode_question,
+    encode_worker_report,
     event_type,
     order_type,
     question_type,
+    worker_report_type,
 )
+from teltubby.messages.workers import WorkerReport
 
 
 def job_letter(job: Job) -> Outgoing:
@@ -40,7 +51,22 @@ def report_of(event: JobEvent) -> Outgoing:
 def order_letter(order: Order) -> Outgoing:
     """An order to all workers."""
     kind = order_type(order)
-    return _letter(encode_order(order), kind, f"{kind}:{order.job_id}")
+    match order:
+        case StopJob():
+            subject = order.job_id
+        case BeginSignIn() | SubmitCode() | SubmitPassword() | CancelSignIn():
+            subject = order.sign_in_id
+        case DescribeWorkers():
+            subject = "all"
+        case _:
+            assert_never(order)
+    return _letter(encode_order(order), kind, f"{kind}:{subject}")
+
+
+def worker_report_letter(report: WorkerReport) -> Outgoing:
+    """A worker's report of itself."""
+    kind = worker_report_type(report)
+    return _letter(encode_worker_report(report), kind, f"{kind}:{report.worker}:{report.at.isoformat()}")
 
 
 def question_letter(question: QuestionAsked) -> Outgoing:
@@ -51,6 +77,8 @@ def question_letter(question: QuestionAsked) -> Outgoing:
             subject = question.sha256
         case TurnAsked():
             subject = f"{question.job_id}:{question.ticket}:{question.attempt}"
+        case RelayAsked():
+            subject = question.job_id
         case _:
             assert_never(question)
     return _letter(encode_question(question), kind, f"{kind}:{subject}")

@@ -29,6 +29,11 @@ class Link:
         """It is gone."""
         self._is_up = False
 
+    async def wait_up(self) -> None:
+        """Return when there is a connection."""
+        while not self._is_up:
+            await self._changed.wait()
+
     def check(self) -> None:
         """Raises BrokerUnavailable when somebody found this connection broken."""
         if self._failure is not None:
@@ -52,8 +57,7 @@ class Link:
             await self._broker.publish(destination, message, delay=delay)
 
         while True:
-            while not self._is_up:
-                await self._changed.wait()
+            await self.wait_up()
             try:
                 await self.use(once)
             except BrokerUnavailable:

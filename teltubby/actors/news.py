@@ -144,7 +144,11 @@ class News:
         settlement: Settlement
         if event.duplicate_of is None and (first.s3_key == event.key or not self._dedup):
             settlement = StoredItem(
-                s3_key=event.key, size_bytes=event.size_bytes, sha256=event.sha256, route=event.route
+                s3_key=event.key,
+                size_bytes=event.size_bytes,
+                sha256=event.sha256,
+                route=event.route,
+                via=event.via,
             )
             said = phrases.job_completed_late if await self._was_cancelled(view) else phrases.job_completed
             text = said(
@@ -156,7 +160,11 @@ class News:
             )
         else:
             settlement = DuplicateItem(
-                duplicate_of=first.s3_key, size_bytes=event.size_bytes, sha256=event.sha256, route=event.route
+                duplicate_of=first.s3_key,
+                size_bytes=event.size_bytes,
+                sha256=event.sha256,
+                route=event.route,
+                via=event.via,
             )
             text = phrases.job_duplicate(view.job, location=self._location(first.s3_key), sha256=event.sha256)
         await self._artifacts.settle(view, settlement)

@@ -21,8 +21,18 @@ from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import Broker, Delivery, Destination, Question
 from teltubby.errors import BrokerUnavailable, MalformedMessage, Permanent, TopologyConflict
 from teltubby.messages.ledger import LedgerMessage
-from teltubby.messages.queue import CountQueues, DescribeQueue, JobNews, OutboxFilled, PublisherMessage, SendOrder
-from teltubby.messages.wire import decode_event
+from teltubby.messages.queue import (
+    BotMessage,
+    CountQueues,
+    DescribeQueue,
+    JobNews,
+    OutboxFilled,
+    PublisherMessage,
+    SendOrder,
+    WorkerNews,
+)
+from teltubby.messages.relay import RelayMessage
+from teltubby.messages.wire import RELAY_TYPE, decode_event, decode_worker_report, is_worker_report
 from teltubby.supervision import Backoff, Context, Ref, SupervisionError
 from teltubby.transfer.upload import FirstCopy
 
@@ -49,7 +59,8 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
         broker: Broker,
         *,
         ledger: Ref[LedgerMessage],
-        news: Ref[JobNews],
+        news: Ref[BotMessage],
+        relay: Ref[RelayMessage],
         first_copy: FirstCopy,
         signs: SignsOfLife,
         backoff: Backoff,
@@ -58,7 +69,7 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng, troubles=troubles)
         self._outbox = Outbox(broker, ledger=ledger)
-        self._turns = TurnDesk(broker, ledger=ledger, first_copy=first_copy, signs=signs)
+        self._turns = TurnDesk(broker, ledger=ledger, relay=relay, first_copy=first_copy, signs=signs)
         self._news = news
         self._signs = signs
         self._filled = Wakeup()
@@ -108,7 +119,12 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
     async def _bring_events(
         self, context: Context[Any], events: ObjectReceiveStream[Delivery], reports: TaskGroup
     ) -> None:
-        """Pass reports on side by side, as many as are on loan: one whose line waits for Telegram holds up no other."""
+        """Pass reports on side by side, as many as are on loan: one whose line waits for Telegram holds up no other.
+
+        Those that workers give of themselves go one after the other, by their kind: what they say replaces what they
+        said before.
+        """
+        last: dict[str, anyio.Event] = {}
         while not context.stopping.is_set():
             delivery: Delivery | None = None
             with context.interruptible():
@@ -117,36 +133,63 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
                 except anyio.EndOfStream:
                     raise BrokerUnavailable("the connection to the broker was lost") from None
             if delivery is not None:
-                reports.start_soon(self._bring, delivery)
+                before, over = last.get(delivery.type), anyio.Event()
+                if is_worker_report(delivery.type):
+                    last[delivery.type] = over
+                reports.start_soon(self._bring_in_turn, delivery, before, over)
+
+    async def _bring_in_turn(self, delivery: Delivery, before: anyio.Event | None, over: anyio.Event) -> None:
+        if before is not None:
+            await before.wait()
+        try:
+            await self._bring(delivery)
+        finally:
+            over.set()
 
     async def _bring(self, delivery: Delivery) -> None:
         try:
-            event = decode_event(delivery.body, type=delivery.type, schema=schema_of(delivery))
+            news, subject = self._news_of(delivery)
         except MalformedMessage as error:
             _LOG.error("an event goes to the dead letters: %s", error)
             await delivery.dead_letter(str(error), attempt=1)
             return
-        self._signs.hear(event)
         try:
-            await self._news.ask(JobNews(event=event), within=NEWS_SECONDS)
+            await self._news.ask(news, within=NEWS_SECONDS)
         except Permanent as error:
-            _LOG.error("a report of job %s goes to the dead letters: %s", event.job_id, error)
+            _LOG.error("a report of %s goes to the dead letters: %s", subject, error)
             await delivery.dead_letter(str(error), attempt=1)
         except (SupervisionError, TimeoutError) as error:
-            _LOG.warning("a report of job %s was not recorded and comes again: %s", event.job_id, error)
+            _LOG.warning("a report of %s was not recorded and comes again: %s", subject, error)
             await anyio.sleep(AGAIN_SECONDS)
             await delivery.requeue()
         except Exception:  # noqa: BLE001 - what crashed the actor that was asked is not this one's crash too
-            _LOG.exception("a report of job %s crashed who handled it and comes again", event.job_id)
+            _LOG.exception("a report of %s crashed who handled it and comes again", subject)
             await anyio.sleep(AGAIN_SECONDS)
             await delivery.requeue()
         else:
             await delivery.ack()
 
+    def _news_of(self, delivery: Delivery) -> tuple[BotMessage, str]:
+        """What it brings, and whom it is about. Raises MalformedMessage."""
+        if is_worker_report(delivery.type):
+            report = decode_worker_report(delivery.body, type=delivery.type, schema=schema_of(delivery))
+            return WorkerNews(report=report), f"worker {report.worker}"
+        event = decode_event(delivery.body, type=delivery.type, schema=schema_of(delivery))
+        self._signs.hear(event)
+        return JobNews(event=event), f"job {event.job_id}"
+
     async def _answer_questions(self, questions: ObjectReceiveStream[Question]) -> None:
-        """One after the other: however many workers ask, reports never find the ledger's mailbox full of questions."""
-        async for question in questions:
-            await self._turns.answer(question)
+        """One after the other: however many workers ask, reports never find the ledger's mailbox full of questions.
+
+        Those about the relay wait for Telegram, and hold up no other.
+        """
+        async with anyio.create_task_group() as about_relay:
+            async for question in questions:
+                if question.type == RELAY_TYPE:
+                    about_relay.start_soon(self._turns.answer, question)
+                else:
+                    await self._turns.answer(question)
+            about_relay.cancel_scope.cancel()
         raise BrokerUnavailable("the connection to the broker was lost")
 
 

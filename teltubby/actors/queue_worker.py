@@ -1,11 +1,14 @@
-"""The worker side's QueueActor: takes jobs while the session is ready, and keeps them when the connection goes."""
+"""The worker side's QueueActor: takes jobs while a session is ready, and keeps them when the connection goes."""
 
 from __future__ import annotations
 
 import logging
 import mimetypes
 import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, assert_never
 
@@ -19,11 +22,21 @@ from teltubby.actors.jobs_in_hand import JobsInHand
 from teltubby.actors.letters import schema_of
 from teltubby.actors.link import Link
 from teltubby.actors.queue import QueueActor
+from teltubby.actors.worker_reports import WorkerReports
 from teltubby.adapters.base import Broker, Delivery, Destination, Heard
 from teltubby.errors import BrokerUnavailable, MalformedMessage
-from teltubby.messages.control import StopJob
-from teltubby.messages.queue import ConsumerMessage, DescribeQueue
-from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
+from teltubby.messages.control import (
+    BeginSignIn,
+    CancelSignIn,
+    DescribeWorkers,
+    SignInOrder,
+    StopJob,
+    SubmitCode,
+    SubmitPassword,
+)
+from teltubby.messages.queue import ConsumerMessage, DescribeQueue, ReportSignIn
+from teltubby.messages.routes import AccountKind, FileRoute
+from teltubby.messages.session import DescribeSession, SessionChanged
 from teltubby.messages.wire import decode_job, decode_order
 from teltubby.supervision import Backoff, Context, Ref, Signal, SupervisionError
 
@@ -45,22 +58,28 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         broker: Broker,
         *,
         run: JobRun,
-        session: Ref[DescribeSession],
+        sessions: Mapping[AccountKind, Ref[DescribeSession | SignInOrder]],
+        place: str,
+        public_key: str,
+        routes: Sequence[FileRoute],
         concurrency: int,
         retry_seconds: float,
         backoff: Backoff,
         rng: random.Random,
+        clock: Callable[[], datetime],
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng)
         self._run = run
-        self._session = session
+        self._sessions = sessions
         self._concurrency = concurrency
         self._changed = Signal()
         self._link = Link(broker, self._changed)
         self._hands = JobsInHand(self._changed)
         self._flow = JobFlow(broker, link=self._link, hands=self._hands, run=run, retry_seconds=retry_seconds, rng=rng)
-        self._session_ready = False
-        self._times_told = 0
+        self._reports = WorkerReports(
+            broker, self._link, worker=run.worker, place=place, public_key=public_key, routes=routes, clock=clock
+        )
+        self._times_told: Counter[AccountKind] = Counter()
         self._receiving: set[anyio.CancelScope] = set()
         self._places = 0
 
@@ -70,13 +89,17 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
 
     async def handle(self, message: ConsumerMessage, /) -> object:
         match message:
-            case SessionChanged(state=state):
-                self._session_ready = state is SessionState.READY
-                self._times_told += 1
+            case SessionChanged(standing=standing):
+                self._times_told[standing.account] += 1
+                self._reports.learn(standing)
+                self._reports.describe()
                 self._changed.notify()
-                if not self._session_ready:
+                if not self._reports.is_ready:
                     for scope in self._receiving:
                         scope.cancel()
+                return None
+            case ReportSignIn(report=report):
+                self._reports.tell(report)
                 return None
             case DescribeQueue():
                 return self.standing
@@ -91,17 +114,18 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         """Jobs that run when a stop finds no connection are cut off: they could not say how they end."""
         async with anyio.create_task_group() as jobs:
             self._jobs = jobs
+            jobs.start_soon(self._reports.publish)
             await self._stay_connected(context)
             jobs.cancel_scope.cancel()
 
     async def connected(self, context: Context[Any]) -> None:
         self._link.made()
         try:
-            await self._learn_of_the_session()
             orders = await self._broker.listen()
             async with orders, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._obey, orders, tasks)
                 tasks.start_soon(self._notice_stop, context)
+                await self._describe()
                 await self._keep_taking(context, tasks)
                 tasks.cancel_scope.cancel()
         finally:
@@ -109,12 +133,16 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
             self._places = 0
             self._hands.lose()
 
-    async def _learn_of_the_session(self) -> None:
-        told = self._times_told
-        with suppress(SupervisionError, TimeoutError):  # it tells us anyway once it is there again
-            standing = await self._session.ask(DescribeSession(), within=DESCRIBE_SECONDS)
-            if told == self._times_told:  # else the answer is older than what we were told meanwhile
-                self._session_ready = standing.state is SessionState.READY
+    async def _describe(self) -> None:
+        """Ask all sessions, and report how this worker stands."""
+        for account, session in self._sessions.items():
+            told = self._times_told[account]
+            with suppress(SupervisionError, TimeoutError):  # it tells us anyway once it is there again
+                standing = await session.ask(DescribeSession(), within=DESCRIBE_SECONDS)
+                if told == self._times_told[account]:  # else the answer is older than what we were told meanwhile
+                    self._reports.learn(standing)
+        self._reports.describe()
+        self._changed.notify()
 
     async def _obey(self, orders: ObjectReceiveStream[Heard], tasks: TaskGroup) -> None:
         async for heard in orders:
@@ -126,9 +154,26 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
             match order:
                 case StopJob():
                     tasks.start_soon(self._flow.stop, order)
+                case BeginSignIn() | SubmitCode() | SubmitPassword() | CancelSignIn():
+                    self._pass_on(order)
+                case DescribeWorkers():
+                    tasks.start_soon(self._describe)
                 case _:
                     assert_never(order)
         raise BrokerUnavailable(LOST)
+
+    def _pass_on(self, order: SignInOrder) -> None:
+        """To the person's session, if this worker is meant."""
+        if order.worker != self._run.worker:
+            return
+        session = self._sessions.get(AccountKind.USER)
+        if session is None:
+            self._reports.refuse(order.sign_in_id, "this worker's routes need no user account (MTPROTO_ROUTES)")
+            return
+        try:
+            session.tell(order)
+        except SupervisionError as error:
+            self._reports.refuse(order.sign_in_id, f"the worker cannot take it now ({error})")
 
     async def _notice_stop(self, context: Context[Any]) -> None:
         await context.stopping.wait()
@@ -148,7 +193,7 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
                 await self._changed.wait()
 
     def _wanted(self, context: Context[Any]) -> bool:
-        return self._session_ready and not context.stopping.is_set()
+        return self._reports.is_ready and not context.stopping.is_set()
 
     async def _take_from(self, context: Context[Any], jobs: ObjectReceiveStream[Delivery], places: int) -> None:
         """Take up jobs; when none are wanted, the stream stays until those that it lent are settled."""
@@ -166,7 +211,7 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         self._changed.notify()
 
     async def _next(self, context: Context[Any], jobs: ObjectReceiveStream[Delivery]) -> Delivery | None:
-        """The next delivery, or None when the session went away or a stop was asked for."""
+        """The next delivery, or None when the last session went away or a stop was asked for."""
         delivery: Delivery | None = None
         with context.interruptible() as scope:
             self._receiving.add(scope)

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -15,6 +15,7 @@ from teltubby.actors.chat import Chat
 from teltubby.actors.growth import Growth
 from teltubby.actors.phrases import intake as words
 from teltubby.actors.wakeup import Wakeup
+from teltubby.adapters.clock import utc_now
 from teltubby.archive.keys import PREFIX
 from teltubby.archive.quota import QuotaLevel, QuotaStanding, quota_news, quota_standing
 from teltubby.errors import NotAnswered, Transient
@@ -50,11 +51,6 @@ class QuotaRules:
     quota_bytes: int
     threshold_pct: float
     cooldown: timedelta
-
-
-def utc_now() -> datetime:
-    """The wall clock, in UTC."""
-    return datetime.now(UTC)
 
 
 class QuotaKeeper:

@@ -12,6 +12,7 @@ import anyio
 
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.wakeup import Wakeup
+from teltubby.actors.whispers import Whispers
 from teltubby.adapters.base import BotGateway
 from teltubby.adapters.webhook_server import WebhookServer
 from teltubby.errors import BadRequest, PollConflict, Unauthorised, WebhookActive
@@ -44,7 +45,10 @@ class Webhook:
 
 
 class Receiving:
-    """Brings updates into the inbox and rings `recorded`: polls, or with a `webhook` has them brought."""
+    """Brings updates into the inbox and rings `recorded`: polls, or with a `webhook` has them brought.
+
+    What came in confidence goes to `whispers`, and no further.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Receiving:
         troubles: Troubles,
         backoff: Backoff,
         rng: random.Random,
+        whispers: Whispers,
         webhook: Webhook | None = None,
     ) -> None:
         self._gateway = gateway
@@ -64,6 +69,7 @@ class Receiving:
         self._backoff = backoff
         self._rng = rng
         self._webhook = webhook
+        self._whispers = whispers
         self._server: WebhookServer | None = None
 
     async def open(self) -> None:
@@ -130,7 +136,7 @@ class Receiving:
     async def _record(self, updates: Sequence[RawUpdate]) -> int:
         if not updates:
             return 0  # all before is confirmed by now; see _poll() for why no high offset is kept
-        await self._ledger.ask(RecordUpdates(updates=tuple(updates)), within=ASK_SECONDS)
+        await self._ledger.ask(RecordUpdates(updates=self._whispers.taken_from(updates)), within=ASK_SECONDS)
         self._recorded.ring()
         return max(update.update_id for update in updates) + 1
 
@@ -156,7 +162,7 @@ class Receiving:
     async def _accept(self, update: RawUpdate) -> bool:
         """Record an update that was brought; runs in the asyncio flavour."""
         try:
-            await self._ledger.ask(RecordUpdates(updates=(update,)), within=ACCEPT_SECONDS)
+            await self._ledger.ask(RecordUpdates(updates=self._whispers.taken_from([update])), within=ACCEPT_SECONDS)
         except (SupervisionError, TimeoutError) as error:
             _LOG.warning("update %d is left to Telegram: %s", update.update_id, error)
             return False

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from teltubby.actors.chat import Answer
 from teltubby.actors.growth import Growth
 from teltubby.actors.phrases import house
+from teltubby.actors.workers import Workers
 from teltubby.errors import TeltubbyError
 from teltubby.messages.history import Statistics, Usage
 from teltubby.messages.jobs import JobState
@@ -35,7 +36,7 @@ Paint = Callable[[Statistics], Awaitable[bytes]]
 
 
 class Standing:
-    """Asks everybody; `large_files` says how the MTProto side stands, as far as this process can tell.
+    """Asks everybody; `workers` know how those stand who fetch large files, in whichever process they run.
 
     `growth` is what the archive grew by and the ledger was not told of yet.
     """
@@ -48,7 +49,7 @@ class Standing:
         storage: str,
         quota_bytes: int,
         growth: Growth,
-        large_files: Describe,
+        workers: Workers,
         paint: Paint,
         clock: Callable[[], datetime],
     ) -> None:
@@ -57,7 +58,7 @@ class Standing:
         self._storage = storage
         self._quota_bytes = quota_bytes
         self._growth = growth
-        self._large_files = large_files
+        self._workers = workers
         self._paint = paint
         self._clock = clock
 
@@ -72,7 +73,7 @@ class Standing:
             overview=await self._ledger.ask(ReadOverview(), within=ASK_SECONDS),
             usage=await self._usage(),
             quota_bytes=self._quota_bytes,
-            large_files=await self._described(self._large_files),
+            large_files=await self._described(self._workers.describe),
             broker=broker,
             depths=depths,
             storage=self._storage,
@@ -106,7 +107,7 @@ class Standing:
 
     async def mtproto(self) -> Answer:
         """How the side stands that fetches large files."""
-        return Answer(html=house.mtproto_text(await self._described(self._large_files)))
+        return await self._workers.status()
 
     async def _jobs(self, state: JobState, limit: int) -> tuple[JobView, ...]:
         return await self._ledger.ask(ListJobs(states=(state,), limit=limit), within=ASK_SECONDS)

@@ -1,4 +1,4 @@
-"""Answers to what workers ask across the broker: whose turn a job is, and which object holds some bytes already."""
+"""Answers to what workers ask across the broker: whose turn it is, which object holds some bytes, where a copy is."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from teltubby.messages.questions import (
     FirstCopyAsked,
     FirstCopyTold,
     QuestionAsked,
+    RelayAsked,
     Turn,
     TurnAsked,
     TurnTold,
 )
+from teltubby.messages.relay import CopyForJob, RelayMessage
 from teltubby.messages.wire import decode_question, encode_answer
 from teltubby.supervision import Ref, SupervisionError
 from teltubby.transfer.upload import FirstCopy
@@ -32,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 """A ledger that takes longer answers nobody: who asked has gone on by then."""
+RELAY_SECONDS = 25.0
+"""A copy takes one request to Telegram, behind those for other jobs; who asked waits no longer."""
 MOST_LOST_RUNS = 30
 """A job whose worker ended without a word so often ends its workers: it is given up, or it would do so for ever."""
 
@@ -40,10 +44,17 @@ class TurnDesk:
     """Answers from the ledger and from the signs of life, as far as it can; nothing here is worth a second try."""
 
     def __init__(
-        self, broker: Broker, *, ledger: Ref[LedgerMessage], first_copy: FirstCopy, signs: SignsOfLife
+        self,
+        broker: Broker,
+        *,
+        ledger: Ref[LedgerMessage],
+        relay: Ref[RelayMessage],
+        first_copy: FirstCopy,
+        signs: SignsOfLife,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
+        self._relay = relay
         self._first_copy = first_copy
         self._signs = signs
 
@@ -51,12 +62,12 @@ class TurnDesk:
         """Tell the asker. Without an answer it goes on after some seconds, as when no bot runs at all."""
         try:
             asked = decode_question(question.body, type=question.type, schema=schema_of(question))
-            with anyio.fail_after(ANSWER_SECONDS):
+            with anyio.fail_after(RELAY_SECONDS if isinstance(asked, RelayAsked) else ANSWER_SECONDS):
                 await question.answer(encode_answer(await self._told(asked)))
         except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
-            _LOG.warning("a worker gets no answer: %s", str(error) or "the ledger did not answer in time")
+            _LOG.warning("a worker gets no answer: %s", str(error) or "who knows it did not answer in time")
         except Exception:  # noqa: BLE001 - what crashed the actor that was asked is not this one's crash too
-            _LOG.exception("a worker gets no answer: its question crashed the ledger")
+            _LOG.exception("a worker gets no answer: its question crashed who knows it")
 
     async def _told(self, asked: QuestionAsked) -> AnswerTold:
         match asked:
@@ -64,6 +75,8 @@ class TurnDesk:
                 return FirstCopyTold(sha256=asked.sha256, key=await self._first_copy(asked.sha256))
             case TurnAsked():
                 return await self._turn(asked)
+            case RelayAsked():
+                return await self._relay.ask(CopyForJob(job_id=asked.job_id, lost=asked.lost), within=RELAY_SECONDS)
             case _:
                 assert_never(asked)
 

@@ -17,7 +17,8 @@ from anyio.abc import ObjectReceiveStream
 
 from teltubby.messages.chat import Incoming, Keyboard
 from teltubby.messages.media import RawUpdate
-from teltubby.messages.transfer import FileLocation, PartConnection, PartReceipt
+from teltubby.messages.session import ShownQr
+from teltubby.messages.transfer import FileLocation, PartConnection, PartReceipt, Place
 
 # -- object store ------------------------------------------------------------------------------------------------
 
@@ -259,6 +260,7 @@ class Account:
     id: int
     username: str | None
     is_bot: bool
+    phone: str | None = field(default=None, repr=False)
 
 
 class BotGateway(Protocol):
@@ -304,6 +306,20 @@ class BotGateway(Protocol):
         Raises BadRequest when it is too late (within some 15 s).
         """
 
+    async def copy(self, chat_id: int, from_chat_id: int, message_id: int) -> int:
+        """copyMessage, silently and without its caption; returns the copy's id in `chat_id`.
+
+        Raises BadRequest where its content is protected, ChatUnavailable where the bot may not write there, FileGone
+        when there is no such message.
+        """
+        ...
+
+    async def delete_all(self, chat_id: int, message_ids: Sequence[int]) -> None:
+        """deleteMessages, at most 100; those that are gone, or not ours, are skipped."""
+
+    async def replace_photo(self, chat_id: int, message_id: int, png: bytes, *, html: str) -> None:
+        """editMessageMedia: another picture with another caption in the place of an older one."""
+
     async def show_typing(self, chat_id: int) -> None:
         """sendChatAction; Telegram shows it for 5 s, or until the next message."""
 
@@ -316,10 +332,15 @@ class BotGateway(Protocol):
 
 
 class MtprotoGateway(Protocol):
-    """One MTProto session. Raises TelegramUnavailable, FloodWait, SessionNotReady (signed out), Unauthorised."""
+    """One MTProto session, whose file belongs to one process at a time.
+
+    Raises TelegramUnavailable, FloodWait, SessionRevoked, AccountSuspended, NotSignedIn, Unauthorised (token, api id).
+    """
 
     async def open(self) -> Account:
-        """Connect, and sign in where the session is not yet (bot token)."""
+        """Connect, as who is signed in; a bot signs itself in with its token. Raises NotSignedIn without connecting
+        where a person never signed in, SessionFileUnusable (held by another process, not readable), SessionFileDamaged.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -328,13 +349,65 @@ class MtprotoGateway(Protocol):
     async def wait_lost(self) -> None:
         """Return when the connection is lost."""
 
-    async def locate(self, chat_id: int, message_id: int) -> FileLocation:
-        """The document of a message in this account's own mailbox. Raises FileGone."""
+    async def check(self) -> None:
+        """Ask Telegram for who is signed in: of a session that was ended it tells nobody who does not ask."""
+
+    async def locate(self, place: Place) -> FileLocation:
+        """The document of the message that is there, for this account.
+
+        Raises FileGone (no such message, no document in it) and ChatUnavailable (a channel or a dialog that this
+        account does not see: it is no member, was removed, or the channel was deleted).
+        """
         ...
 
     async def dial(self, data_centre: int) -> PartConnection:
         """Open a connection for parts of files, signed in as this account. Several may be open to a data centre."""
         ...
+
+    @property
+    def data_centre(self) -> int | None:
+        """Where the account is at home; None while not connected."""
+        ...
+
+    @property
+    def connections(self) -> int:
+        """How many connections to Telegram are open."""
+        ...
+
+
+class PersonalGateway(MtprotoGateway, Protocol):
+    """The session of a person, who signs in by dialogue: begin (`begin`), then a code or a QR code, then perhaps the
+    password of the second factor. Whatever returns an Account has stored the session.
+
+    Beside what MtprotoGateway raises: WrongAccount when another account signed in than MTPROTO_PHONE_NUMBER names (it
+    is signed out again at once).
+    """
+
+    async def begin(self) -> None:
+        """Connect without a login, in place of a session that is there; it is replaced when the sign-in succeeds."""
+
+    async def send_code(self) -> str:
+        """auth.sendCode to MTPROTO_PHONE_NUMBER; says how it was sent, in words. Raises BadRequest (no such number)."""
+        ...
+
+    async def submit_code(self, code: str) -> Account:
+        """auth.signIn. Raises CodeRejected, CodeExpired, PasswordNeeded."""
+        ...
+
+    async def show_qr(self) -> ShownQr:
+        """auth.exportLoginToken: a code to scan; asked again, a fresh one."""
+        ...
+
+    async def wait_scanned(self) -> Account:
+        """Return when the code that was shown last is scanned and accepted. Raises PasswordNeeded."""
+        ...
+
+    async def submit_password(self, password: str) -> Account:
+        """auth.checkPassword (SRP). Raises PasswordRejected."""
+        ...
+
+    async def sign_out(self) -> None:
+        """auth.logOut, and the session file is removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

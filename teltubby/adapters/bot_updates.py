@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +22,7 @@ from aiogram.types import (
 )
 from pydantic import ValidationError
 
+from teltubby.archive.masks import masked, without_secrets
 from teltubby.errors import MalformedMessage
 from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
 from teltubby.messages.media import IncomingMessage, Media, MediaKind, RawUpdate, StickerFormat
@@ -34,9 +34,6 @@ _LARGEST = 2**63 - 1
 """What the inbox can keep as a number; ids of the Bot API have at most 52 significant bits."""
 _EXTRAS = ("location", "venue", "contact", "poll", "dice", "game")
 
-_MESSAGES_WITHIN = ("message", "edited_message", "callback_query", "reply_to_message", "pinned_message")
-_PASSWORD = re.compile(r"(\s*/mtpass(?:@\w+)?\s+)\S", re.IGNORECASE)
-
 _File = Animation | Audio | Document | PhotoSize | Sticker | Video | VideoNote | Voice
 
 
@@ -44,38 +41,36 @@ def raw_update(update: object) -> RawUpdate:
     """An update as the inbox keeps it. Raises MalformedMessage unless it is an object with an update id.
 
     Of the rest nothing is demanded: an update of a new kind, or of a new shape, must not stop those after it. An
-    edited message does not join its album, whose items are complete without it. A password that somebody sends with
-    /mtpass is left out: it must never be written down.
+    edited message does not join its album, whose items are complete without it. What somebody sends with /mtcode or
+    /mtpass must never be written down: it is masked wherever it stands, and of a new message in a private chat handed
+    on as `secret`.
     """
     if not isinstance(update, Mapping) or type(update.get("update_id")) is not int:
         raise MalformedMessage("an update is an object with a whole number as update_id")
     if not -_LARGEST <= update["update_id"] <= _LARGEST:
         raise MalformedMessage(f"update_id {update['update_id']} is out of range")
-    update = _without_passwords(update)
-    message = _object(update.get("message"))
-    shown = message or _object(update.get("edited_message"))
-    shown = shown or _object(_object(update.get("callback_query")).get("message"))
+    secret = _secret(_object(update.get("message")))
+    kept = without_secrets(update)
+    message = _object(kept.get("message"))
+    shown = message or _object(kept.get("edited_message"))
+    shown = shown or _object(_object(kept.get("callback_query")).get("message"))
     group = message.get("media_group_id")
     return RawUpdate(
         update_id=update["update_id"],
-        payload=json.dumps(update, ensure_ascii=True, separators=(",", ":")),
+        payload=json.dumps(kept, ensure_ascii=True, separators=(",", ":")),
         chat_id=_id(_object(shown.get("chat")).get("id")),
         message_id=_id(shown.get("message_id")),
         media_group_id=group if isinstance(group, str) else None,
+        secret=secret,
     )
 
 
-def _without_passwords(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, with `…` for what follows /mtpass in this message, or in one that is shown within."""
-    changed = dict(fields)
-    for name in _MESSAGES_WITHIN:
-        if isinstance(changed.get(name), Mapping):
-            changed[name] = _without_passwords(changed[name])
-    text = changed.get("text")
-    if isinstance(text, str) and (found := _PASSWORD.match(text)):
-        changed["text"] = f"{found[1]}…"
-        changed.pop("entities", None)
-    return changed
+def _secret(message: Mapping[str, Any]) -> str | None:
+    text = message.get("text")
+    if _object(message.get("chat")).get("type") != "private" or not isinstance(text, str):
+        return None
+    found = masked(text)
+    return None if found is None else found.secret
 
 
 def parse_update(payload: str) -> Incoming | None:

@@ -79,6 +79,11 @@ class RpcConnection:
         if link.is_lost:
             self._lose(link.reason)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither lost nor closed."""
+        return not self._gone.done()
+
     async def invoke(self, request: bytes) -> memoryview:
         """The answer's TL object, unpacked. Raises RpcFault, and ConnectionError when the connection is lost."""
         if self._gone.done():

@@ -11,11 +11,11 @@ from typing import TypeVar
 import aio_pika
 import anyio
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 from anyio.abc import ObjectReceiveStream
 
 from teltubby.adapters.base import Delivery, Destination, HeaderValue, Heard, Outgoing, Question
 from teltubby.adapters.broker_rules import check_delay, dead_letter_headers, preferred_first
+from teltubby.adapters.rabbitmq_connect import BrokerAddress, connect
 from teltubby.adapters.rabbitmq_control import RabbitListener
 from teltubby.adapters.rabbitmq_declare import declare
 from teltubby.adapters.rabbitmq_delivery import RabbitDelivery
@@ -36,9 +36,6 @@ from teltubby.adapters.rabbitmq_topology import (
 )
 from teltubby.errors import BrokerUnavailable, NotAnswered
 from teltubby.flavour import asyncio_hosted
-
-HEARTBEAT_SECONDS = 20
-"""A peer that is silent for three of these is taken for lost."""
 
 Stream = RabbitSubscription | RabbitQuestions | RabbitListener
 S = TypeVar("S", bound=Stream)
@@ -66,16 +63,19 @@ class RabbitBroker:
         timeout: float,
         client_name: str,
     ) -> None:
-        self._host = host
-        self._port = port
-        self._username = username
-        self._password = password
-        self._vhost = vhost
+        self._address = BrokerAddress(
+            host=host,
+            port=port,
+            username=username,
+            password=password,
+            vhost=vhost,
+            tls=tls,
+            timeout=timeout,
+            client_name=client_name,
+        )
         self._names = names
         self._queue_type = queue_type
-        self._tls = tls
         self._timeout = timeout
-        self._client_name = client_name
         self._connection: AbstractConnection | None = None
         self._publisher: RabbitPublisher | None = None
         self._replies: RabbitReplies | None = None
@@ -142,36 +142,13 @@ class RabbitBroker:
 
     @property
     def _where(self) -> str:
-        return f"RabbitMQ at {self._host}:{self._port}"
+        return str(self._address)
 
     @asyncio_hosted
     async def _open(self) -> None:
-        url = aio_pika.connection.make_url(
-            host=self._host,
-            port=self._port,
-            login=self._username,
-            password=self._password,
-            virtualhost=self._vhost,
-            ssl=self._tls,
-            heartbeat=HEARTBEAT_SECONDS,
-        )
-        # Not aio_pika.connect(), which drops a connection that did not come about without closing it: a task nobody
-        # awaits, and a warning, when it is collected.
-        connection = aio_pika.Connection(url, client_properties={"connection_name": self._client_name})
-        try:
-            await connection.connect(timeout=self._timeout)
-            self._connection = connection
-        except (AuthenticationError, ProbableAuthenticationError) as exc:
-            raise BrokerUnavailable(f"{self._where} refuses the user {self._username!r} or its password") from exc
-        except InvalidFrameError as exc:  # aiormq's answer when the server closes instead of opening the virtual host
-            raise BrokerUnavailable(
-                f"{self._where} has no virtual host {self._vhost!r}, or the user {self._username!r} may not use it"
-            ) from exc
-        finally:
-            if self._connection is None:
-                await connection.close()
+        self._connection = await connect(self._address)
         async with asyncio.timeout(self._timeout):
-            await declare(self._open_channel, self._names, self._queue_type, vhost=self._vhost)
+            await declare(self._open_channel, self._names, self._queue_type, vhost=self._address.vhost)
             channel = await (await self._open_channel(confirms=True)).get_underlay_channel()
             self._publisher = RabbitPublisher(channel, where=self._where, timeout=self._timeout)
 

@@ -49,7 +49,7 @@ async def declare(open_channel: OpenChannel, names: BrokerNames, queue_type: Que
             raise result
         conflicts += result
     if conflicts:
-        raise TopologyConflict(_in_words(sorted(conflicts, key=lambda conflict: conflict.queue), vhost=vhost))
+        raise TopologyConflict(conflicts_in_words(sorted(conflicts, key=lambda conflict: conflict.queue), vhost=vhost))
 
 
 async def _declare_exchange(open_channel: OpenChannel, name: str, kind: ExchangeKind, *, vhost: str) -> None:
@@ -57,13 +57,7 @@ async def _declare_exchange(open_channel: OpenChannel, name: str, kind: Exchange
         try:
             await channel.declare_exchange(name, kind, durable=True)
         except ChannelPreconditionFailed as exc:
-            term = (
-                f'rabbit_exchange:delete(rabbit_misc:r(<<"{vhost}">>, exchange, <<"{name}">>), false, <<"teltubby">>).'
-            )
-            raise TopologyConflict(
-                f"The exchange {name!r} exists with other properties than ours ({exc}). No message is in an exchange: "
-                f"delete it with `rabbitmqctl eval {shlex.quote(term)}`."
-            ) from exc
+            raise TopologyConflict(exchange_conflict_in_words(name, str(exc), vhost=vhost)) from exc
 
 
 async def _declare_queues(open_channel: OpenChannel, waiting: Iterator[QueueDeclaration]) -> Sequence[Conflict]:
@@ -83,7 +77,17 @@ async def _declare_queues(open_channel: OpenChannel, waiting: Iterator[QueueDecl
     return conflicts
 
 
-def _in_words(conflicts: Sequence[Conflict], *, vhost: str) -> str:
+def exchange_conflict_in_words(name: str, reason: str, *, vhost: str) -> str:
+    """What is in the way, and the remedy."""
+    term = f'rabbit_exchange:delete(rabbit_misc:r(<<"{vhost}">>, exchange, <<"{name}">>), false, <<"teltubby">>).'
+    return (
+        f"The exchange {name!r} exists with other properties than ours ({reason}). No message is in an exchange: "
+        f"delete it with `rabbitmqctl eval {shlex.quote(term)}`."
+    )
+
+
+def conflicts_in_words(conflicts: Sequence[Conflict], *, vhost: str) -> str:
+    """What is in the way, the remedy, and what would be lost by it."""
     first, *others = conflicts
     delete = f"rabbitmqctl delete_queue --vhost {shlex.quote(vhost)}"
     if others:

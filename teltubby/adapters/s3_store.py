@@ -59,7 +59,7 @@ class S3Store:
         self._part_size = part_size
         self._page_size = page_size
         self._conditional = True
-        self._connection = S3Connection(
+        self.connection = S3Connection(
             endpoint=endpoint,
             region=region,
             access_key_id=access_key_id,
@@ -82,16 +82,16 @@ class S3Store:
 
     @asyncio_hosted
     async def open(self) -> None:
-        await self._connection.open()
+        await self.connection.open()
         await self.check()
 
     @asyncio_hosted
     async def aclose(self) -> None:
-        await self._connection.aclose()
+        await self.connection.aclose()
 
     @asyncio_hosted
     async def check(self) -> None:
-        async with self._connection.request("look at the bucket") as s3:
+        async with self.connection.request("look at the bucket") as s3:
             await s3.head_bucket(Bucket=self._bucket)
 
     @asyncio_hosted
@@ -125,7 +125,7 @@ class S3Store:
 
     @asyncio_hosted
     async def begin(self, key: str, *, content_type: str) -> str:
-        async with self._connection.request(f"begin {check_key(key)}") as s3:
+        async with self.connection.request(f"begin {check_key(key)}") as s3:
             answer = await s3.create_multipart_upload(
                 Bucket=self._bucket, Key=key, ContentType=content_type, ChecksumAlgorithm="SHA256"
             )
@@ -133,7 +133,7 @@ class S3Store:
 
     @asyncio_hosted
     async def put_part(self, key: str, upload_id: str, number: int, body: bytes, *, sha256: str) -> PartReceipt:
-        async with self._connection.request(f"put part {number} of {check_key(key)}", moving=len(body)) as s3:
+        async with self.connection.request(f"put part {number} of {check_key(key)}", moving=len(body)) as s3:
             answer = await s3.upload_part(
                 Bucket=self._bucket,
                 Key=key,
@@ -172,7 +172,7 @@ class S3Store:
 
     @asyncio_hosted
     async def abort(self, key: str, upload_id: str) -> None:
-        async with self._connection.request(f"abort {check_key(key)}") as s3:
+        async with self.connection.request(f"abort {check_key(key)}") as s3:
             try:
                 await s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             except ClientError as exc:
@@ -181,7 +181,7 @@ class S3Store:
 
     @asyncio_hosted
     async def delete(self, key: str) -> None:
-        async with self._connection.request(f"delete {check_key(key)}") as s3:
+        async with self.connection.request(f"delete {check_key(key)}") as s3:
             try:
                 await s3.delete_object(Bucket=self._bucket, Key=key)
             except ClientError as exc:
@@ -213,7 +213,7 @@ class S3Store:
         query: ObjectsQuery = {"Bucket": self._bucket, "Prefix": prefix, "MaxKeys": self._page_size}
         if token is not None:
             query["ContinuationToken"] = token
-        async with self._connection.request(f"list {prefix}") as s3:
+        async with self.connection.request(f"list {prefix}") as s3:
             answer = await s3.list_objects_v2(**query)
         page = [ObjectInfo(key=entry["Key"], size=entry["Size"]) for entry in answer.get("Contents", ())]
         return page, answer.get("NextContinuationToken") if answer.get("IsTruncated") else None
@@ -225,7 +225,7 @@ class S3Store:
         query: UploadsQuery = {"Bucket": self._bucket, "Prefix": prefix, "MaxUploads": self._page_size}
         if after is not None:
             query["KeyMarker"], query["UploadIdMarker"] = after
-        async with self._connection.request(f"list unfinished uploads of {prefix}") as s3:
+        async with self.connection.request(f"list unfinished uploads of {prefix}") as s3:
             answer = await s3.list_multipart_uploads(**query)
         page = [
             UnfinishedUpload(key=entry["Key"], upload_id=entry["UploadId"], begun_at=entry.get("Initiated"))
@@ -234,7 +234,7 @@ class S3Store:
         return page, (answer["NextKeyMarker"], answer["NextUploadIdMarker"]) if answer.get("IsTruncated") else None
 
     async def _look(self, key: str) -> StoredObject | None:
-        async with self._connection.request(f"look at {key}") as s3:
+        async with self.connection.request(f"look at {key}") as s3:
             try:
                 answer = await s3.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
             except ClientError as exc:
@@ -245,7 +245,7 @@ class S3Store:
         return StoredObject(info=info, etag=answer.get("ETag", ""), checksum=answer.get("ChecksumSHA256"))
 
     async def _fetch(self, key: str, span: str, length: int) -> bytes:
-        async with self._connection.request(f"get {key}", moving=length) as s3:
+        async with self.connection.request(f"get {key}", moving=length) as s3:
             try:
                 answer = await s3.get_object(Bucket=self._bucket, Key=key, Range=span)
             except ClientError as exc:
@@ -256,7 +256,7 @@ class S3Store:
                 return await body.read()
 
     async def _put(self, key: str, body: bytes, content_type: str, sha256: str, replace: bool) -> None:
-        async with self._connection.request(f"put {key}", moving=len(body)) as s3:
+        async with self.connection.request(f"put {key}", moving=len(body)) as s3:
 
             async def send(condition: _Condition) -> None:
                 await s3.put_object(
@@ -278,7 +278,7 @@ class S3Store:
                 for part in sorted(parts, key=lambda part: part.number)
             ]
         }
-        async with self._connection.request(f"complete {key}", patience=_COMPLETE_PATIENCE) as s3:
+        async with self.connection.request(f"complete {key}", patience=_COMPLETE_PATIENCE) as s3:
 
             async def send(condition: _Condition) -> None:
                 await s3.complete_multipart_upload(

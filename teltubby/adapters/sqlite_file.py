@@ -13,6 +13,9 @@ from sqlite_utils import Database
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
 
 SqlValue = str | int | float | bytes | None
+SqlRow = sqlite3.Row
+Transaction = sqlite3.Connection
+"""Inside `SqliteFile.write`: what is executed on it is committed together, or not at all."""
 
 # Primary result codes (https://www.sqlite.org/rescode.html) that are a state of the world and not a bug of ours.
 _UNAVAILABLE = {
@@ -55,8 +58,8 @@ class SqliteFile:
         self.db = db
 
     @classmethod
-    def open(cls, path: Path, *, newest: int, busy_timeout: float = 5.0) -> SqliteFile:
-        """Open or create the file; `busy_timeout` in seconds.
+    def open(cls, path: Path, *, newest: int, busy_timeout: float = 5.0, setting: str = "SQLITE_PATH") -> SqliteFile:
+        """Open or create the file, which `setting` names; `busy_timeout` in seconds.
 
         Raises ConfigurationError when its schema version is above `newest`: an older program must not touch it.
         """
@@ -68,7 +71,7 @@ class SqliteFile:
                 db = Database(connection, execute_plugins=False)
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version > newest:
-                    raise ConfigurationError((_too_new(path, version, newest),))
+                    raise ConfigurationError((_too_new(setting, path, version, newest),))
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA foreign_keys=ON")
@@ -109,9 +112,9 @@ class SqliteFile:
             self.db.conn.close()
 
 
-def _too_new(path: Path, version: int, newest: int) -> str:
+def _too_new(setting: str, path: Path, version: int, newest: int) -> str:
     return (
-        f"SQLITE_PATH: {path} was written by a newer teltubby (schema {version}, this program knows {newest}); "
+        f"{setting}: {path} was written by a newer teltubby (schema {version}, this program knows {newest}); "
         "upgrade teltubby, or restore the backup made before the upgrade"
     )
 

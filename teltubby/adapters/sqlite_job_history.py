@@ -9,9 +9,11 @@ from datetime import datetime
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_inbox import forget_done
 from teltubby.adapters.sqlite_job_rows import OPEN_STATES, named, view_of
+from teltubby.adapters.sqlite_route_tries import from_json
 from teltubby.messages.history import Attempt, Command, JobHistory, QueuePace, Transition
 from teltubby.messages.jobs import JobState, Priority
 from teltubby.messages.media import Route
+from teltubby.messages.routes import FileRoute
 
 _LAST_JOBS = 20
 """How many of the last jobs tell how fast jobs go."""
@@ -118,6 +120,8 @@ def _attempt(row: sqlite3.Row, born: datetime) -> Attempt:
         transferred_bytes=row["transferred_bytes"],
         seconds=row["seconds"],
         route=None if row["route"] is None else Route(row["route"]),
+        routes=from_json(row["routes_json"]),
+        via=None if row["via"] is None else FileRoute(row["via"]),
     )
 
 

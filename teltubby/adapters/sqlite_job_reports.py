@@ -11,6 +11,7 @@ from typing import assert_never
 from teltubby.adapters.sqlite_file import SqliteFile, to_text
 from teltubby.adapters.sqlite_job_rows import exact
 from teltubby.adapters.sqlite_outbox import withdraw
+from teltubby.adapters.sqlite_route_tries import to_json
 from teltubby.archive.lifecycle import next_state
 from teltubby.messages.jobs import (
     JobCancelled,
@@ -24,6 +25,7 @@ from teltubby.messages.jobs import (
 )
 from teltubby.messages.ledger_jobs import JobView
 from teltubby.messages.media import Route
+from teltubby.messages.routes import FileRoute, RouteTry
 
 _Report = JobStarted | JobCompleted | JobRetrying | JobFailed | JobCancelled
 _OPEN = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
@@ -39,6 +41,8 @@ class _End:
     transferred_bytes: int
     seconds: float
     route: Route | None
+    via: FileRoute | None
+    routes: tuple[RouteTry, ...]
 
 
 class Reports:
@@ -81,11 +85,11 @@ def _end(event: _Report) -> _End | None:
         case JobStarted():
             return None
         case JobCompleted():
-            return _End(True, None, event.size_bytes, event.seconds, event.route)
+            return _End(True, None, event.size_bytes, event.seconds, event.route, event.via, event.routes)
         case JobRetrying() | JobFailed():
-            return _End(False, event.reason, event.transferred_bytes, event.seconds, event.route)
+            return _End(False, event.reason, event.transferred_bytes, event.seconds, event.route, None, event.routes)
         case JobCancelled():
-            return _End(False, "cancelled", event.transferred_bytes, event.seconds, event.route)
+            return _End(False, "cancelled", event.transferred_bytes, event.seconds, event.route, None, event.routes)
         case _:
             assert_never(event)
 
@@ -108,7 +112,8 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
     if end is not None:
         connection.execute(
             "UPDATE job_attempts SET worker = ?3, finished_at = ?4, success = ?5, error = ?6, transferred_bytes = ?7,"
-            f" seconds = ?8, route = ?9 WHERE {whose} AND (finished_at IS NULL OR (?5 AND NOT success))",
+            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11"
+            f" WHERE {whose} AND (finished_at IS NULL OR (?5 AND NOT success))",
             (
                 event.job_id,
                 event.attempt,
@@ -119,6 +124,8 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
                 end.transferred_bytes,
                 end.seconds,
                 end.route,
+                end.via,
+                to_json(end.routes),
             ),
         )
     return connection.total_changes > before

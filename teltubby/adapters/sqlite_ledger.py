@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from teltubby.adapters.clock import utc_now
 from teltubby.adapters.sqlite_archive import Files, Submissions
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment
 from teltubby.adapters.sqlite_inbox import Inbox
@@ -18,17 +19,13 @@ from teltubby.adapters.sqlite_maintenance import Maintenance
 from teltubby.adapters.sqlite_outbox import Outbox
 from teltubby.adapters.sqlite_schema import SCHEMA_VERSION, migrate
 from teltubby.adapters.sqlite_search import Search
+from teltubby.adapters.sqlite_sessions import RelayCopies, SignIns
 from teltubby.adapters.sqlite_statistics import Archived
 from teltubby.adapters.sqlite_usage import Room
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger_archive import Overview
 
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The wall clock, in UTC."""
-    return datetime.now(UTC)
 
 
 class SqliteLedger:
@@ -52,6 +49,8 @@ class SqliteLedger:
         self.reports = Reports(file, clock)
         self.commands = Commands(file, clock)
         self.history = History(file, clock)
+        self.relay = RelayCopies(file, clock)
+        self.sign_ins = SignIns(file, clock)
 
     @classmethod
     def open(cls, path: Path, *, clock: Clock = utc_now, busy_timeout: float = 5.0) -> SqliteLedger:

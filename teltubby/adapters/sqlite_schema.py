@@ -124,6 +124,25 @@ def _jobs_in_the_curators_hands(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def _sessions_and_routes(db: Database) -> None:
+    """By which ways each attempt tried to reach its file, what lies in the relay, which trouble was announced."""
+    _add(db.table("job_attempts"), "via", "TEXT")
+    _add(db.table("job_attempts"), "routes_json", "TEXT")
+    for statement in (
+        """CREATE TABLE relay_copies (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL, chat_id INTEGER NOT NULL, message_id INTEGER,
+            after_id INTEGER NOT NULL, made_at TEXT NOT NULL)""",  # of unknown jobs too: no reference
+        "CREATE TABLE relay_channels (chat_id INTEGER PRIMARY KEY, highest_id INTEGER NOT NULL)",
+        """CREATE TABLE session_troubles (
+            place TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL, since TEXT NOT NULL,
+            PRIMARY KEY (place, account))""",
+        """CREATE TABLE sign_in_pictures (
+            chat_id INTEGER NOT NULL, message_id INTEGER NOT NULL, PRIMARY KEY (chat_id, message_id))""",
+        "CREATE INDEX commands_given ON commands (command, at)",
+    ):
+        db.conn.execute(statement)
+
+
 def _add(table: Table, column: str, definition: str) -> None:
     """Add a column unless an older program already did."""
     if column not in table.columns_dict:
@@ -136,6 +155,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _the_owner,
     _jobs_in_the_curators_hands,
     the_archive_in_view,
+    _sessions_and_routes,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

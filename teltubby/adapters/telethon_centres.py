@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from telethon import TelegramClient, errors, functions
@@ -21,11 +20,16 @@ from teltubby.adapters.mtproto_link import Link
 from teltubby.adapters.mtproto_plain import PlainLink
 from teltubby.adapters.mtproto_rpc import RpcConnection, RpcFault
 from teltubby.adapters.telethon_errors import FOREIGN, translate
-from teltubby.adapters.telethon_files import keys_path, keys_text, load_keys, store
 from teltubby.adapters.telethon_parts import TelethonParts
 from teltubby.adapters.telethon_private import UNREADABLE, PrivateNames
 from teltubby.adapters.telethon_stock import StockParts
-from teltubby.errors import ConnectionLost, Permanent, TelegramUnavailable
+from teltubby.errors import (
+    ConnectionLost,
+    Permanent,
+    SessionFileDamaged,
+    SessionFileUnusable,
+    TelegramUnavailable,
+)
 from teltubby.messages.transfer import PartConnection
 
 _LOG = logging.getLogger(__name__)
@@ -42,28 +46,37 @@ HANDSHAKES = 3
 
 
 class Centres:
-    """Dials for one signed-in client. asyncio-flavoured: call it from hosted bodies."""
+    """Dials for one signed-in client. asyncio-flavoured: call it from hosted bodies.
+
+    `keys` are those of foreign data centres that an earlier session agreed upon; `keep` stores what they are now.
+    """
 
     def __init__(
         self,
         client: TelegramClient,
         names: PrivateNames,
         *,
-        account_id: int,
         introduction: Callable[[Any], Any],
-        session_path: Path,
+        keys: Mapping[int, bytes],
+        keep: Callable[[Mapping[int, bytes]], Awaitable[None]],
         timeout: float,
     ) -> None:
         self._client = client
         self._names = names
-        self._account_id = account_id
-        self._session_path = session_path
         self._timeout = timeout
         self._prefix = bytes(introduction(functions.help.GetConfigRequest()))[:-4]
-        self._keys: dict[int, bytes] | None = None
+        self._keys = dict(keys)
+        self._keep = keep
+        self._open: set[TelethonParts] = set()
         self._options: list[Any] | None = None
         self._refused_for_media = False
         self._authorising: dict[int, asyncio.Lock] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many connections of our own are open."""
+        self._open = {each for each in self._open if each.is_open}
+        return len(self._open)
 
     async def dial(self, data_centre: int) -> PartConnection:
         """Raises TelegramUnavailable, FloodWait, SessionNotReady, Unauthorised."""
@@ -88,10 +101,9 @@ class Centres:
     async def _dial_abroad(self, data_centre: int) -> PartConnection:
         addresses = await self._addresses(data_centre, media_only=False)
         async with self._authorising.setdefault(data_centre, asyncio.Lock()):
-            keys = await self._kept_keys()
-            if data_centre not in keys:
+            if data_centre not in self._keys:
                 await self._authorise(addresses, data_centre)
-            key = keys[data_centre]
+            key = self._keys[data_centre]
         return await self._connect(addresses, data_centre, key)
 
     # -- where
@@ -130,9 +142,10 @@ class Centres:
 
     async def _connect(self, addresses: list[tuple[str, int]], data_centre: int, key: bytes) -> TelethonParts:
         link = await self._open_link(addresses)
-        return TelethonParts(
-            self._rpc(link, Envelope(key)), self._names, key_died=partial(self._lose_key, data_centre, key)
-        )
+        rpc = self._rpc(link, Envelope(key))
+        parts = TelethonParts(rpc, self._names, key_died=partial(self._lose_key, data_centre, key))
+        self._open = {parts, *(each for each in self._open if each.is_open)}
+        return parts
 
     def _rpc(self, link: Link, envelope: Envelope) -> RpcConnection:
         return RpcConnection(
@@ -141,20 +154,14 @@ class Centres:
 
     def _lose_key(self, data_centre: int, key: bytes) -> None:
         """A foreign key is made anew; of the session's own, its own connection says what is true, and is used then."""
-        keys = self._keys or {}
-        if keys.get(data_centre) == key:
+        if self._keys.get(data_centre) == key:
             _LOG.warning("data centre %d no longer accepts our key, a new one is made", data_centre)
-            del keys[data_centre]
+            del self._keys[data_centre]
         elif key == self._client.session.auth_key.key and not self._refused_for_media:
             _LOG.warning(
                 "parts are fetched over Telethon's one connection, slowly: the session's key is refused for media"
             )
             self._refused_for_media = True
-
-    async def _kept_keys(self) -> dict[int, bytes]:
-        if self._keys is None:
-            self._keys = await asyncio.to_thread(load_keys, keys_path(self._session_path), self._account_id)
-        return self._keys
 
     async def _authorise(self, addresses: list[tuple[str, int]], data_centre: int) -> None:
         """Make a key with a foreign data centre and sign it in; exporting is flood-limited, so this happens once."""
@@ -174,13 +181,11 @@ class Centres:
             link.abort(ConnectionError("signed in"))
             if rpc is not None:
                 await rpc.aclose()
-        keys = await self._kept_keys()
-        keys[data_centre] = key
+        self._keys[data_centre] = key
         try:
-            text = keys_text(self._account_id, keys)
-            await asyncio.to_thread(store, keys_path(self._session_path), text)
-        except OSError as error:
-            _LOG.error("the keys of foreign data centres cannot be kept: %s", error.strerror)
+            await self._keep(self._keys)
+        except (SessionFileUnusable, SessionFileDamaged) as error:
+            _LOG.error("the keys of foreign data centres cannot be kept: %s", error)
 
     async def _new_key(self, link: Link) -> tuple[bytes, int]:
         """The key exchange, again where it fails by its own arithmetic."""

@@ -8,14 +8,21 @@ import errno
 from telethon import errors
 
 from teltubby.errors import (
+    AccountSuspended,
     BadRequest,
+    ChatUnavailable,
+    CodeExpired,
+    CodeRejected,
     ConnectionLost,
     FileGone,
     FileMoved,
     FloodWait,
     PartUnavailable,
+    PasswordNeeded,
+    PasswordRejected,
     ReferenceExpired,
     SessionNotReady,
+    SessionRevoked,
     SpoolFull,
     TelegramUnavailable,
     TeltubbyError,
@@ -33,57 +40,136 @@ FOREIGN = (
     ConnectionError,
     TimeoutError,
     OSError,
-    ValueError,  # Telethon's "request was unsuccessful N time(s)" after its only try
+    ValueError,  # Telethon's "request was unsuccessful N time(s)", and what it cannot make of an answer
 )
 
-_SIGNED_OUT = (
+DEAD_KEYS = (
     errors.AuthKeyDuplicatedError,
     errors.AuthKeyInvalidError,
     errors.AuthKeyNotFound,
     errors.AuthKeyPermEmptyError,
-    errors.AuthKeyUnregisteredError,
+)
+"""The key is good for nothing any more; with any other loss of a login it can sign in again."""
+
+_SUSPENDED = (
     errors.FrozenMethodInvalidError,
+    errors.FrozenParticipantMissingError,
     errors.PhoneNumberBannedError,
-    errors.SessionExpiredError,
-    errors.SessionRevokedError,
     errors.UserDeactivatedBanError,
     errors.UserDeactivatedError,
 )
 
+_UNSEEN = (
+    errors.ChannelBannedError,
+    errors.ChannelIdInvalidError,
+    errors.ChannelInvalidError,
+    errors.ChannelPrivateError,
+    errors.ChannelPublicGroupNaError,
+    errors.ChatForbiddenError,
+    errors.ChatIdInvalidError,
+    errors.InputUserDeactivatedError,
+    errors.PeerIdInvalidError,
+    errors.UserBannedInChannelError,
+    errors.UsernameInvalidError,
+    errors.UsernameNotOccupiedError,
+)
+
 _TABLE: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError]], ...] = (
-    (_SIGNED_OUT, SessionNotReady),
+    (_SUSPENDED, AccountSuspended),
+    ((*DEAD_KEYS, errors.UnauthorizedError), SessionRevoked),
     ((errors.AccessTokenExpiredError, errors.AccessTokenInvalidError), Unauthorised),
     ((errors.ApiIdInvalidError, errors.ApiIdPublishedFloodError), Unauthorised),
     (
         (errors.FileReferenceExpiredError, errors.FileReferenceInvalidError, errors.FileReferenceEmptyError),
         ReferenceExpired,
     ),
-    ((errors.LocationInvalidError, errors.FileIdInvalidError, errors.MessageIdInvalidError), FileGone),
-    ((errors.ServerError, errors.TimedOutError), TelegramUnavailable),
+    (
+        (
+            errors.LocationInvalidError,
+            errors.FileIdInvalidError,
+            errors.MessageIdInvalidError,
+            errors.MsgIdInvalidError,
+        ),
+        FileGone,
+    ),
+    (_UNSEEN, ChatUnavailable),
+    (
+        (
+            errors.ServerError,
+            errors.TimedOutError,
+            errors.RpcCallFailError,
+            errors.RpcMcgetFailError,
+            errors.InterdcCallErrorError,
+            errors.InterdcCallRichErrorError,
+            errors.SrpIdInvalidError,
+            errors.SrpPasswordChangedError,
+        ),
+        TelegramUnavailable,
+    ),
 )
 
-_TRANSIENT_NAMES = frozenset({"LOCATION_NOT_AVAILABLE"})
+_OF_SIGNING_IN: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError], str], ...] = (
+    ((errors.PhoneCodeInvalidError, errors.PhoneCodeEmptyError), CodeRejected, "the code is wrong"),
+    (
+        (errors.PhoneCodeExpiredError, errors.PhoneCodeHashEmptyError),
+        CodeExpired,
+        "the code is no longer good; Telegram voids a code that is sent in any chat",
+    ),
+    ((errors.PasswordHashInvalidError,), PasswordRejected, "the password is wrong"),
+    (
+        (errors.PhonePasswordFloodError, errors.PhoneNumberFloodError),
+        BadRequest,
+        "Telegram had too many attempts to sign in with this number; wait some hours",
+    ),
+    ((errors.UpdateAppToLoginError,), BadRequest, "Telegram wants an official app to sign in first"),
+)
+
+_NAMES: tuple[tuple[str, type[TeltubbyError]], ...] = (
+    ("FROZEN_", AccountSuspended),
+    ("USER_DEACTIVATED", AccountSuspended),
+    ("AUTH_KEY_", SessionRevoked),
+    ("SESSION_", SessionRevoked),
+    ("LOCATION_NOT_AVAILABLE", TelegramUnavailable),
+)
+"""How errors begin that Telethon has no class of their own for (with one, `message` is that of its base).
+
+FROZEN_* has the code of a flood wait, but nothing to wait for.
+"""
+
+
+_REQUEST = " (caused by "
+"""Where Telethon names the request, which says nothing to people."""
 
 
 def translate(error: BaseException) -> TeltubbyError:
     """The house's error for one of `FOREIGN`."""
-    if isinstance(error, errors.FloodWaitError | errors.FloodPremiumWaitError):
+    if isinstance(error, errors.FloodWaitError | errors.FloodPremiumWaitError | errors.FloodTestPhoneWaitError):
         return FloodWait(error.seconds)
-    text = str(error) or type(error).__name__
+    if isinstance(error, errors.SessionPasswordNeededError):
+        return PasswordNeeded()
+    text = str(error).partition(_REQUEST)[0] or type(error).__name__
+    if isinstance(error, errors.AuthKeyNotFound):
+        text = "Telegram does not know the session's key"  # Telethon writes an essay about it
+    for kinds, meaning, words in _OF_SIGNING_IN:
+        if isinstance(error, kinds):
+            return meaning(words)
+    if isinstance(error, errors.RPCError):
+        for beginning, meaning in _NAMES:
+            if (error.message or "").startswith(beginning):
+                return meaning(text)
     for kinds, meaning in _TABLE:
         if isinstance(error, kinds):
             return meaning(text)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return SpoolFull("the disk of the session file is full")
     if isinstance(error, errors.RPCError) and error.code in (400, 403):
-        name = getattr(error, "message", "")
-        return TelegramUnavailable(text) if name in _TRANSIENT_NAMES else BadRequest(text)
+        return BadRequest(text)
     return TelegramUnavailable(text)
 
 
 def is_signed_out(error: BaseException) -> bool:
     """Whether it says that the account is not signed in on the key it was asked under."""
-    return isinstance(error, _SIGNED_OUT)
+    return isinstance(translate(error), SessionNotReady)
 
 
 def translate_part(error: BaseException) -> TeltubbyError:

@@ -33,6 +33,11 @@ class TelethonParts:
         self._names = names
         self._key_died = key_died
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither lost nor closed."""
+        return self._rpc.is_open
+
     @asyncio_hosted
     async def fetch(self, location: FileLocation, offset: int, length: int) -> memoryview:
         request = functions.upload.GetFileRequest(input_location(location), offset, length)

@@ -14,12 +14,34 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from telethon import __version__, errors, functions, types
+from telethon import TelegramClient, __version__, errors, functions, types
+from telethon.password import compute_check
 
 SUPPORTED = "1.45."
 
 UNREADABLE = (struct.error, BufferError, RuntimeError, ValueError, errors.TypeNotFoundError)
 """What the TL reader raises for bytes that are no object."""
+
+
+def password_check(asked: types.account.Password, password: str) -> Any:
+    """The proof of a password (core.telegram.org/api/srp), for auth.checkPassword; takes a tenth of a second.
+
+    Raises ValueError for an algorithm that Telethon does not know, or one that cannot be trusted.
+    """
+    return compute_check(asked, password)
+
+
+def ask_for_no_state(client: TelegramClient) -> None:
+    """Keep a client that wants no updates from asking for them all the same.
+
+    Telethon asks for the state of updates whenever somebody is signed in, and from then on for what it missed in each
+    quarter of an hour without any: all that a busy account was sent. Where the name is gone it does so again.
+    """
+    client._on_login = _as_it_is
+
+
+async def _as_it_is(user: types.User) -> types.User:
+    return user
 
 
 class PlainSender(Protocol):

@@ -122,6 +122,7 @@ def describe_item(outcome: ItemOutcome) -> dict[str, JsonValue]:
         "dedup_reason": None if outcome.dedup_reason is None else outcome.dedup_reason.value,
         "job_id": outcome.job_id,
         "route": None if outcome.route is None else outcome.route.value,
+        "via": None,
         "message_id": str(outcome.message.message_id),
     }
 

@@ -12,16 +12,20 @@ from teltubby.archive.artifact import totals
 from teltubby.archive.plain_json import plain
 from teltubby.messages.jobs import JobState
 from teltubby.messages.media import DedupReason, ItemStatus, JsonObject, Route, SkipReason
+from teltubby.messages.routes import FileRoute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
-    """The file is in the store under `s3_key`; size and SHA-256 (hex) are those of the stored bytes."""
+    """The file is in the store under `s3_key`; size and SHA-256 (hex) are those of the stored bytes, `via` is the way
+    by which they came.
+    """
 
     s3_key: str
     size_bytes: int
     sha256: str
     route: Route
+    via: FileRoute | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class DuplicateItem:
     size_bytes: int
     sha256: str
     route: Route
+    via: FileRoute | None = None
     dedup_reason: DedupReason = DedupReason.SHA256
 
 
@@ -120,6 +125,7 @@ def _fields(settlement: Settlement) -> dict[str, JsonValue]:
                 "duplicate_of": None,
                 "dedup_reason": None,
                 "route": settlement.route.value,
+                "via": None if settlement.via is None else settlement.via.value,
             }
         case DuplicateItem():
             return {
@@ -131,6 +137,7 @@ def _fields(settlement: Settlement) -> dict[str, JsonValue]:
                 "duplicate_of": settlement.duplicate_of,
                 "dedup_reason": settlement.dedup_reason.value,
                 "route": settlement.route.value,
+                "via": None if settlement.via is None else settlement.via.value,
             }
         case FailedItem():
             return _without_file(ItemStatus.FAILED, reason=settlement.reason, s3_key=None)
@@ -151,4 +158,5 @@ def _without_file(status: ItemStatus, *, reason: str | None, s3_key: str | None)
         "duplicate_of": None,
         "dedup_reason": None,
         "route": None,
+        "via": None,
     }

@@ -12,7 +12,7 @@ from teltubby.config.choices import (
     Role,
     TelegramMode,
 )
-from teltubby.config.loading import load, load_health
+from teltubby.config.loading import load, load_for_sessions, load_health
 from teltubby.config.model import Config, Origin
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
 from teltubby.config.reference import effective
@@ -45,5 +45,6 @@ __all__ = [
     "WorkerSettings",
     "effective",
     "load",
+    "load_for_sessions",
     "load_health",
 ]

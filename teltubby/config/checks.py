@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from teltubby.config.choices import QueueBackend, Role, TelegramMode
 from teltubby.config.group import MIB
 from teltubby.config.model import Config, Origin, all_variables
+from teltubby.messages.routes import FileRoute
 
 MAX_PARTS = 10_000
 """Parts that an S3 multipart upload has at most."""
@@ -42,6 +43,8 @@ def check_mtproto(config: Config) -> Iterator[Mistake]:
         yield _missing("MTPROTO_API_ID", reason or "MTPROTO_API_HASH is set", about=("MTPROTO_API_HASH",))
     if mtproto.api_hash is None and (reason or mtproto.api_id is not None):
         yield _missing("MTPROTO_API_HASH", reason or "MTPROTO_API_ID is set", about=("MTPROTO_API_ID",))
+    if mtproto.routes == (FileRoute.RELAY,) and mtproto.relay_chat_id is None:
+        yield _missing("MTPROTO_RELAY_CHAT_ID", "MTPROTO_ROUTES names no other way", about=("MTPROTO_ROUTES",))
     if mtproto.session_path == mtproto.bot_session_path:
         yield Mistake(
             about=("MTPROTO_SESSION_PATH", "MTPROTO_BOT_SESSION_PATH"),
@@ -138,7 +141,9 @@ def check_queue(config: Config) -> Iterator[Mistake]:
     yield from _distinct({"JOB_EXCHANGE": queue.exchange, "JOB_DLX_EXCHANGE": queue.dlx_exchange})
 
 
-CHECKS: tuple[Callable[[Config], Iterator[Mistake]], ...] = (
+Check = Callable[[Config], Iterator[Mistake]]
+
+CHECKS: tuple[Check, ...] = (
     check_telegram,
     check_webhook,
     check_mtproto,

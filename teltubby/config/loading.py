@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from teltubby.config.checks import CHECKS, Mistake
+from teltubby.config.checks import CHECKS, Check, Mistake, check_mtproto, check_telegram
 from teltubby.config.choices import QueueBackend, Role
 from teltubby.config.group import Group
 from teltubby.config.model import Config, Origin, all_variables, variables
@@ -30,12 +30,18 @@ S3_IS_MEANT = ("S3_BUCKET", "S3_ENDPOINT", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS
 G = TypeVar("G", bound=Group)
 
 
-def load(role: Role, environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Config:
+def load(
+    role: Role,
+    environ: Mapping[str, str] | None = None,
+    env_file: Path | None = ENV_FILE,
+    *,
+    checks: Sequence[Check] = CHECKS,
+) -> Config:
     """Read the configuration of a process.
 
     `environ` is the environment (the process's own by default) and wins over `env_file`, which need not exist;
-    TELTUBBY_ENV_FILE in the environment names another file, which must. An empty value counts as not set.
-    Raises ConfigurationError with every mistake there is.
+    TELTUBBY_ENV_FILE in the environment names another file, which must. An empty value counts as not set. `checks` say
+    what is wrong together. Raises ConfigurationError with every mistake there is.
     """
     sources = gather(os.environ if environ is None else environ, env_file)
     reader = _Reader(sources, _implied_by(role, sources))
@@ -56,10 +62,18 @@ def load(role: Role, environ: Mapping[str, str] | None = None, env_file: Path | 
     )
     mistakes = [*sources.mistakes, *sources.unknown(), *sources.contradictions(), *reader.mistakes]
     at_fault = {name for mistake in mistakes for name in mistake.about}
-    for check in CHECKS:
+    for check in checks:
         mistakes += (mistake for mistake in check(config) if at_fault.isdisjoint(mistake.about))
     _raise_if_any(mistakes)
     return config
+
+
+def load_for_sessions(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Config:
+    """Read the configuration of a worker whose sessions are managed: neither a store nor a queue has to be there.
+
+    Raises ConfigurationError like `load`.
+    """
+    return load(Role.WORKER, environ, env_file, checks=(check_telegram, check_mtproto))
 
 
 def load_health(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> HealthSettings:

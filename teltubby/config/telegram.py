@@ -30,10 +30,12 @@ from teltubby.config.variable import (
     NameList,
     ProxyAddress,
     PublicKeyFile,
+    RouteList,
     Variable,
     WebAddress,
     matching,
 )
+from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.transfer import VerifyHashes
 
 CLOUD_SERVER = "https://api.telegram.org"
@@ -42,7 +44,6 @@ CLOUD_DOWNLOAD_LIMIT = 20_971_520
 LOCAL_DOWNLOAD_LIMIT = 2_000_000_000
 """Bytes that a self-hosted Bot API server started with --local serves at most."""
 
-_USER_ACCOUNT = "the signed-in user account"
 _COLLECTOR = "the collector"
 
 
@@ -151,15 +152,53 @@ class MtprotoSettings(Group):
     phone_number: Annotated[
         Annotated[SecretStr, matching(r"\+?\d{5,15}")] | None,
         Variable(
-            "MTPROTO_PHONE_NUMBER", "a phone number like +4915…", "The user account.", later=_USER_ACCOUNT, secret=True
+            "MTPROTO_PHONE_NUMBER",
+            "a phone number like +4915…",
+            "The user account's number: codes are sent to it, and no other account may sign in. Unset: any may, by QR.",
+            secret=True,
         ),
     ] = None
-    session_path: Annotated[
-        Path, Variable("MTPROTO_SESSION_PATH", PATH, "The user account's session.", later=_USER_ACCOUNT)
-    ] = Path("/data/mtproto.session")
+    session_path: Annotated[Path, Variable("MTPROTO_SESSION_PATH", PATH, "The user account's session, encrypted.")] = (
+        Path("/data/mtproto.session")
+    )
     bot_session_path: Annotated[
-        Path, Variable("MTPROTO_BOT_SESSION_PATH", PATH, "The bot's MTProto session; keep it, logins are limited.")
+        Path, Variable("MTPROTO_BOT_SESSION_PATH", PATH, "The bot's MTProto session, encrypted; keep it.")
     ] = Path("/data/mtproto-bot.session")
+    routes: Annotated[
+        RouteList,
+        Variable(
+            "MTPROTO_ROUTES",
+            "a comma-separated list of relay, bot, origin and own, none of them twice",
+            "The ways to a large file, in the order in which they are tried; what cannot serve is passed over.",
+        ),
+    ] = tuple(FileRoute)
+    relay_chat_id: Annotated[
+        Annotated[int, Field(lt=0)] | None,
+        Variable(
+            "MTPROTO_RELAY_CHAT_ID",
+            "a channel's id like -1001234567890",
+            "A private channel with the bot and the user account in it, and nothing else: the bot copies there what "
+            "the user account is to fetch.",
+        ),
+    ] = None
+    secret_key: Annotated[
+        Annotated[SecretStr, matching(r"\S{32,}")] | None,
+        Variable(
+            "TELTUBBY_SECRET_KEY",
+            "at least 32 characters without spaces, as `openssl rand -base64 32` prints",
+            "Encrypts session files. Unset: the key in TELTUBBY_KEY_FILE.",
+            secret=True,
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        Variable(
+            "TELTUBBY_KEY_FILE",
+            PATH,
+            "The key that encrypts session files, made at the first start (mode 0600). "
+            "Unset: teltubby.key beside MTPROTO_BOT_SESSION_PATH.",
+        ),
+    ] = None
     data_centre: Annotated[
         DataCentreAddress | None,
         Variable("MTPROTO_DC", "an address like 2@127.0.0.1:4430", "Another first data centre than Telegram's own."),
@@ -190,6 +229,16 @@ class MtprotoSettings(Group):
             "Check parts against Telegram's hashes: where it has them, never, or always.",
         ),
     ] = VerifyHashes.AUTO
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key lies, unless it is given itself."""
+        return self.key_file or self.bot_session_path.with_name("teltubby.key")
+
+    @property
+    def accounts(self) -> frozenset[AccountKind]:
+        """Whose sessions the routes need."""
+        return frozenset(route.account for route in self.routes)
 
 
 class CollectorSettings(Group):

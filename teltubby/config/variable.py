@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from teltubby.messages.routes import FileRoute
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -117,7 +119,14 @@ def _check_proxy(value: SecretStr) -> SecretStr:
     return value
 
 
+def _no_repetition(routes: tuple[FileRoute, ...]) -> tuple[FileRoute, ...]:
+    if not routes or len(set(routes)) != len(routes):
+        raise ValueError
+    return routes
+
+
 IdList = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split_list)]
+RouteList = Annotated[tuple[FileRoute, ...], BeforeValidator(_split_list), AfterValidator(_no_repetition)]
 NameList = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
 DataCentreAddress = Annotated[DataCentre, BeforeValidator(_parse_data_centre)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]

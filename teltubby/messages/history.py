@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from teltubby.messages.jobs import Job, JobState
 from teltubby.messages.media import Route
+from teltubby.messages.routes import FileRoute, RouteTry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,10 @@ class Attempt:
     transferred_bytes: int | None
     seconds: float | None
     route: Route | None
+    routes: tuple[RouteTry, ...] = ()
+    """The ways that were tried, in order."""
+    via: FileRoute | None = None
+    """The way by which the file came, of an attempt that succeeded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

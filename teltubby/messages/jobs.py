@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import JsonValue
 
 from teltubby.messages.media import JsonObject, MediaKind, Route
+from teltubby.messages.routes import FileRoute, RouteTry
 
 
 class JobState(StrEnum):
@@ -132,7 +133,8 @@ class JobProgress:
 class JobCompleted:
     """The file is in the store under `key`, whole: `size_bytes` and `sha256` (hex) are those of the stored bytes.
 
-    Or nothing was stored under `key`, because the object `duplicate_of` holds the same bytes already.
+    Or nothing was stored under `key`, because the object `duplicate_of` holds the same bytes already. `via` is the way
+    by which the bytes came, `routes` those that were tried, in order.
     """
 
     job_id: str
@@ -145,13 +147,16 @@ class JobCompleted:
     route: Route
     seconds: float
     duplicate_of: str | None = None
+    via: FileRoute | None = None
+    routes: tuple[RouteTry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetrying:
     """An attempt failed for a passing reason; the job comes back after `delay_seconds`.
 
-    What the attempt did: `transferred_bytes` fetched in `seconds`, by `route` where one was found.
+    What the attempt did: `transferred_bytes` fetched in `seconds`, by `route` where one was found; `routes` are the
+    ways that were tried, in order.
     """
 
     job_id: str
@@ -163,6 +168,7 @@ class JobRetrying:
     transferred_bytes: int = 0
     seconds: float = 0.0
     route: Route | None = None
+    routes: tuple[RouteTry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +183,7 @@ class JobFailed:
     transferred_bytes: int = 0
     seconds: float = 0.0
     route: Route | None = None
+    routes: tuple[RouteTry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +197,7 @@ class JobCancelled:
     transferred_bytes: int = 0
     seconds: float = 0.0
     route: Route | None = None
+    routes: tuple[RouteTry, ...] = ()
 
 
 JobEvent = JobStarted | JobProgress | JobCompleted | JobRetrying | JobFailed | JobCancelled

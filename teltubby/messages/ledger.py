@@ -14,6 +14,7 @@ from teltubby.errors import Permanent
 from teltubby.messages.jobs import Job
 from teltubby.messages.ledger_archive import ArchiveMessage
 from teltubby.messages.ledger_jobs import JobsMessage
+from teltubby.messages.ledger_sessions import SessionsMessage
 from teltubby.messages.media import RawUpdate
 from teltubby.supervision import Request
 
@@ -211,4 +212,5 @@ LedgerMessage = (
     | FindAlbum
     | JobsMessage
     | ArchiveMessage
+    | SessionsMessage
 )

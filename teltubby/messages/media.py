@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -75,13 +75,17 @@ class IncomingMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawUpdate:
-    """One update as Telegram sent it: the JSON text, and the fields the inbox is ordered and grouped by."""
+    """One update as Telegram sent it: the JSON text, and the fields the inbox is ordered and grouped by.
+
+    `secret` is what followed a command for secrets: the payload does not have it, and it is never written down.
+    """
 
     update_id: int
     payload: str
     chat_id: int | None = None
     message_id: int | None = None
     media_group_id: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
 class ItemStatus(StrEnum):

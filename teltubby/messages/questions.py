@@ -59,5 +59,31 @@ class TurnTold:
     turn: Turn
 
 
-QuestionAsked = FirstCopyAsked | TurnAsked
-AnswerTold = FirstCopyTold | TurnTold
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayAsked:
+    """Copy the job's message into the relay channel, or say where the copy is that was made before.
+
+    `lost`: the copy with this id, told before, is not there any more; another one is needed.
+    """
+
+    job_id: str
+    worker: str
+    lost: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayTold:
+    """The copy is message `message_id` of the channel `chat_id` (Bot API's form); or `reason` says why there is none.
+
+    `passing`: what stands in the way may pass, as a flood wait does.
+    """
+
+    job_id: str
+    chat_id: int | None = None
+    message_id: int | None = None
+    reason: str | None = None
+    passing: bool = False
+
+
+QuestionAsked = FirstCopyAsked | TurnAsked | RelayAsked
+AnswerTold = FirstCopyTold | TurnTold | RelayTold

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from teltubby.messages.control import Order
 from teltubby.messages.jobs import JobEvent
 from teltubby.messages.session import SessionChanged
+from teltubby.messages.workers import SignInTold, WorkerReport
 from teltubby.supervision import Request
 
 
@@ -40,5 +41,20 @@ class JobNews(Request[None]):
     event: JobEvent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerNews(Request[None]):
+    """A worker's report of itself; answered when it is recorded and told."""
+
+    report: WorkerReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSignIn:
+    """Tell the bot of a step of a sign-in, as soon as the broker can be reached."""
+
+    report: SignInTold
+
+
+BotMessage = JobNews | WorkerNews
 PublisherMessage = OutboxFilled | DescribeQueue | CountQueues | SendOrder
-ConsumerMessage = SessionChanged | DescribeQueue
+ConsumerMessage = SessionChanged | ReportSignIn | DescribeQueue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from teltubby.messages.jobs import Job
+from teltubby.messages.routes import AccountKind
 from teltubby.supervision import Request
 
 PART_BYTES = 1 << 20
@@ -25,6 +26,37 @@ class FileLocation:
     data_centre: int
     size: int
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxPlace:
+    """A message in the account's own mailbox, in the private chat with `chat_id`; other accounts cannot use its id."""
+
+    chat_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPlace:
+    """A message in a channel or supergroup: its id is the same for every account.
+
+    `channel_id` is in the Bot API's form (-100…), `username` that of a public one.
+    """
+
+    channel_id: int
+    message_id: int
+    username: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialogPlace:
+    """A message with this document, sent around this time, in the account's own dialog with another (a bot)."""
+
+    peer_id: int
+    document_id: int
+    around: datetime
+
+
+Place = MailboxPlace | ChannelPlace | DialogPlace
 
 Refresh = Callable[[], Awaitable[FileLocation]]
 """Asks for the message again: the same document under a fresh file reference. Raises what Locate does."""
@@ -238,8 +270,12 @@ class FetchSmall(Request[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLarge(Request[None]):
-    """Fill `into` with a document over MTProto, many parts at once; `refresh` renews a file reference that expired."""
+    """Fill `into` with a document over MTProto, many parts at once; `refresh` renews a file reference that expired.
 
+    Location and references are those of `account`, and mean nothing to the other one.
+    """
+
+    account: AccountKind
     location: FileLocation
     refresh: Refresh
     into: PartFile
@@ -247,9 +283,9 @@ class FetchLarge(Request[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locate(Request[FileLocation]):
-    """Find the job's document by the session's route, in this account's own mailbox."""
+    """Find the document that is there, with this session's account."""
 
-    job: Job
+    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from teltubby.messages.wire_json import MAX_BODY_BYTES, SCHEMA
 from teltubby.messages.wire_orders import decode_order, encode_order, order_type
 from teltubby.messages.wire_questions import (
     FIRST_COPY_TYPE,
+    RELAY_TYPE,
     TURN_TYPE,
     decode_answer,
     decode_question,
@@ -16,11 +17,18 @@ from teltubby.messages.wire_questions import (
     encode_question,
     question_type,
 )
+from teltubby.messages.wire_workers import (
+    decode_worker_report,
+    encode_worker_report,
+    is_worker_report,
+    worker_report_type,
+)
 
 __all__ = [
     "FIRST_COPY_TYPE",
     "JOB_TYPE",
     "MAX_BODY_BYTES",
+    "RELAY_TYPE",
     "SCHEMA",
     "TURN_TYPE",
     "decode_answer",
@@ -28,12 +36,16 @@ __all__ = [
     "decode_job",
     "decode_order",
     "decode_question",
+    "decode_worker_report",
     "encode_answer",
     "encode_event",
     "encode_job",
     "encode_order",
     "encode_question",
+    "encode_worker_report",
     "event_type",
+    "is_worker_report",
     "order_type",
     "question_type",
+    "worker_report_type",
 ]

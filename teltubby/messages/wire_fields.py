@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 
 KEY_PREFIX = "teltubby/"
@@ -17,12 +18,20 @@ _INT64 = 1 << 63
 _DECIMAL = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHOWN = 160
+_WORDS_MAX = 500
+_LABEL_MAX = 255
+_MANY = 1_000_000
+_BASE64 = re.compile(r"[0-9A-Za-z_-]+={0,2}", re.ASCII)
+_KEY_BYTES = 32
+_SEAL_BYTES = 48
+"""What a sealed box is longer than its content (libsodium, crypto_box_SEALBYTES)."""
+_SEALED_MAX = 8192
 
 
-def shown(value: object) -> str:
-    """The value as a person may read it in a log line or a chat: one line, and a short one."""
+def shown(value: object, most: int = _SHOWN) -> str:
+    """The value as a person may read it in a log line or a chat: one line, and one of at most `most` characters."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def whole(value: object) -> int:
@@ -49,6 +58,14 @@ def ordinal(value: object) -> int:
     number = whole(value)
     if number < 1:
         raise ValueError(f"{number} is less than 1")
+    return number
+
+
+def few(value: object) -> int:
+    """An integer from 0 of things that nobody has a million of."""
+    number = count(value)
+    if number > _MANY:
+        raise ValueError(f"{number} is more than {_MANY}")
     return number
 
 
@@ -94,6 +111,44 @@ def text(value: object) -> str:
     if not value:
         raise ValueError("empty")
     return value
+
+
+def label(value: object) -> str:
+    """A name that one may compare and print: of a worker, or of what was begun."""
+    given = text(value)
+    if len(given) > _LABEL_MAX or not given.isprintable():
+        raise ValueError(f"{shown(given)!r} is no name: too long, or it does not print")
+    return given
+
+
+def words(value: object) -> str:
+    """What a person is told; what is longer than anybody reads is cut off, as nothing is done by it."""
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    return shown(value, _WORDS_MAX)
+
+
+def public_key(value: object) -> str:
+    """A public key of X25519 in URL-safe base64."""
+    if len(_decoded(value)) != _KEY_BYTES:
+        raise ValueError(f"not a key of {_KEY_BYTES} bytes")
+    return text(value)
+
+
+def sealed(value: object) -> str:
+    """A sealed box in URL-safe base64; what is in it can only be known by opening it, and is never shown here."""
+    if not _SEAL_BYTES < len(_decoded(value)) <= _SEALED_MAX:
+        raise ValueError("not the length of a sealed box")
+    return text(value)
+
+
+def _decoded(value: object) -> bytes:
+    if not isinstance(value, str) or not _BASE64.fullmatch(value):
+        raise ValueError("not URL-safe base64")
+    try:
+        return urlsafe_b64decode(value)
+    except ValueError:
+        raise ValueError("not URL-safe base64") from None
 
 
 def job_id(value: object) -> str:

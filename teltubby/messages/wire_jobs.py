@@ -19,22 +19,14 @@ from teltubby.messages.jobs import (
     JobRetrying,
     JobStarted,
 )
-from teltubby.messages.wire_json import SCHEMA, Readers, apply, decode, encode, validate
+from teltubby.messages.wire_json import SCHEMA, Kinds, Readers, apply, decode, encode, validate
 
 JOB_TYPE = "teltubby.large_file.job"
 
-_EVENTS: Mapping[str, type[JobEvent]] = {
-    "teltubby.job.started": JobStarted,
-    "teltubby.job.progress": JobProgress,
-    "teltubby.job.completed": JobCompleted,
-    "teltubby.job.retrying": JobRetrying,
-    "teltubby.job.failed": JobFailed,
-    "teltubby.job.cancelled": JobCancelled,
-}
-_EVENT_TYPES: Mapping[type[JobEvent], str] = {event: name for name, event in _EVENTS.items()}
+WAYS_MAX = 16
+"""More than there are ways to a file."""
 
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
-_EVENT_ADAPTERS: Mapping[str, TypeAdapter[JobEvent]] = {name: TypeAdapter(event) for name, event in _EVENTS.items()}
 
 _JOB_READERS: Readers = {
     "job_id": read.job_id,
@@ -55,6 +47,18 @@ _SECTION_READERS: Mapping[str, Readers] = {
     },
     "target": {"key": read.object_key},
 }
+
+
+def _ways(value: object) -> list[object]:
+    """The ways that were tried; what is longer than anybody reads is cut off, as nothing is done by it."""
+    if not isinstance(value, list) or len(value) > WAYS_MAX:
+        raise ValueError(f"not a list of {WAYS_MAX} ways at most")
+    for way in value:
+        if isinstance(way, dict) and way.get("reason") is not None:
+            way["reason"] = read.words(way["reason"])
+    return value
+
+
 _EVENT_READERS: Readers = {
     "job_id": read.job_id,
     "worker": read.text,
@@ -72,12 +76,25 @@ _EVENT_READERS: Readers = {
     "duplicate_of": read.object_key,
     "delay_seconds": read.measure,
     "transferred_bytes": read.count,
+    "routes": _ways,
 }
+_EVENTS: Kinds[JobEvent] = Kinds(
+    {
+        "teltubby.job.started": JobStarted,
+        "teltubby.job.progress": JobProgress,
+        "teltubby.job.completed": JobCompleted,
+        "teltubby.job.retrying": JobRetrying,
+        "teltubby.job.failed": JobFailed,
+        "teltubby.job.cancelled": JobCancelled,
+    },
+    _EVENT_READERS,
+    what="a report",
+)
 
 
 def event_type(event: JobEvent) -> str:
     """The message type under which the broker carries this report, as `teltubby.job.started`."""
-    return _EVENT_TYPES[type(event)]
+    return _EVENTS.type_of(event)
 
 
 def encode_job(job: Job) -> bytes:
@@ -87,7 +104,7 @@ def encode_job(job: Job) -> bytes:
 
 def encode_event(event: JobEvent) -> bytes:
     """The report as JSON in ASCII; its kind is the message's type, `event_type(event)`."""
-    return encode(_EVENT_ADAPTERS[event_type(event)].dump_python(event, mode="json"))
+    return _EVENTS.encode(event)
 
 
 def decode_job(body: bytes, schema: str | None = SCHEMA) -> Job:
@@ -108,9 +125,4 @@ def decode_job(body: bytes, schema: str | None = SCHEMA) -> Job:
 
 def decode_event(body: bytes, type: str, schema: str | None = SCHEMA) -> JobEvent:
     """The report in a message of this type whose header `schema` is given. Raises MalformedMessage."""
-    adapter = _EVENT_ADAPTERS.get(type)
-    if adapter is None:
-        raise MalformedMessage(f"{read.shown(type)!r} is not the type of a report")
-    fields = decode(body, schema)
-    apply(_EVENT_READERS, fields)
-    return validate(adapter, fields)
+    return _EVENTS.decode(body, type, schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -87,3 +87,36 @@ def validate(adapter: TypeAdapter[M], fields: Mapping[str, Any]) -> M:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise MalformedMessage(f"{read.shown(where)}: {read.shown(first['msg'])}") from error
+
+
+class Kinds(Generic[M]):
+    """The codec of messages of several kinds: which one a message is, the type says under which the broker carries it.
+
+    `readers` are those of the fields of all kinds; `what` is such a message in the words of a refusal, as "an order".
+    """
+
+    def __init__(self, kinds: Mapping[str, type[M]], readers: Readers, *, what: str) -> None:
+        self._types: Mapping[type[M], str] = {kind: name for name, kind in kinds.items()}
+        self._adapters: Mapping[str, TypeAdapter[M]] = {name: TypeAdapter(kind) for name, kind in kinds.items()}
+        self._readers = readers
+        self._what = what
+
+    def __contains__(self, type: str) -> bool:
+        return type in self._adapters
+
+    def type_of(self, message: M) -> str:
+        """The type under which the broker carries this message."""
+        return self._types[type(message)]
+
+    def encode(self, message: M) -> bytes:
+        """The message as JSON in ASCII; its kind is `type_of(message)`."""
+        return encode(self._adapters[self.type_of(message)].dump_python(message, mode="json"))
+
+    def decode(self, body: bytes, type: str, schema: str | None) -> M:
+        """The message of this type whose header `schema` is given. Raises MalformedMessage."""
+        adapter = self._adapters.get(type)
+        if adapter is None:
+            raise MalformedMessage(f"{read.shown(type)!r} is not the type of {self._what}")
+        fields = decode(body, schema)
+        apply(self._readers, fields)
+        return validate(adapter, fields)

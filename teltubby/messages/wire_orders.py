@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from pydantic import TypeAdapter
-
-from teltubby.errors import MalformedMessage
 from teltubby.messages import wire_fields as read
-from teltubby.messages.control import Order, StopJob
-from teltubby.messages.wire_json import SCHEMA, Readers, apply, decode, encode, validate
+from teltubby.messages.control import (
+    BeginSignIn,
+    CancelSignIn,
+    DescribeWorkers,
+    Order,
+    StopJob,
+    SubmitCode,
+    SubmitPassword,
+)
+from teltubby.messages.wire_json import SCHEMA, Kinds
 
-_ORDERS: Mapping[str, type[Order]] = {"teltubby.control.stop_job": StopJob}
-_ORDER_TYPES: Mapping[type[Order], str] = {order: name for name, order in _ORDERS.items()}
-_ADAPTERS: Mapping[str, TypeAdapter[Order]] = {name: TypeAdapter(order) for name, order in _ORDERS.items()}
-
-_READERS: Readers = {"job_id": read.job_id}
+_ORDERS: Kinds[Order] = Kinds(
+    {
+        "teltubby.control.stop_job": StopJob,
+        "teltubby.control.begin_sign_in": BeginSignIn,
+        "teltubby.control.submit_code": SubmitCode,
+        "teltubby.control.submit_password": SubmitPassword,
+        "teltubby.control.cancel_sign_in": CancelSignIn,
+        "teltubby.control.describe_workers": DescribeWorkers,
+    },
+    {
+        "job_id": read.job_id,
+        "worker": read.label,
+        "sign_in_id": read.label,
+        "reply_key": read.public_key,
+        "sealed": read.sealed,
+    },
+    what="an order",
+)
 
 
 def order_type(order: Order) -> str:
     """The message type under which the broker carries this order, as `teltubby.control.stop_job`."""
-    return _ORDER_TYPES[type(order)]
+    return _ORDERS.type_of(order)
 
 
 def encode_order(order: Order) -> bytes:
     """The order as JSON in ASCII; its kind is the message's type, `order_type(order)`."""
-    return encode(_ADAPTERS[order_type(order)].dump_python(order, mode="json"))
+    return _ORDERS.encode(order)
 
 
 def decode_order(body: bytes, type: str, schema: str | None = SCHEMA) -> Order:
     """The order in a message of this type whose header `schema` is given. Raises MalformedMessage."""
-    adapter = _ADAPTERS.get(type)
-    if adapter is None:
-        raise MalformedMessage(f"{read.shown(type)!r} is not the type of an order")
-    fields = decode(body, schema)
-    apply(_READERS, fields)
-    return validate(adapter, fields)
+    return _ORDERS.decode(body, type, schema)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never, overload
 
 from pydantic import TypeAdapter
 
 from teltubby.errors import MalformedMessage
 from teltubby.messages import wire_fields as read
-from teltubby.messages.questions import AnswerTold, FirstCopyAsked, FirstCopyTold, QuestionAsked, TurnAsked, TurnTold
-from teltubby.messages.wire_json import SCHEMA, Readers, apply, decode, encode, validate
+from teltubby.messages.questions import (
+    AnswerTold,
+    FirstCopyAsked,
+    FirstCopyTold,
+    QuestionAsked,
+    RelayAsked,
+    RelayTold,
+    TurnAsked,
+    TurnTold,
+)
+from teltubby.messages.wire_json import SCHEMA, Kinds, Readers, apply, decode, encode, validate
 
 FIRST_COPY_TYPE = "teltubby.question.first_copy"
 TURN_TYPE = "teltubby.question.turn"
-
-_QUESTIONS: Mapping[str, type[QuestionAsked]] = {FIRST_COPY_TYPE: FirstCopyAsked, TURN_TYPE: TurnAsked}
-_QUESTION_TYPES: Mapping[type[QuestionAsked], str] = {question: name for name, question in _QUESTIONS.items()}
-_QUESTION_ADAPTERS: Mapping[str, TypeAdapter[QuestionAsked]] = {
-    name: TypeAdapter(question) for name, question in _QUESTIONS.items()
-}
-_FIRST_COPY: TypeAdapter[FirstCopyTold] = TypeAdapter(FirstCopyTold)
-_TURN: TypeAdapter[TurnTold] = TypeAdapter(TurnTold)
+RELAY_TYPE = "teltubby.question.relay"
 
 _READERS: Readers = {
     "sha256": read.sha256,
@@ -30,27 +31,33 @@ _READERS: Readers = {
     "ticket": read.count,
     "attempt": read.ordinal,
     "worker": read.text,
+    "chat_id": read.whole,
+    "message_id": read.ordinal,
+    "reason": read.words,
+    "lost": read.ordinal,
 }
+
+_QUESTIONS: Kinds[QuestionAsked] = Kinds(
+    {FIRST_COPY_TYPE: FirstCopyAsked, TURN_TYPE: TurnAsked, RELAY_TYPE: RelayAsked}, _READERS, what="a question"
+)
+_FIRST_COPY: TypeAdapter[FirstCopyTold] = TypeAdapter(FirstCopyTold)
+_TURN: TypeAdapter[TurnTold] = TypeAdapter(TurnTold)
+_RELAY: TypeAdapter[RelayTold] = TypeAdapter(RelayTold)
 
 
 def question_type(question: QuestionAsked) -> str:
     """The message type under which the broker carries this question, as `teltubby.question.turn`."""
-    return _QUESTION_TYPES[type(question)]
+    return _QUESTIONS.type_of(question)
 
 
 def encode_question(question: QuestionAsked) -> bytes:
     """The question as JSON in ASCII; its kind is the message's type, `question_type(question)`."""
-    return encode(_QUESTION_ADAPTERS[question_type(question)].dump_python(question, mode="json"))
+    return _QUESTIONS.encode(question)
 
 
 def decode_question(body: bytes, type: str, schema: str | None = SCHEMA) -> QuestionAsked:
     """The question in a message of this type whose header `schema` is given. Raises MalformedMessage."""
-    adapter = _QUESTION_ADAPTERS.get(type)
-    if adapter is None:
-        raise MalformedMessage(f"{read.shown(type)!r} is not the type of a question")
-    fields = decode(body, schema)
-    apply(_READERS, fields)
-    return validate(adapter, fields)
+    return _QUESTIONS.decode(body, type, schema)
 
 
 def encode_answer(answer: AnswerTold) -> bytes:
@@ -60,6 +67,8 @@ def encode_answer(answer: AnswerTold) -> bytes:
             return encode(_FIRST_COPY.dump_python(answer, mode="json"))
         case TurnTold():
             return encode(_TURN.dump_python(answer, mode="json"))
+        case RelayTold():
+            return encode(_RELAY.dump_python(answer, mode="json"))
         case _:
             assert_never(answer)
 
@@ -68,6 +77,8 @@ def encode_answer(answer: AnswerTold) -> bytes:
 def decode_answer(body: bytes, question: FirstCopyAsked) -> FirstCopyTold: ...
 @overload
 def decode_answer(body: bytes, question: TurnAsked) -> TurnTold: ...
+@overload
+def decode_answer(body: bytes, question: RelayAsked) -> RelayTold: ...
 
 
 def decode_answer(body: bytes, question: QuestionAsked) -> AnswerTold:
@@ -83,6 +94,10 @@ def decode_answer(body: bytes, question: QuestionAsked) -> AnswerTold:
             turn = validate(_TURN, fields)
             _same(f"message {turn.ticket} of job {turn.job_id}", f"message {question.ticket} of job {question.job_id}")
             return turn
+        case RelayAsked():
+            relay = validate(_RELAY, fields)
+            _same(f"job {relay.job_id}", f"job {question.job_id}")
+            return _decided(relay)
         case _:
             assert_never(question)
 
@@ -90,3 +105,11 @@ def decode_answer(body: bytes, question: QuestionAsked) -> AnswerTold:
 def _same(told: str, asked: str) -> None:
     if told != asked:
         raise MalformedMessage(f"the answer is about {told}, the question was about {asked}")
+
+
+def _decided(told: RelayTold) -> RelayTold:
+    """Either where the copy is, or why there is none."""
+    place = (told.chat_id is not None, told.message_id is not None, told.reason is None)
+    if len(set(place)) != 1:
+        raise MalformedMessage("the answer says neither where the copy is nor why there is none, or half of both")
+    return told

@@ -85,9 +85,9 @@ class Engine:
     async def fetch(self, request: FetchLarge) -> None:
         """Fill `request.into` with the parts that it lacks; returns once all are in it. Begins when `run` does.
 
-        Whoever reads it meanwhile is told when this fails. Raises FloodWait where the wait is too long to sit out,
-        IdentityMismatch for another document or size, ContentMismatch for bytes that stay wrong, Unverifiable, and what
-        the connections, the session and the file raise.
+        What goes wrong here does not fail the file: another account's engine may go on with it. Raises FloodWait where
+        the wait is too long to sit out, IdentityMismatch for another document or size, ContentMismatch for bytes that
+        stay wrong, Unverifiable, and what the connections, the session and the file raise.
         """
         while self._tasks is None and not self._is_stopped:
             await self._changed.wait()
@@ -106,7 +106,6 @@ class Engine:
             self._leave(file)
             self._changed.notify()
         if file.failure is not None:
-            request.into.fail(file.failure)
             raise file.failure
 
     async def run(self) -> None:

@@ -12,18 +12,19 @@ from teltubby.actors.health import Measure
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
+from teltubby.actors.relay import RelayActor
 from teltubby.actors.signs_of_life import SignsOfLife
-from teltubby.actors.standing import Describe
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
+from teltubby.adapters.clock import utc_now
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
-from teltubby.adapters.sqlite_ledger import utc_now
 from teltubby.config import Config
 from teltubby.messages.ledger import FindContent, LedgerMessage
 from teltubby.messages.ledger_archive import ReadUsage
-from teltubby.messages.queue import JobNews, PublisherMessage
+from teltubby.messages.queue import BotMessage, PublisherMessage
+from teltubby.messages.relay import RelayMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Mailbox, Supervisor
 from teltubby.trees import parts
@@ -43,7 +44,8 @@ class BotMail:
     upload: Mailbox[UploadMessage] = field(default_factory=lambda: Mailbox("upload"))
     download: Mailbox[FetchSmall] = field(default_factory=lambda: Mailbox("download"))
     queue: Mailbox[PublisherMessage] = field(default_factory=lambda: Mailbox("queue", capacity=256))
-    bot: Mailbox[JobNews] = field(default_factory=lambda: Mailbox("bot"))
+    relay: Mailbox[RelayMessage] = field(default_factory=lambda: Mailbox("relay"))
+    bot: Mailbox[BotMessage] = field(default_factory=lambda: Mailbox("bot"))
 
     async def first_copy(self, sha256: str) -> str | None:
         """The key that the ledger knows for these bytes."""
@@ -67,16 +69,23 @@ def bot_tree(config: Config) -> Supervisor:
     metrics = Metrics()
     broker = parts.broker(config, Doorbell(), client="teltubby bot")
     mail, troubles = BotMail(), Troubles()
-    wing = bot_wing(config, broker, mail, metrics, troubles, large_files=elsewhere)
+    wing = bot_wing(config, broker, mail, metrics, troubles)
     return root("bot", config, metrics, wing, troubles=troubles, measure=usage(config, mail, metrics))
 
 
 def bot_wing(
-    config: Config, broker: Broker, mail: BotMail, metrics: Metrics, troubles: Troubles, *, large_files: Describe
+    config: Config,
+    broker: Broker,
+    mail: BotMail,
+    metrics: Metrics,
+    troubles: Troubles,
+    *,
+    missing: str | None = None,
 ) -> Sequence[ChildSpec | Supervisor]:
     """The ledger first and the bot last: a stop ends the intake before it ends what the intake needs.
 
-    `artifacts` and `signs` are shared: one lock for all who write artifacts, one memory of what workers said.
+    `missing` says why nobody fetches large files, where that is known. `artifacts` and `signs` are shared: one lock
+    for all who write artifacts, one memory of what workers said.
     """
     width = config.ingest.concurrency
     store, gateway = parts.store(config), parts.gateway(config)
@@ -100,6 +109,13 @@ def bot_wing(
         ),
         ChildSpec("download", lambda: BotDownloadActor(gateway(), width=width), mailbox=mail.download),
         ChildSpec(
+            "relay",
+            lambda: RelayActor(
+                gateway(), ledger=mail.ledger.ref, relay_chat_id=config.mtproto.relay_chat_id, clock=utc_now
+            ),
+            mailbox=mail.relay,
+        ),
+        ChildSpec(
             "queue",
             lambda: PublishingQueueActor(
                 broker,
@@ -107,6 +123,7 @@ def bot_wing(
                 news=mail.bot.ref,
                 first_copy=first_copy,
                 signs=signs,
+                relay=mail.relay.ref,
                 backoff=parts.RECONNECT,
                 rng=parts.RNG,
                 troubles=troubles,
@@ -140,12 +157,8 @@ def bot_wing(
                 gateway=gateway(),
                 metrics=metrics,
                 troubles=troubles,
-                large_files=large_files,
+                missing=missing,
             ),
             mailbox=mail.bot,
         ),
     ]
-
-
-async def elsewhere() -> str:
-    return "fetched by the worker processes; jobs wait in the queue until one takes them"

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from teltubby.actors.session import SessionMessage
 from teltubby.actors.troubles import Troubles
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
-from teltubby.messages.session import DescribeSession
 from teltubby.messages.wire_fields import KEY_PREFIX
-from teltubby.supervision import Mailbox, SupervisionError, Supervisor
+from teltubby.supervision import Supervisor
 from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
 from teltubby.trees.bot import BotMail, bot_wing, usage
 from teltubby.trees.common import root
 from teltubby.trees.worker import worker_wing
 
-DESCRIBE_SECONDS = 5.0
-
 
 def box_tree(config: Config) -> Supervisor:
     """`teltubby run`. Without MTProto (packages or api id) the worker wing is left out and large files wait."""
-    metrics, troubles, doorbell = Metrics(), Troubles(), Doorbell()
-    mail, session = BotMail(), Mailbox[SessionMessage]("session")
+    metrics, troubles, doorbell, mail = Metrics(), Troubles(), Doorbell(), BotMail()
     missing = parts.mtproto_missing(config)
-
-    async def large_files() -> str:
-        if missing is not None:
-            return missing
-        try:
-            standing = await session.ref.ask(DescribeSession(), within=DESCRIBE_SECONDS)
-        except (SupervisionError, TimeoutError) as error:
-            return f"the MTProto session does not answer ({error})"
-        return f"MTProto session {standing.state}: {standing.detail}"
-
     bot_broker = parts.broker(config, doorbell, client="teltubby box, bot wing")
-    wings = [Supervisor("bot", bot_wing(config, bot_broker, mail, metrics, troubles, large_files=large_files))]
+    wings = [Supervisor("bot", bot_wing(config, bot_broker, mail, metrics, troubles, missing=missing))]
     if missing is None:
         worker_broker = parts.broker(config, doorbell, client="teltubby box, worker wing")
         first_copy = reportable(parts.first_copy(config, mail.first_copy))
-        wings.append(Supervisor("worker", worker_wing(config, worker_broker, session, first_copy=first_copy)))
+        wings.append(Supervisor("worker", worker_wing(config, worker_broker, troubles, first_copy=first_copy)))
     return root("box", config, metrics, wings, troubles=troubles, measure=usage(config, mail, metrics))
 
 

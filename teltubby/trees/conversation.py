@@ -7,6 +7,7 @@ from datetime import timedelta
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
 from teltubby.actors.artifacts import Artifacts
+from teltubby.actors.audit import Audit
 from teltubby.actors.bot import BotActor
 from teltubby.actors.chat import Chat
 from teltubby.actors.edits import Edits
@@ -18,11 +19,16 @@ from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper, QuotaRules
 from teltubby.actors.receiving import Receiving
 from teltubby.actors.recollection import Recollection
-from teltubby.actors.standing import Describe
+from teltubby.actors.session_news import SessionNews
+from teltubby.actors.sign_in import SignInDesk
+from teltubby.actors.sign_in_pictures import SignInPictures
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.wakeup import Wakeup
+from teltubby.actors.whispers import Whispers
+from teltubby.actors.workers import Workers
 from teltubby.adapters.base import BotGateway, ObjectStore
 from teltubby.adapters.bot_updates import parse_update
+from teltubby.adapters.clock import utc_now
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.routing import Limits
 from teltubby.config import Config
@@ -46,9 +52,12 @@ def bot_actor(
     gateway: BotGateway,
     metrics: Metrics,
     troubles: Troubles,
-    large_files: Describe,
+    missing: str | None,
 ) -> BotActor:
-    """A new incarnation: nothing of it outlives a restart, what must is in the ledger. `store` only names places."""
+    """A new incarnation: nothing of it outlives a restart, what must is in the ledger. `store` only names places.
+
+    `missing` says why this installation fetches no large files, if so.
+    """
     patience = Patience()
     recollection = Recollection(parts.sent_lines(config))
     chat = Chat(gateway, patience=patience, backoff=parts.RECONNECT, rng=parts.RNG, recollection=recollection)
@@ -105,6 +114,15 @@ def bot_actor(
         metrics=metrics,
         width=config.ingest.concurrency,
     )
+    workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers()
+    sign_in = SignInDesk(
+        workers=workers,
+        whispers=whispers,
+        audit=Audit(ledger=ledger, clock=utc_now),
+        queue=queue,
+        chat=chat,
+        pictures=SignInPictures(ledger=ledger, chat=chat),
+    )
     desk = furnished_desk(
         chat=chat,
         job_orders=JobOrders(
@@ -117,7 +135,8 @@ def bot_actor(
         quota_bytes=config.s3.bucket_quota_bytes,
         growth=artifacts.growth,
         mode=config.telegram.mode.value,
-        large_files=large_files,
+        workers=workers,
+        sign_in=sign_in,
         recount=quota.recount,
     )
     news = News(
@@ -139,6 +158,7 @@ def bot_actor(
         troubles=troubles,
         backoff=parts.RECONNECT,
         rng=parts.RNG,
+        whispers=whispers,
         webhook=parts.webhook(config),
     )
     intake = Intake(
@@ -164,6 +184,14 @@ def bot_actor(
         receiving=receiving,
         intake=intake,
         news=news,
+        session_news=SessionNews(
+            workers=workers,
+            sign_in=sign_in,
+            ledger=ledger,
+            chat=chat,
+            admins=config.telegram.whitelist_ids,
+            clock=utc_now,
+        ),
         quota=quota,
         chat=chat,
         recollection=recollection,

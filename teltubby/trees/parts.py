@@ -11,12 +11,13 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from teltubby.adapters.base import BotGateway, Broker, MtprotoGateway, ObjectStore, SentLines
+from teltubby.adapters.base import BotGateway, Broker, ObjectStore, SentLines
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.config import Config
 from teltubby.config.choices import QueueBackend, TelegramMode
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import PART_BYTES
 from teltubby.supervision import Backoff
 from teltubby.transfer.engine import Engine
@@ -26,7 +27,11 @@ from teltubby.transfer.upload import FirstCopy
 
 if TYPE_CHECKING:
     from teltubby.actors.receiving import Webhook
-    from teltubby.adapters.telethon_session import TelethonSession
+    from teltubby.adapters.rabbitmq_topology import BrokerNames
+    from teltubby.adapters.session_vault import SessionVault
+    from teltubby.adapters.telethon_bot import BotSession
+    from teltubby.adapters.telethon_person import PersonSession
+    from teltubby.adapters.telethon_session import DataCentre
 
 MTPROTO_PACKAGES = ("telethon", "cryptg")
 """cryptg too: without it Telethon decrypts 2 MB/s (telegram.md)."""
@@ -84,7 +89,6 @@ def broker(config: Config, doorbell: Doorbell, *, client: str) -> Broker:
 
         return EmbeddedBroker(queue.embedded_path, doorbell=doorbell)
     from teltubby.adapters.rabbitmq import RabbitBroker
-    from teltubby.adapters.rabbitmq_topology import BrokerNames
 
     return RabbitBroker(
         host=queue.host,
@@ -92,17 +96,25 @@ def broker(config: Config, doorbell: Doorbell, *, client: str) -> Broker:
         username=queue.username,
         password=queue.password.get_secret_value(),
         vhost=queue.vhost,
-        names=BrokerNames(
-            exchange=queue.exchange,
-            dlx_exchange=queue.dlx_exchange,
-            jobs=queue.job_queue,
-            priority=queue.priority_queue,
-            retry=queue.retry_queue,
-            dead=queue.dead_letter_queue,
-        ),
+        names=broker_names(config),
         queue_type=queue.queue_type.value,
         timeout=min(config.ingest.io_timeout_seconds, BROKER_SECONDS),
         client_name=client,
+    )
+
+
+def broker_names(config: Config) -> BrokerNames:
+    """What RabbitMQ's exchanges and queues are called."""
+    from teltubby.adapters.rabbitmq_topology import BrokerNames
+
+    queue = config.queue
+    return BrokerNames(
+        exchange=queue.exchange,
+        dlx_exchange=queue.dlx_exchange,
+        jobs=queue.job_queue,
+        priority=queue.priority_queue,
+        retry=queue.retry_queue,
+        dead=queue.dead_letter_queue,
     )
 
 
@@ -119,9 +131,39 @@ def gateway(config: Config) -> Callable[[], BotGateway]:
     )
 
 
-def mtproto(config: Config) -> Callable[[], MtprotoGateway]:
+def session_path(config: Config, account: AccountKind) -> Path:
+    """Where an account's session is kept."""
+    settings = config.mtproto
+    return settings.bot_session_path if account is AccountKind.BOT else settings.session_path
+
+
+def vault(config: Config, path: Path) -> SessionVault:
+    """A session file, encrypted with this installation's key."""
+    from teltubby.adapters.session_key import SessionKey
+    from teltubby.adapters.session_vault import SessionVault
+
+    settings = config.mtproto
+    if settings.api_id is None:
+        raise AssertionError("a checked configuration has an api id")
+    secret = None if settings.secret_key is None else settings.secret_key.get_secret_value()
+    return SessionVault(path, key=partial(SessionKey.load, secret, settings.key_path), api_id=settings.api_id)
+
+
+def bot_session(config: Config) -> Callable[[], BotSession]:
     """Makes the bot's own MTProto session. Only where `mtproto_missing` is None."""
     return _bot_session(config, config.mtproto.bot_session_path)
+
+
+def personal_session(config: Config) -> Callable[[], PersonSession]:
+    """Makes the session of a person. Only where `mtproto_missing` is None."""
+    from teltubby.adapters.telethon_person import PersonSession
+
+    phone = config.mtproto.phone_number
+    return partial(
+        PersonSession,
+        **_telegram(config, config.mtproto.session_path),
+        phone=None if phone is None else phone.get_secret_value(),
+    )
 
 
 def sent_lines(config: Config) -> Callable[[], SentLines] | None:
@@ -139,23 +181,37 @@ def sent_lines(config: Config) -> Callable[[], SentLines] | None:
     return make
 
 
-def _bot_session(config: Config, path: Path) -> Callable[[], TelethonSession]:
-    from teltubby.adapters.telethon_session import DataCentre, TelethonSession
+def _bot_session(config: Config, path: Path) -> Callable[[], BotSession]:
+    from teltubby.adapters.telethon_bot import BotSession
+
+    return partial(BotSession, **_telegram(config, path), bot_token=bot_token(config))
+
+
+class _Telegram(TypedDict):
+    api_id: int
+    api_hash: str
+    vault: SessionVault
+    timeout: float
+    data_centre: DataCentre | None
+    public_key: str | None
+
+
+def _telegram(config: Config, path: Path) -> _Telegram:
+    """What every MTProto session is made with."""
+    from teltubby.adapters.telethon_session import DataCentre
 
     settings = config.mtproto
     if settings.api_id is None or settings.api_hash is None:
         raise AssertionError("a checked configuration has an api id")
     centre = settings.data_centre
-    return partial(
-        TelethonSession,
-        api_id=settings.api_id,
-        api_hash=settings.api_hash.get_secret_value(),
-        bot_token=bot_token(config),
-        session_path=path,
-        timeout=config.ingest.io_timeout_seconds,
-        data_centre=None if centre is None else DataCentre(id=centre.number, host=centre.host, port=centre.port),
-        public_key=None if settings.public_key is None else Path(settings.public_key).read_text(),
-    )
+    return {
+        "api_id": settings.api_id,
+        "api_hash": settings.api_hash.get_secret_value(),
+        "vault": vault(config, path),
+        "timeout": config.ingest.io_timeout_seconds,
+        "data_centre": None if centre is None else DataCentre(id=centre.number, host=centre.host, port=centre.port),
+        "public_key": None if settings.public_key is None else Path(settings.public_key).read_text(),
+    }
 
 
 def first_copy(config: Config, known: FirstCopy) -> FirstCopy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
@@ -11,17 +11,16 @@ from teltubby.actors.growth import Growth
 from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.lookups import Lookups
 from teltubby.actors.purge import Purge
-from teltubby.actors.standing import Describe, Paint, Standing
+from teltubby.actors.sign_in import SignInDesk
+from teltubby.actors.standing import Paint, Standing
+from teltubby.actors.workers import Workers
 from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.charts import paint_statistics
+from teltubby.adapters.clock import utc_now
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.queue import PublisherMessage
 from teltubby.messages.transfer import UploadMessage
 from teltubby.supervision import Ref
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def furnished_desk(
@@ -35,7 +34,8 @@ def furnished_desk(
     quota_bytes: int,
     growth: Growth,
     mode: str,
-    large_files: Describe,
+    workers: Workers,
+    sign_in: SignInDesk,
     recount: Callable[[], None],
     paint: Paint = paint_statistics,
     clock: Callable[[], datetime] = utc_now,
@@ -50,11 +50,12 @@ def furnished_desk(
             storage=store.location(""),
             quota_bytes=quota_bytes,
             growth=growth,
-            large_files=large_files,
+            workers=workers,
             paint=paint,
             clock=clock,
         ),
         job_orders=job_orders,
+        sign_in=sign_in,
         purge=Purge(ledger=ledger, upload=upload, recount=recount),
         mode=mode,
     )

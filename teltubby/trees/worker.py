@@ -5,36 +5,46 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.first_copy import asked_of_the_bot
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.queue_worker import ConsumingQueueActor
+from teltubby.actors.relay_asked import relay_copies
 from teltubby.actors.session import SessionActor, SessionMessage
+from teltubby.actors.sign_in_steps import SignInMeans
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
+from teltubby.actors.ways import Ways
 from teltubby.adapters.base import Broker
+from teltubby.adapters.clock import utc_now
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
+from teltubby.adapters.sealed_boxes import SealedBoxes
 from teltubby.config import Config
-from teltubby.messages.queue import ConsumerMessage
+from teltubby.messages.queue import ConsumerMessage, ReportSignIn
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import FetchLarge, UploadMessage
-from teltubby.supervision import ChildSpec, Intensity, Mailbox, Strategy, Supervisor
+from teltubby.messages.workers import SignInTold
+from teltubby.supervision import ChildSpec, Intensity, Mailbox, Ref, Strategy, Supervisor
 from teltubby.transfer.spool_folder import SpoolFolder
 from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
 from teltubby.trees.common import root
 
 SECONDS_PER_HOUR = 3600
+STARTED = (AccountKind.BOT, AccountKind.USER)
+"""The bot's session first: what the person's suffers must not restart it (rest for one)."""
 
 
 def worker_tree(config: Config) -> Supervisor:
     """`teltubby worker`."""
-    broker = parts.broker(config, Doorbell(), client="teltubby worker")
+    broker, troubles = parts.broker(config, Doorbell(), client="teltubby worker"), Troubles()
     first_copy = parts.first_copy(config, asked_of_the_bot(broker))
-    wing = worker_wing(config, broker, Mailbox("session"), first_copy=first_copy)
-    return root("worker", config, Metrics(), wing, troubles=Troubles())
+    wing = worker_wing(config, broker, troubles, first_copy=first_copy)
+    return root("worker", config, Metrics(), wing, troubles=troubles)
 
 
 def worker_name() -> str:
@@ -43,23 +53,30 @@ def worker_name() -> str:
 
 
 def worker_wing(
-    config: Config, broker: Broker, session: Mailbox[SessionMessage], *, first_copy: FirstCopy
+    config: Config, broker: Broker, troubles: Troubles, *, first_copy: FirstCopy
 ) -> Sequence[ChildSpec | Supervisor]:
     """Upload first and the queue last: a stop ends the taking of jobs before it ends what jobs need."""
-    width = config.worker.concurrency
-    store, session_gateway = parts.store(config), parts.mtproto(config)
+    width, name, settings = config.worker.concurrency, worker_name(), config.mtproto
+    store, boxes = parts.store(config), SealedBoxes()
     upload = Mailbox[UploadMessage]("upload")
     download = Mailbox[FetchLarge]("download")
     queue = Mailbox[ConsumerMessage]("queue", capacity=256)
+    sessions = {kind: Mailbox[SessionMessage](f"{kind}_session") for kind in STARTED if kind in settings.accounts}
+    refs = {kind: mailbox.ref for kind, mailbox in sessions.items()}
     run = JobRun(
-        worker=worker_name(),
-        session=session.ref,
+        worker=name,
+        ways=Ways(
+            sessions=refs,
+            routes=settings.routes,
+            bot_id=parts.bot_id(config),
+            max_bytes=config.ingest.max_file_bytes,
+            relay=None if settings.relay_chat_id is None else relay_copies(broker, worker=name),
+        ),
         download=download.ref,
         upload=upload.ref,
         spools=SpoolFolder(
             config.storage.spool_dir / "large", keep_seconds=config.storage.spool_keep_hours * SECONDS_PER_HOUR
         ),
-        max_bytes=config.ingest.max_file_bytes,
     )
     return [
         ChildSpec(
@@ -75,16 +92,13 @@ def worker_wing(
         Supervisor(
             "telegram",
             [
-                ChildSpec(
-                    "session",
-                    lambda: SessionActor(
-                        session_gateway(), announce=queue.ref.tell, backoff=parts.RECONNECT, rng=parts.RNG
-                    ),
-                    mailbox=session,
+                *(
+                    ChildSpec(mailbox.name, session_actor(config, kind, queue.ref, boxes, troubles), mailbox=mailbox)
+                    for kind, mailbox in sessions.items()
                 ),
                 ChildSpec(
                     "download",
-                    lambda: DownloadActor(session.ref, width=width, engine=parts.engine(config)),
+                    lambda: DownloadActor(refs, width=width, engine=parts.engine(config)),
                     mailbox=download,
                 ),
             ],
@@ -96,12 +110,49 @@ def worker_wing(
             lambda: ConsumingQueueActor(
                 broker,
                 run=run,
-                session=session.ref,
+                sessions=refs,
+                place=f"{socket.gethostname()}:{settings.session_path}",
+                public_key=boxes.public_key,
+                routes=settings.routes,
                 concurrency=width,
                 retry_seconds=config.worker.retry_delay_seconds,
                 backoff=parts.RECONNECT,
                 rng=parts.RNG,
+                clock=utc_now,
             ),
             mailbox=queue,
         ),
     ]
+
+
+def session_actor(
+    config: Config, account: AccountKind, queue: Ref[ConsumerMessage], boxes: SealedBoxes, troubles: Troubles
+) -> Callable[[], SessionActor]:
+    """Makes the owner of an account's session: a person signs in by dialogue, a bot by itself.
+
+    The person's account is needed where no configured way goes over the bot's.
+    """
+    common = partial(
+        SessionActor,
+        account=account,
+        announce=queue.tell,
+        troubles=troubles,
+        backoff=parts.RECONNECT,
+        rng=parts.RNG,
+        clock=utc_now,
+        session_file=parts.session_path(config, account),
+    )
+    if account is AccountKind.BOT:
+        bot_session = parts.bot_session(config)
+        return lambda: common(bot_session(), is_needed=True)
+    personal_session = parts.personal_session(config)
+
+    def tell(told: SignInTold) -> None:
+        queue.tell(ReportSignIn(report=told))
+
+    def make() -> SessionActor:
+        gateway = personal_session()
+        means = SignInMeans(gateway=gateway, boxes=boxes, tell=tell)
+        return common(gateway, is_needed=AccountKind.BOT not in config.mtproto.accounts, sign_in=means)
+
+    return make

@@ -43,6 +43,7 @@ class Household:
             "MTPROTO_DC": telegram.mtproto_dc,
             "MTPROTO_PUBLIC_KEY": str(telegram.write_public_key(home / "telegram.pem")),
             "MTPROTO_BOT_SESSION_PATH": str(home / "bot.session"),
+            "MTPROTO_SESSION_PATH": str(home / "user.session"),
             "SPOOL_DIR": str(home / "spool"),
             "SQLITE_PATH": str(home / "teltubby.db"),
             "EMBEDDED_QUEUE_PATH": str(home / "queue.db"),

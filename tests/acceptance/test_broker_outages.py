@@ -74,7 +74,7 @@ def test_cut_in_the_middle(wings: Household, wire: TcpProxy, queues: Queues) -> 
 def test_messages_that_are_no_jobs(wings: Household, queues: Queues) -> None:
     """To the dead letters with the reason; the worker goes on."""
     worker = wings.start("worker", "bot")
-    worker.wait_logged("MTProto session ready")
+    worker.wait_logged("the bot session is ready")
     eventually(queues.declared, what="the queues")
     job = {"job_id": "0b0e0ae4-3a5b-4b1e-8f6f-2b3a1f1e9d11", "user_id": 1, "chat_id": 1}
     bad = {

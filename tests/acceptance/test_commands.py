@@ -43,9 +43,9 @@ def test_tree_shows_the_running_tree(box: Household) -> None:
     product = box.start("run")
     shown = teltubby(box, "tree", "--port", str(product.port))
     assert shown.returncode == 0, shown.stderr
-    for name in ("box", "health", "bot", "ledger", "upload", "download", "queue", "worker", "telegram", "session"):
+    for name in ("box", "health", "bot", "ledger", "upload", "download", "queue", "worker", "relay", "user_session"):
         assert name in shown.stdout
-    assert shown.stdout.count("ready") == 15 and "rest_for_one" in shown.stdout
+    assert shown.stdout.count("ready") == 17 and "rest_for_one" in shown.stdout
     snapshot = json.loads(teltubby(box, "tree", "--json", "--port", str(product.port)).stdout)
     assert snapshot["name"] == "box" and [child["name"] for child in snapshot["children"]] == [
         "health",

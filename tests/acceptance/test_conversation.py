@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import FileKind
 from teltubby.simulator.messages import Contact, Location
 from teltubby.simulator.people import ChatKind
+from tests.acceptance.accounts import said
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
 from tests.acceptance.household import Household, texts
 from tests.acceptance.polling import always, eventually
@@ -12,7 +16,7 @@ from tests.acceptance.polling import always, eventually
 KNOWN = {
     "/start": "Forward or send me anything",
     "/help": "/status",
-    "/status": "MTProto session ready: signed in as teltubby_bot",
+    "/status": "1 worker; bot account ready",
     "/quota": "No quota is set",
     "/mode": "TELEGRAM_MODE is polling",
     "/queue": "No large file is waiting",
@@ -20,9 +24,7 @@ KNOWN = {
     "/jobs 12345678": "There is no job 12345678",
     "/jobs <b>&": "There is no job <b>&",
     "/jobs a b": "/jobs <id> tells everything about one",
-    "/mtstatus": "MTProto session ready",
-    "/mtcode 1 2 3 4 5": "Not needed today",
-    "/mtpass": "Not needed today",
+    "/mtstatus": "bot account",
     "/db_maint": "The database is sound.",
     "/retry": "/retry <id> fetches",
     "/cancel 12345678": "There is no job 12345678",
@@ -36,17 +38,22 @@ KNOWN = {
     "/STATUS@teltubby_bot": "Archive: 0 files",
     "/help me please": "Commands",
 }
+SECRET = {"/mtcode 1 2 3 4 5": "No sign-in is under way", "/mtpass secret": "No sign-in is under way"}
 UNKNOWN = ("/nope", "/", "//", "/ status", "/statuses", "/ПРИВЕТ", "/<b>", "/a\x00b", "/" + "x" * 200)
 
 
 def test_every_message_of_a_curator_is_answered(box: Household) -> None:
     """Known commands, unknown ones, texts, and messages with something in them that is no file."""
-    box.start("run").wait_logged("MTProto session ready")
+    box.start("run").wait_logged("the bot session is ready")
     ada = box.ada
     box.without_flood_control()
     expected = {ada.send_text(command): answer for command, answer in KNOWN.items()}
     expected |= {ada.send_text(command): "I do not know this command" for command in UNKNOWN}
     nothing = "nothing to archive (no_media)"
+    for command, answer in SECRET.items():  # deleted at once: there is nothing left to reply to
+        message = ada.send_text(command)
+        said(ada, answer)
+        eventually(partial(gone, ada, message), what="it to be gone")
     expected |= {ada.send_text(text): nothing for text in ("hello", "<b>", "🎉" * 50, "status", " /status")}
     point = Location(latitude=52.5, longitude=13.4)
     expected[ada.send_media(point)] = nothing
@@ -55,6 +62,11 @@ def test_every_message_of_a_curator_is_answered(box: Household) -> None:
         box.answer(message, answer)
     assert all(len(box.answers(message)) == 1 for message in expected), "one message, one answer"
     assert box.archive.stored() == []
+
+
+def gone(curator: Curator, message: int) -> bool:
+    """Whether the message was deleted."""
+    return message not in [line.message_id for line in curator.conversation()]
 
 
 @ON_ASYNCIO

@@ -44,7 +44,7 @@ def read_only(folder: Path) -> Iterator[None]:
 def test_spool_that_cannot_be_written(box: Household) -> None:
     """What is small enough goes on; the rest waits with a clear word until there is room."""
     product, ada = box.start("run"), box.ada
-    product.wait_logged("MTProto session ready")
+    product.wait_logged("the bot session is ready")
     limit_files(product, 3 * MIB)
     photo = ada.new_file(FileKind.PHOTO, 50_000)
     document = ada.new_file(FileKind.DOCUMENT, 5 * MIB, name="a.bin")

@@ -19,6 +19,7 @@ from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
 from teltubby.actors.artifact_repair import ArtifactRepair
 from teltubby.actors.artifacts import Artifacts
+from teltubby.actors.audit import Audit
 from teltubby.actors.bot import BotActor
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
@@ -35,10 +36,15 @@ from teltubby.actors.quota import QuotaKeeper, QuotaRules
 from teltubby.actors.receiving import Receiving
 from teltubby.actors.recollection import Recollection
 from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
+from teltubby.actors.session_news import SessionNews
+from teltubby.actors.sign_in import SignInDesk
+from teltubby.actors.sign_in_pictures import SignInPictures
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.actors.wakeup import Wakeup
+from teltubby.actors.whispers import Whispers
+from teltubby.actors.workers import Workers
 from teltubby.adapters.base import UpdateParser
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.adapters.metrics import Metrics
@@ -46,7 +52,8 @@ from teltubby.archive.routing import Limits
 from teltubby.messages.history import Statistics
 from teltubby.messages.ledger import FindContent, LedgerMessage
 from teltubby.messages.media import RawUpdate
-from teltubby.messages.queue import JobNews, PublisherMessage
+from teltubby.messages.queue import BotMessage, PublisherMessage
+from teltubby.messages.relay import RelayMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
 from teltubby.trees.reception import furnished_desk
@@ -163,13 +170,15 @@ class BotWing:
     store: MemoryStore
     ledger_script: Script
     ledger: Ref[LedgerMessage]
-    news: Ref[JobNews]
+    news: Ref[BotMessage]
+    queue_ref: Ref[PublisherMessage]
     queue: Queue
     broker: BrokerTwin
     metrics: Metrics
     orders: list[JobOrders]
     desks: list[Desk]
     quotas: list[QuotaKeeper]
+    whispers: list[Whispers]
     """One of each incarnation of the BotActor, as of `orders`."""
 
     @property
@@ -208,6 +217,7 @@ async def bot_wing(
     reconciler: ReconcilerRules | None = None,
     reconciler_clock: Callable[[], datetime] = wall_clock,
     quota_rules: QuotaRules = NO_QUOTA,
+    missing: str | None = None,
 ) -> AsyncIterator[BotWing]:
     """The wing over what the world holds; small parts, so that small files go up in several."""
     telegram, rng, metrics = world.telegram, random.Random(1), Metrics()
@@ -216,7 +226,7 @@ async def bot_wing(
     upload = Mailbox[UploadMessage]("upload")
     download = Mailbox[FetchSmall]("download")
     queue_mail = Mailbox[PublisherMessage]("queue", capacity=256)
-    bot = Mailbox[JobNews]("bot")
+    bot = Mailbox[BotMessage]("bot")
     ledger_script = Script(watch)
     gateway, downloads = BotTwin(telegram, watch=watch), BotTwin(telegram, watch=watch)
     store = MemoryStore(part_size=8 * KIB, watch=watch)
@@ -225,6 +235,7 @@ async def bot_wing(
     orders: list[JobOrders] = []
     desks: list[Desk] = []
     quotas: list[QuotaKeeper] = []
+    whispers: list[Whispers] = []
 
     async def first_copy(digest: str) -> str | None:
         known = await ledger.ref.ask(FindContent(sha256=digest), within=30)
@@ -292,6 +303,16 @@ async def bot_wing(
                 metrics=metrics,
             )
         )
+        whispers.append(Whispers(clock=anyio.current_time))
+        workers = Workers(queue=queue_mail.ref, missing=missing, clock=wall_clock)
+        sign_in = SignInDesk(
+            workers=workers,
+            whispers=whispers[-1],
+            audit=Audit(ledger=ledger.ref, clock=wall_clock),
+            queue=queue_mail.ref,
+            chat=chat,
+            pictures=SignInPictures(ledger=ledger.ref, chat=chat),
+        )
         desk = furnished_desk(
             chat=chat,
             job_orders=orders[-1],
@@ -302,7 +323,8 @@ async def bot_wing(
             quota_bytes=quota_rules.quota_bytes,
             growth=artifacts.growth,
             mode="polling",
-            large_files=_elsewhere,
+            sign_in=sign_in,
+            workers=workers,
             recount=quota.recount,
             paint=_painted,
             clock=wall_clock,
@@ -322,7 +344,13 @@ async def bot_wing(
             dedup=dedup,
         )
         receiving = Receiving(
-            gateway=gateway, ledger=ledger.ref, recorded=recorded, troubles=Troubles(), backoff=BACKOFF, rng=rng
+            gateway=gateway,
+            ledger=ledger.ref,
+            recorded=recorded,
+            troubles=Troubles(),
+            backoff=BACKOFF,
+            rng=rng,
+            whispers=whispers[-1],
         )
         intake = Intake(
             recorded=recorded,
@@ -347,6 +375,14 @@ async def bot_wing(
             receiving=receiving,
             intake=intake,
             news=news,
+            session_news=SessionNews(
+                workers=workers,
+                sign_in=sign_in,
+                ledger=ledger.ref,
+                chat=chat,
+                admins=(ANNA, BORIS),
+                clock=wall_clock,
+            ),
             quota=quota,
             chat=chat,
             recollection=recollection,
@@ -370,6 +406,7 @@ async def bot_wing(
                     broker,
                     ledger=ledger.ref,
                     news=bot.ref,
+                    relay=Mailbox[RelayMessage]("relay").ref,
                     first_copy=first_copy,
                     signs=signs,
                     backoff=BACKOFF,
@@ -407,19 +444,17 @@ async def bot_wing(
                     ledger_script=ledger_script,
                     ledger=ledger.ref,
                     news=bot.ref,
+                    queue_ref=queue_mail.ref,
                     queue=queue,
                     broker=broker,
                     metrics=metrics,
                     orders=orders,
                     desks=desks,
                     quotas=quotas,
+                    whispers=whispers,
                 )
             finally:
                 context.stop()
-
-
-async def _elsewhere() -> str:
-    return "fetched elsewhere"
 
 
 async def _painted(statistics: Statistics) -> bytes:

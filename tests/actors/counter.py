@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from teltubby.actors.chat import Answer
+from teltubby.adapters.bot_updates import parse_update
 from teltubby.messages.chat import ButtonPress
 from teltubby.messages.jobs import Job, JobStarted
 from teltubby.messages.ledger_jobs import ApplyEvent, FindJob
@@ -16,13 +17,14 @@ from tests.twins import PressAnswer
 from tests.virtual_time import BEGINNING, until
 
 _presses = itertools.count(1)
+_commands = itertools.count(900)
 
 
-async def answer(wing: BotWing, text: str, *, user: int = ANNA, message_id: int = 900) -> Answer:
-    """What the desk answers to this text."""
-    message = IncomingMessage(
-        message_id=message_id, chat_id=user, chat_type="private", date=BEGINNING, sender_id=user, text=text
-    )
+async def answer(wing: BotWing, text: str, *, user: int = ANNA) -> Answer:
+    """What the desk answers to this text, which came as all do: without its secret."""
+    (received,) = wing.whispers[-1].taken_from([update(next(_commands), text=text, user=user)])
+    message = parse_update(received.payload)
+    assert isinstance(message, IncomingMessage)
     return await wing.desks[-1].answer(message)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,10 @@ from teltubby.errors import BrokerUnavailable
 from teltubby.messages.jobs import Job, JobEvent
 from teltubby.messages.ledger import FindContent, LedgerMessage, Submit
 from teltubby.messages.ledger_jobs import PendingOutbox
-from teltubby.messages.queue import JobNews, OutboxFilled, PublisherMessage
+from teltubby.messages.questions import RelayTold
+from teltubby.messages.queue import BotMessage, JobNews, OutboxFilled, PublisherMessage
+from teltubby.messages.relay import CopyForJob, RelayMessage
+from teltubby.messages.workers import WorkerReport
 from teltubby.supervision import Actor, ChildSpec, Mailbox, Ref, Supervisor
 from teltubby.transfer.upload import FirstCopy
 from tests.actors.queues import Queue, queue_at
@@ -28,16 +31,37 @@ from tests.virtual_time import wall_clock
 
 
 @dataclass
-class Reader(Actor[JobNews]):
+class Reader(Actor[BotMessage]):
     """Stands for the BotActor: reads the news, or does with them what `trouble` says."""
 
     read: list[JobEvent]
+    reports: list[WorkerReport]
     trouble: deque[Exception] = field(default_factory=deque)
 
-    async def handle(self, message: JobNews, /) -> None:
+    async def handle(self, message: BotMessage, /) -> None:
         if self.trouble:
             raise self.trouble.popleft()
-        self.read.append(message.event)
+        if isinstance(message, JobNews):
+            self.read.append(message.event)
+        else:
+            self.reports.append(message.report)
+
+
+Copier = Callable[[CopyForJob], Awaitable[RelayTold]]
+
+
+async def no_copy(wanted: CopyForJob) -> RelayTold:
+    return RelayTold(job_id=wanted.job_id, reason="no relay")
+
+
+@dataclass
+class Copies(Actor[RelayMessage]):
+    """Stands for the RelayActor."""
+
+    copier: Copier
+
+    async def handle(self, message: RelayMessage, /) -> RelayTold:
+        return await self.copier(message)
 
 
 class ScriptedLedger(LedgerActor):
@@ -63,6 +87,7 @@ class Office:
     ledger_script: Script
     ref: Ref[PublisherMessage]
     read: list[JobEvent]
+    reports: list[WorkerReport]
     trouble: deque[Exception]
     signs: SignsOfLife
     troubles: Troubles
@@ -91,17 +116,19 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    tmp_path: Path, *, broker_away: bool = False, first_copy: FirstCopy | None = None
+    tmp_path: Path, *, broker_away: bool = False, first_copy: FirstCopy | None = None, relay: Copier | None = None
 ) -> AsyncIterator[Office]:
-    """All of it, running; workers are answered from the ledger, or by `first_copy`."""
+    """All of it, running; workers are answered from the ledger, or by `first_copy`, and about copies by `relay`."""
     async with queue_at(tmp_path / "queue.db") as queue:
         broker, script = queue.twin(), Script()
         if broker_away:
             broker.script.break_down("open", BrokerUnavailable("away"))
         ledger = Mailbox[LedgerMessage]("ledger", capacity=256)
-        bot = Mailbox[JobNews]("bot")
+        bot = Mailbox[BotMessage]("bot")
+        copies = Mailbox[RelayMessage]("relay")
         mail = Mailbox[PublisherMessage]("queue", capacity=256)
         read: list[JobEvent] = []
+        reports: list[WorkerReport] = []
         trouble: deque[Exception] = deque()
         signs, troubles = SignsOfLife(), Troubles()
 
@@ -114,6 +141,7 @@ async def office(
                 broker,
                 ledger=ledger.ref,
                 news=bot.ref,
+                relay=copies.ref,
                 first_copy=first_copy or known,
                 signs=signs,
                 troubles=troubles,
@@ -123,7 +151,8 @@ async def office(
 
         async with running(
             ChildSpec("ledger", lambda: ScriptedLedger(tmp_path / "ledger.db", script), mailbox=ledger),
-            ChildSpec("bot", lambda: Reader(read, trouble), mailbox=bot),
+            ChildSpec("bot", lambda: Reader(read, reports, trouble), mailbox=bot),
+            ChildSpec("relay", lambda: Copies(relay or no_copy), mailbox=copies),
             ChildSpec("queue", start, mailbox=mail),
         ) as tree:
-            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, trouble, signs, troubles)
+            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, reports, trouble, signs, troubles)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from teltubby.adapters.base import Delivery, Destination, Outgoing
 from teltubby.adapters.embedded_broker import EmbeddedBroker
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.messages.jobs import Job, JobEvent, JobProgress
-from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_event, decode_job, encode_event, encode_job, event_type
+from teltubby.messages.wire import (
+    JOB_TYPE,
+    SCHEMA,
+    decode_event,
+    decode_job,
+    decode_worker_report,
+    encode_event,
+    encode_job,
+    event_type,
+    is_worker_report,
+)
+from teltubby.messages.workers import WorkerReport
 from tests.twins import BrokerTwin, Watcher
 from tests.virtual_time import seconds_clock
 
@@ -21,12 +34,16 @@ LEASE_SECONDS = 1e9
 
 
 class Queue:
-    """The queue as tests see it: they put messages in, and look at what the house made of them."""
+    """The queue as tests see it: they put messages in, and look at what the house made of them.
+
+    What workers report of themselves is not counted among the events; once events are taken it is in `reports`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._doorbell = Doorbell()
         self._own = self.client()
+        self.reports: list[WorkerReport] = []
 
     def client(self) -> EmbeddedBroker:
         """Another connection."""
@@ -62,7 +79,17 @@ class Queue:
 
     async def depth(self, destination: Destination) -> int:
         """Messages that wait there (those that somebody holds do not count)."""
+        if destination is Destination.EVENTS:
+            return sum(not is_worker_report(type) for type in await anyio.to_thread.run_sync(self._waiting_events))
         return (await self._own.depths())[destination]
+
+    def _waiting_events(self) -> list[str]:
+        with closing(sqlite3.connect(self._path)) as connection:
+            rows = connection.execute(
+                "SELECT type FROM queue_messages WHERE queue = 'events' AND leased_until <= ? AND visible_at <= ?",
+                (seconds_clock(), seconds_clock()),
+            )
+            return [type for (type,) in rows]
 
     async def settle(self, destination: Destination, count: int) -> None:
         """Wait until so many messages wait there."""
@@ -76,7 +103,7 @@ class Queue:
         deliveries = []
         for source in sources:
             async with await self._own.consume([source], prefetch=1000) as stream:
-                for _ in range(await self.depth(source)):
+                for _ in range((await self._own.depths())[source]):
                     deliveries.append(await stream.receive())
                     await deliveries[-1].ack()
         return deliveries
@@ -89,7 +116,13 @@ class Queue:
     async def events(self, *, progress: bool = False) -> list[JobEvent]:
         """Take the reports that wait, without those of progress unless wanted."""
         taken = await self.take(Destination.EVENTS)
-        found = [decode_event(one.body, type=one.type, schema=str(one.headers["schema"])) for one in taken]
+        found = []
+        for one in taken:
+            schema = str(one.headers["schema"])
+            if is_worker_report(one.type):
+                self.reports.append(decode_worker_report(one.body, one.type, schema))
+            else:
+                found.append(decode_event(one.body, type=one.type, schema=schema))
         return [event for event in found if progress or not isinstance(event, JobProgress)]
 
 

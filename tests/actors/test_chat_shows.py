@@ -129,6 +129,19 @@ async def test_a_deletion_outlasts_passing_trouble(chat: Chat, gateway: BotTwin)
 async def test_a_deletion_that_is_refused_is_told(chat: Chat, gateway: BotTwin) -> None:
     gateway.script.fail("delete", BadRequest("message can't be deleted"))
     assert await chat.delete((ANNA, 11)) is False
+    gateway.script.fail("delete", BadRequest("Bad Request: message to delete not found"))
+    assert await chat.delete((ANNA, 11)) is True, "as after a deletion whose answer was lost"
+
+
+async def test_a_picture_is_replaced_until_telegram_took_it(chat: Chat, gateway: BotTwin) -> None:
+    sent = await chat.give(ANNA, Answer(html="one", picture=b"1"))
+    assert sent is not None
+    bubble = gateway.telegram.bubble(sent)
+    gateway.script.fail("replace_photo", AWAY, FloodWait(20))
+    assert await chat.replace_picture((ANNA, sent), b"2", "two") is True
+    assert (bubble.picture, bubble.text) == (b"2", "two")
+    await gateway.delete(ANNA, sent)
+    assert await chat.replace_picture((ANNA, sent), b"3", "three") is False
 
 
 # -- typing

@@ -12,7 +12,7 @@ import pytest
 from teltubby.actors import phrases
 from teltubby.actors.lookups import JOBS_PAGE
 from teltubby.actors.phrases import orders
-from teltubby.errors import BadRequest, BrokerUnavailable, DatabaseUnavailable
+from teltubby.errors import BrokerUnavailable, DatabaseUnavailable
 from teltubby.messages.jobs import JobFailed, JobState
 from teltubby.messages.ledger_jobs import ApplyEvent, FindJob
 from tests.actors.bot_wing import BotWing, World, bot_wing
@@ -183,7 +183,7 @@ async def test_the_status_is_the_houses(world: World) -> None:
         for part in (
             "1 file, 1.5 KB",
             "memory://",
-            "fetched elsewhere",
+            "no worker has said anything",
             "1 processing",
             "2 failed",
             "<b>Queue</b>: 3 normal",
@@ -197,7 +197,6 @@ async def test_the_status_is_the_houses(world: World) -> None:
         assert "film 4.mp4" not in status
         assert "1.5 KB" in await says(wing, "/quota") and "No quota" in await says(wing, "/quota")
         assert "polling" in await says(wing, "/mode")
-        assert "fetched elsewhere" in await says(wing, "/mtstatus")
 
 
 async def test_a_broker_that_is_away_is_no_reason_for_no_answer(world: World) -> None:
@@ -232,19 +231,3 @@ async def test_statistics_come_with_a_picture(world: World) -> None:
         await wing.receives(update(11, text="/stats"))
         (bubble,) = [bubble for bubble in world.telegram.bubbles if bubble.picture]
         assert "The last 14 days" in bubble.text and bubble.reply_to == 11
-
-
-# -- passwords
-
-
-async def test_a_password_is_deleted_at_once_and_never_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(0)
-    async with bot_wing(world) as wing:
-        for text in ("/mtpass hunter2", "/MTPASS@archive_bot hunter2", "/mtpass\nhunter2", "/mtpass  hunter2 again"):
-            assert await says(wing, text) == orders.PASSWORD_DELETED
-        assert world.telegram.deleted == [(ANNA, 900)] * 4
-        wing.gateway.script.fail("delete", BadRequest("message can't be deleted"))
-        assert await says(wing, "/mtpass hunter2") == orders.PASSWORD_REMAINS
-        assert await says(wing, "/mtpass") == orders.NOT_NEEDED
-        assert len(world.telegram.deleted) == 4
-    assert "hunter2" not in caplog.text

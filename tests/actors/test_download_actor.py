@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,9 @@ import pytest
 
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.session import SessionActor, SessionMessage
-from teltubby.errors import ConnectionLost
+from teltubby.actors.troubles import Troubles
+from teltubby.errors import ConnectionLost, RouteClosed
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import FetchLarge
 from teltubby.supervision import ActorCrashed, ChildSpec, Mailbox, Supervisor
 from teltubby.transfer.engine import Engine
@@ -24,7 +26,7 @@ from teltubby.transfer.spool_folder import SpoolFolder
 from tests.actors.stage import MIB, noise, restarts, running
 from tests.actors.worker_wing import BACKOFF
 from tests.mtproto_twins import Asked, RemoteTwin, SessionTwin, Silence
-from tests.virtual_time import until
+from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -43,7 +45,12 @@ class Downloads:
 
     @property
     def request(self) -> FetchLarge:
-        return FetchLarge(location=self.remote.location, refresh=self.remote.refresh, into=self.spool)
+        return FetchLarge(
+            account=AccountKind.BOT,
+            location=self.remote.location,
+            refresh=self.remote.refresh,
+            into=self.spool,
+        )
 
     async def fetch(self) -> None:
         await self.mail.ref.ask(self.request, within=math.inf)
@@ -63,10 +70,24 @@ async def downloads(place: Path, *, before: Callable[[Downloads], None] = lambda
     specs = [
         ChildSpec(
             "session",
-            lambda: SessionActor(session, announce=lambda changed: None, backoff=BACKOFF, rng=rng),
+            lambda: SessionActor(
+                session,
+                account=AccountKind.BOT,
+                is_needed=True,
+                announce=lambda changed: None,
+                troubles=Troubles(),
+                backoff=BACKOFF,
+                rng=rng,
+                clock=wall_clock,
+                session_file=place / "bot.session",
+            ),
             mailbox=mail,
         ),
-        ChildSpec("download", lambda: DownloadActor(mail.ref, width=4, engine=partial(Engine)), mailbox=download),
+        ChildSpec(
+            "download",
+            lambda: DownloadActor({AccountKind.BOT: mail.ref}, width=4, engine=partial(Engine)),
+            mailbox=download,
+        ),
     ]
     async with folder.open("job", document_id=1, size=len(BODY), key="key") as spool:
         it = Downloads(None, session, remote, download, spool)  # type: ignore[arg-type]
@@ -129,5 +150,13 @@ async def test_a_connection_that_comes_when_nobody_waits_for_it_is_closed(tmp_pa
             await it.fetch()
         dials = dialled.count("dial")
         assert dials > 1
-        await until(lambda: len(it.session.connections) == dials)
+        await until(lambda: len(it.session.dialled) == dials)
         await until(lambda: it.session.open_connections == [], within=1)
+
+
+async def test_a_file_of_an_account_that_is_not_configured_is_refused(tmp_path: Path) -> None:
+    async with downloads(tmp_path) as it:
+        with pytest.raises(RouteClosed, match="user account is not configured"):
+            await it.mail.ref.ask(replace(it.request, account=AccountKind.USER), within=math.inf)
+        await it.fetch()
+        assert await it.is_there() and restarts(it.tree) == {}

@@ -27,6 +27,7 @@ from teltubby.errors import (
 )
 from teltubby.messages.jobs import JobCompleted, JobEvent, JobProgress, JobStarted
 from teltubby.messages.media import Route
+from teltubby.messages.routes import FileRoute, RouteTry
 from teltubby.transfer.pacing import Limits
 from tests.actors.stage import MIB, large_job, noise, restarts, sha256
 from tests.actors.worker_wing import WorkerWing, worker_wing
@@ -57,7 +58,7 @@ class Reports:
 
 
 async def signed_in(wing: WorkerWing) -> None:
-    await until(lambda: wing.session.is_open)
+    await wing.ready()
 
 
 async def assert_nothing_left(wing: WorkerWing) -> None:
@@ -90,6 +91,8 @@ async def test_the_file_is_stored_whole_and_reported(tmp_path: Path, size: int) 
         sha256=sha256(body),
         route=Route.MTPROTO_BOT,
         seconds=completed.seconds,
+        via=FileRoute.BOT,
+        routes=(RouteTry(route=FileRoute.BOT),),
     )
 
 

@@ -19,7 +19,7 @@ from anyio import to_thread
 from teltubby.actors.ledger import LedgerActor
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
 from teltubby.messages import ledger as ledger_messages
-from teltubby.messages import ledger_archive, ledger_jobs
+from teltubby.messages import ledger_archive, ledger_jobs, ledger_sessions
 from teltubby.messages.jobs import (
     FileInfo,
     Job,
@@ -183,7 +183,7 @@ async def test_every_request_about_jobs_is_answered(tmp_path: Path) -> None:
 async def test_the_union_names_every_request() -> None:
     declared = {
         value
-        for module in (ledger_messages, ledger_jobs, ledger_archive)
+        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_sessions)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Request)
     }

@@ -12,7 +12,7 @@ import pytest
 from teltubby.adapters.base import Broker, Destination, Outgoing
 from teltubby.messages.jobs import Job, JobEvent, JobProgress
 from teltubby.messages.questions import Turn, TurnAsked
-from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_event, encode_job
+from teltubby.messages.wire import JOB_TYPE, SCHEMA, decode_event, encode_job, is_worker_report
 from tests.actors.clerk import Clerk
 from tests.actors.queues import names
 from tests.actors.stage import MIB, large_job, noise, restarts
@@ -65,9 +65,10 @@ class House:
         """Take the reports, for ever."""
         async with await self.broker.consume([Destination.EVENTS], prefetch=100) as reports:
             async for report in reports:
-                event = decode_event(report.body, type=report.type)
-                if not isinstance(event, JobProgress):
-                    self.events.append(event)
+                if not is_worker_report(report.type):
+                    event = decode_event(report.body, type=report.type)
+                    if not isinstance(event, JobProgress):
+                        self.events.append(event)
                 await report.ack()
 
     async def until_quiet(self) -> None:

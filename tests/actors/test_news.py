@@ -28,6 +28,7 @@ from teltubby.messages.jobs import (
 from teltubby.messages.ledger_jobs import FindJob, JobView
 from teltubby.messages.media import Route
 from teltubby.messages.queue import JobNews
+from teltubby.messages.routes import FileRoute, RouteTry
 from teltubby.messages.wire import decode_job
 from tests.actors.bot_wing import KIB, BotWing, World, bot_wing
 from tests.actors.stage import ANNA, noise, restarts, sha256
@@ -91,6 +92,8 @@ def completed(job: Job, *, attempt: int = 1, duplicate_of: str | None = None, bo
         route=Route.MTPROTO_BOT,
         seconds=12.0,
         duplicate_of=duplicate_of,
+        via=FileRoute.BOT,
+        routes=(RouteTry(route=FileRoute.RELAY, reason="no member"), RouteTry(route=FileRoute.BOT)),
     )
 
 
@@ -158,7 +161,7 @@ async def test_a_completed_job_settles_the_artifact(world: World) -> None:
         await tells(wing, started(job), completed(job))
         item = item_of(world, job)
         assert (item["status"], item["sha256"], item["size_bytes"]) == ("stored", sha256(BODY), len(BODY))
-        assert (item["s3_key"], item["route"]) == (job.target.key, "mtproto_bot")
+        assert (item["s3_key"], item["route"], item["via"]) == (job.target.key, "mtproto_bot", "bot")
         artifact = world.artifact()
         assert (artifact["keys"], artifact["files_count"]) == ([job.target.key], 1)
         assert artifact["total_bytes_uploaded"] == len(BODY)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 
 from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.letters import worker_report_letter
 from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.adapters.base import Destination
+from teltubby.adapters.sealed_boxes import SealedBoxes
 from teltubby.errors import BadRequest, BrokerUnavailable, DatabaseUnavailable, StoreUnavailable, TopologyConflict
 from teltubby.messages.jobs import JobFailed, JobProgress, JobStarted, Priority
 from teltubby.messages.ledger import LedgerMessage
-from teltubby.messages.queue import DescribeQueue, JobNews
+from teltubby.messages.queue import BotMessage, DescribeQueue
+from teltubby.messages.relay import RelayMessage
+from teltubby.messages.workers import WorkerStanding
 from teltubby.supervision import ChildSpec, Mailbox
 from tests.actors.office import office
 from tests.actors.queues import queue_at
@@ -27,6 +32,17 @@ from tests.virtual_time import BEGINNING, until
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 JOBS, PRIORITY, DEAD, EVENTS = Destination.JOBS, Destination.PRIORITY, Destination.DEAD, Destination.EVENTS
+
+
+def standing(minute: int) -> WorkerStanding:
+    return WorkerStanding(
+        worker="w",
+        place="here",
+        at=BEGINNING + timedelta(minutes=minute),
+        public_key=SealedBoxes().public_key,
+        routes=(),
+        sessions=(),
+    )
 
 
 def started(number: int) -> JobStarted:
@@ -165,6 +181,23 @@ async def test_reports_are_handed_on_in_order_and_acknowledged(tmp_path: Path) -
         assert len(here.read) == 59, "what was acknowledged does not come again"
 
 
+async def test_workers_reports_of_themselves_stay_in_order_and_hold_up_no_other(tmp_path: Path) -> None:
+    told = [standing(minute) for minute in range(30)]
+    async with office(tmp_path) as here:
+        for report in told:
+            letter = worker_report_letter(report)
+            await here.queue.put(EVENTS, letter.body, type=letter.type, message_id=letter.message_id)
+        await here.queue.put_event(started(1))
+        await until(lambda: len(here.reports) == 30 and here.read)
+        assert here.reports == told
+        here.trouble.append(DatabaseUnavailable("locked"))
+        await here.queue.put(EVENTS, letter.body, type=letter.type, message_id=letter.message_id)
+        await until(lambda: len(here.reports) == 31)
+        await here.queue.put(EVENTS, b"{}", type=letter.type)
+        await here.queue.settle(DEAD, 1)
+        assert await here.queue.depth(EVENTS) == 0 and restarts(here.tree) == {}
+
+
 @pytest.mark.parametrize(
     "error",
     [DatabaseUnavailable("locked"), StoreUnavailable("away"), TimeoutError()],
@@ -274,7 +307,7 @@ async def test_a_stop_ends_it_soon_and_loses_nothing(tmp_path: Path) -> None:
 async def test_a_report_whose_reader_has_stopped_stays_in_the_queue(tmp_path: Path) -> None:
     """At a stop the bot ends first."""
     async with queue_at(tmp_path / "queue.db") as queue:
-        bot, ledger = Mailbox[JobNews]("bot"), Mailbox[LedgerMessage]("ledger")
+        bot, ledger = Mailbox[BotMessage]("bot"), Mailbox[LedgerMessage]("ledger")
         bot.close()
         broker = queue.twin()
 
@@ -283,6 +316,7 @@ async def test_a_report_whose_reader_has_stopped_stays_in_the_queue(tmp_path: Pa
                 broker,
                 ledger=ledger.ref,
                 news=bot.ref,
+                relay=Mailbox[RelayMessage]("relay").ref,
                 first_copy=nobody_knows,
                 signs=SignsOfLife(),
                 backoff=BACKOFF,

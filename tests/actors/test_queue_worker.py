@@ -26,6 +26,7 @@ from teltubby.errors import (
     Unauthorised,
 )
 from teltubby.messages.jobs import JobCompleted, JobEvent, JobFailed, JobRetrying, JobStarted, JobState, Priority
+from teltubby.messages.transfer import MailboxPlace
 from tests.actors.clerk import clerk_at
 from tests.actors.queues import Queue, names, queue_at
 from tests.actors.stage import MIB, large_job, noise, restarts, sha256
@@ -87,8 +88,8 @@ async def test_urgent_jobs_come_first(tmp_path: Path) -> None:
         for job in (*jobs, urgent):
             wing.hand_in(job, BODY)
         await until(lambda: len(wing.store.objects) == 4)
-        located = [call.subject for call in wing.session.script.calls if call.method == "locate"]
-        assert [subject[1] for subject in located if isinstance(subject, tuple)] == [9, 1, 2, 3]
+        places = [place for place in wing.session.script.asked("locate") if isinstance(place, MailboxPlace)]
+        assert [place.message_id for place in places] == [9, 1, 2, 3]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])

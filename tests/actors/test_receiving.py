@@ -18,6 +18,7 @@ from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.receiving import INTAKE, REGISTER_SECONDS, UNAUTHORISED_SECONDS, Receiving, Webhook
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.wakeup import Wakeup
+from teltubby.actors.whispers import Whispers
 from teltubby.adapters.webhook_server import SECRET_HEADER
 from teltubby.errors import (
     BadRequest,
@@ -29,9 +30,9 @@ from teltubby.errors import (
     Unauthorised,
     WebhookActive,
 )
-from teltubby.messages.ledger import InboxGroup, LedgerMessage, OpenGroups
+from teltubby.messages.ledger import InboxGroup, LedgerMessage, OpenGroups, RecordUpdates
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Runnable
-from tests.actors.stage import restarts, running
+from tests.actors.stage import ANNA, restarts, running
 from tests.actors.updates import update
 from tests.actors.worker_wing import BACKOFF
 from tests.bot_twin import BotTwin, Telegram
@@ -88,6 +89,7 @@ class Stage:
     ledger_script: Script
     recorded: Wakeup
     troubles: Troubles
+    whispers: Whispers
 
     @property
     def set_to(self) -> tuple[str, str] | None:
@@ -103,7 +105,7 @@ async def receiving(
     folder: Path, telegram: Telegram, webhook: Webhook | None = None, *, listens: bool = False
 ) -> AsyncIterator[Stage]:
     mailbox, script = Mailbox[LedgerMessage]("ledger"), Script()
-    stage = Stage(BotTwin(telegram), mailbox.ref, script, Wakeup(), Troubles())
+    stage = Stage(BotTwin(telegram), mailbox.ref, script, Wakeup(), Troubles(), Whispers())
     receiving = Receiving(
         gateway=stage.gateway,
         ledger=mailbox.ref,
@@ -111,6 +113,7 @@ async def receiving(
         troubles=stage.troubles,
         backoff=BACKOFF,
         rng=random.Random(0),
+        whispers=stage.whispers,
         webhook=webhook,
     )
     async with running(
@@ -152,6 +155,19 @@ async def test_a_webhook_that_comes_back_is_trouble_for_an_operator(tmp_path: Pa
         stage.gateway.telegram.deliver(update(10, text="x"))
         await until(lambda: not stage.troubles.reasons)
         await until(lambda: stage.ledger_script.count("RecordUpdates"))
+
+
+@pytest.mark.usefixtures("virtual_time")
+async def test_what_was_said_in_confidence_goes_no_further(tmp_path: Path) -> None:
+    telegram = Telegram()
+    async with receiving(tmp_path, telegram) as stage:
+        stage.ledger_script.fail("RecordUpdates", DatabaseUnavailable("locked"))
+        telegram.deliver(update(10, text="/mtpass hunter2"))
+        await until(lambda: stage.ledger_script.count("RecordUpdates") == 2)
+        for call in stage.ledger_script.asked("RecordUpdates"):
+            assert isinstance(call, RecordUpdates) and [each.secret for each in call.updates] == [None]
+        assert stage.whispers.about(ANNA, 10) == "hunter2"
+        assert "hunter2" not in str(await stage.inbox())
 
 
 # -- brought
@@ -246,6 +262,15 @@ async def test_an_update_is_in_the_inbox_when_telegram_is_told_so(tmp_path: Path
         assert stored == [payload(10), payload(11)]
 
 
+async def test_what_is_brought_in_confidence_goes_no_further(tmp_path: Path) -> None:
+    port = free_port()
+    brought = {"message_id": 11, "date": 1, "chat": {"id": ANNA, "type": "private"}, "text": "/mtcode 1 2 3 4 5"}
+    async with receiving(tmp_path, Telegram(), webhook(port), listens=True) as stage:
+        assert await bring(port, {"update_id": 11, "message": brought}) == 200
+        assert stage.whispers.about(ANNA, 11) == "1 2 3 4 5"
+        assert "1 2 3" not in str(await stage.inbox())
+
+
 async def test_what_the_ledger_cannot_take_is_left_to_telegram(tmp_path: Path) -> None:
     port = free_port()
     async with receiving(tmp_path, Telegram(), webhook(port), listens=True) as stage:
@@ -287,6 +312,7 @@ async def test_a_port_that_is_taken_is_a_mistake_in_the_configuration(tmp_path: 
             troubles=Troubles(),
             backoff=BACKOFF,
             rng=random.Random(0),
+            whispers=Whispers(),
             webhook=webhook(other.getsockname()[1]),
         )
         with pytest.raises(ConfigurationError, match="WEBHOOK_LISTEN_PORT"):

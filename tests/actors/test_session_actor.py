@@ -2,89 +2,88 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
 import anyio
 import pytest
 
-from teltubby.actors.session import SIGN_IN_AGAIN_SECONDS, SessionActor, SessionMessage
+from teltubby.actors.session import CHECK_SECONDS
 from teltubby.errors import (
+    AccountSuspended,
+    ChatUnavailable,
     FileGone,
     FloodWait,
+    SessionAway,
     SessionNotReady,
-    SpoolFull,
+    SessionRevoked,
     TelegramUnavailable,
     TeltubbyError,
     Unauthorised,
 )
-from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
-from teltubby.messages.transfer import Locate
-from teltubby.supervision import ActorStopped, ChildSpec, Mailbox, Ref, Supervisor
-from tests.actors.stage import ANNA, large_job, restarts, running
+from teltubby.messages.routes import AccountKind
+from teltubby.messages.session import SessionStanding, SessionState
+from teltubby.messages.transfer import Dial, Locate
+from tests.actors.session_stage import LOCATE, session_actor
+from tests.actors.stage import restarts
 from tests.actors.worker_wing import BACKOFF
-from tests.mtproto_twins import RemoteTwin, SessionTwin
-from tests.virtual_time import until
+from tests.mtproto_twins import HOME, SessionTwin
+from tests.person_twin import PERSON, PersonTwin
+from tests.virtual_time import BEGINNING, until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
-READY, SIGNED_OUT = SessionState.READY, SessionState.SIGNED_OUT
-LOCATE = Locate(job=large_job(1))
-
-
-@dataclass
-class Watched:
-    """The actor, its session, and what it announced."""
-
-    tree: Supervisor
-    session: SessionTwin
-    ref: Ref[SessionMessage]
-    announced: list[SessionChanged]
-
-    @property
-    def states(self) -> list[SessionState]:
-        return [changed.state for changed in self.announced]
-
-    async def standing(self) -> SessionChanged:
-        return await self.ref.ask(DescribeSession(), within=5)
-
-    async def reaches(self, state: SessionState) -> None:
-        await until(lambda: self.announced and self.announced[-1].state is state, within=100_000)
-
-
-@asynccontextmanager
-async def session_actor(session: SessionTwin | None = None) -> AsyncIterator[Watched]:
-    session = session or SessionTwin()
-    session.documents[ANNA, 1] = RemoteTwin(1001, b"x")
-    mailbox = Mailbox[SessionMessage]("session")
-    announced: list[SessionChanged] = []
-
-    def start() -> SessionActor:
-        return SessionActor(session, announce=announced.append, backoff=BACKOFF, rng=random.Random(1))
-
-    async with running(ChildSpec("session", start, mailbox=mailbox)) as tree:
-        yield Watched(tree, session, mailbox.ref, announced)
-    assert not session.is_open, "the session is let go of at the end"
+DISCONNECTED, CONNECTING, READY = SessionState.DISCONNECTED, SessionState.CONNECTING, SessionState.READY
+REVOKED, SUSPENDED, FLOOD_WAIT = SessionState.REVOKED, SessionState.SUSPENDED, SessionState.FLOOD_WAIT
 
 
 async def test_it_signs_in_and_says_so() -> None:
     async with session_actor() as watched:
         await watched.reaches(READY)
-        assert watched.states == [SessionState.CONNECTING, READY]
+        assert watched.states == [CONNECTING, READY]
         standing = await watched.standing()
-        assert standing.state is READY and "archive_bot" in standing.detail
+        assert standing == SessionStanding(
+            account=AccountKind.BOT,
+            state=READY,
+            detail="signed in as @archive_bot",
+            since=standing.since,
+            name="@archive_bot",
+            data_centre=HOME,
+            connections=1,
+            last_success_at=standing.last_success_at,
+            account_id=watched.session.account.id,
+        )
+        assert BEGINNING <= standing.since <= wall_clock()
         assert (await watched.ref.ask(LOCATE, within=5)).document_id == 1001
+
+
+async def test_a_persons_name_is_masked_wherever_it_is_said() -> None:
+    async with session_actor(PersonTwin()) as watched:
+        await watched.reaches(READY)
+        standing = await watched.standing()
+        assert standing.name == "@ad… +…78" and standing.account_id == PERSON.id
+        said = " ".join([*watched.details, *watched.troubles.log])
+        assert "ada" not in said and "+49" not in said and str(PERSON.id) not in said
+
+
+async def test_the_last_success_is_that_of_the_last_request_that_was_served() -> None:
+    async with session_actor() as watched:
+        await watched.reaches(READY)
+        await anyio.sleep(100)
+        await watched.ref.ask(LOCATE, within=5)
+        served = (await watched.standing()).last_success_at
+        await anyio.sleep(100)
+        watched.session.script.fail("locate", TelegramUnavailable("cut"))
+        with pytest.raises(TelegramUnavailable):
+            await watched.ref.ask(LOCATE, within=5)
+        assert (await watched.standing()).last_success_at == served
+        assert served is not None and 100 <= (served - BEGINNING).total_seconds() < 200
 
 
 async def test_before_it_is_ready_it_refuses_and_does_not_wait() -> None:
     session = SessionTwin()
     session.script.hold("open")
     async with session_actor(session) as watched:
-        with anyio.fail_after(1), pytest.raises(SessionNotReady):
+        with anyio.fail_after(1), pytest.raises(SessionAway):
             await watched.ref.ask(LOCATE, within=100)
-        assert (await watched.standing()).state is SessionState.CONNECTING
+        assert (await watched.standing()).state is CONNECTING
 
 
 async def test_a_telegram_that_is_away_is_tried_again_with_growing_pauses() -> None:
@@ -94,44 +93,15 @@ async def test_a_telegram_that_is_away_is_tried_again_with_growing_pauses() -> N
         await anyio.sleep(3600)
         tries = session.script.count("open")
         assert 3600 / BACKOFF.cap - 5 < tries < 3600 / BACKOFF.cap * 4
-        assert (await watched.standing()).detail in ("away", "signing in")
+        assert (await watched.standing()).detail == "away"
+        assert watched.states == [CONNECTING, DISCONNECTED], "further tries are no news"
+        assert watched.troubles.log == [], "nobody can do anything about it"
         session.script.repair("open")
         await watched.reaches(READY)
         assert restarts(watched.tree) == {}
 
 
-async def test_a_flood_wait_is_waited_for_in_full() -> None:
-    session = SessionTwin()
-    session.script.fail("open", FloodWait(1800))
-    async with session_actor(session) as watched:
-        await watched.reaches(SessionState.FLOOD_WAIT)
-        with pytest.raises(SessionNotReady):
-            await watched.ref.ask(LOCATE, within=5)
-        await watched.reaches(READY)
-        first, second = session.script.times("open")
-        assert second - first >= 1800
-
-
-@pytest.mark.parametrize("error", [Unauthorised("wrong token"), SessionNotReady("deactivated")], ids=str)
-async def test_a_refused_sign_in_is_repeated_rarely(error: TeltubbyError) -> None:
-    session = SessionTwin()
-    session.script.break_down("open", error)
-    async with session_actor(session) as watched:
-        await watched.reaches(SIGNED_OUT)
-        await anyio.sleep(6 * SIGN_IN_AGAIN_SECONDS)
-        assert 5 <= session.script.count("open") <= 7
-        assert str(error) in {changed.detail for changed in watched.announced}
-        session.script.repair("open")
-        await watched.reaches(READY)
-        assert restarts(watched.tree) == {}
-
-
-async def test_a_full_disk_is_a_state_too() -> None:
-    session = SessionTwin()
-    session.script.fail("open", SpoolFull("the disk of the session file is full"))
-    async with session_actor(session) as watched:
-        await watched.reaches(READY)
-        assert restarts(watched.tree) == {}
+# -- lost connections and logins
 
 
 async def test_a_lost_connection_is_made_again() -> None:
@@ -141,13 +111,8 @@ async def test_a_lost_connection_is_made_again() -> None:
         watched.session.lose()
         await until(lambda: watched.session.opened == 2, within=60)
         await watched.reaches(READY)
-        assert watched.states == [
-            SessionState.CONNECTING,
-            READY,
-            SessionState.DISCONNECTED,
-            SessionState.CONNECTING,
-            READY,
-        ]
+        assert watched.states == [CONNECTING, READY, DISCONNECTED, CONNECTING, READY]
+        assert watched.troubles.log == []
         assert (await watched.ref.ask(LOCATE, within=5)).document_id == 1001
 
 
@@ -166,19 +131,63 @@ async def test_a_connection_that_never_lasts_is_not_hammered() -> None:
         assert restarts(watched.tree) == {}
 
 
-async def test_a_login_lost_in_use_is_reported_and_made_again() -> None:
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (SessionRevoked("revoked"), REVOKED),
+        (SessionNotReady("not authorised"), REVOKED),
+        (Unauthorised("no such token"), REVOKED),
+        (AccountSuspended("frozen"), SUSPENDED),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("request_", [LOCATE, Dial(data_centre=2)], ids=["locate", "dial"])
+async def test_a_login_lost_in_use_is_reported_at_once(
+    request_: Locate | Dial, error: TeltubbyError, state: SessionState
+) -> None:
+    async with session_actor(PersonTwin()) as watched:
+        await watched.reaches(READY)
+        watched.session.script.fail("locate" if isinstance(request_, Locate) else "dial", error)
+        with pytest.raises(SessionNotReady, match=str(error)):
+            await watched.ref.ask(request_, within=5)
+        assert (watched.states[-1], watched.details[-1]) == (state, str(error))
+        await until(lambda: not watched.session.is_open, within=1)
+        await anyio.sleep(3600)
+        assert watched.session.opened == 1, "for a person somebody has to sign in"
+        assert len(watched.troubles.log) == 1
+
+
+async def test_a_login_that_is_ended_while_nobody_uses_it_is_noticed() -> None:
+    async with session_actor(PersonTwin()) as watched:
+        await watched.reaches(READY)
+        watched.session.script.fail("check", None, TelegramUnavailable("slow"), SessionRevoked("ended by its owner"))
+        await anyio.sleep(2.5 * CHECK_SECONDS)
+        assert watched.states[-1] is READY and watched.session.script.count("check") == 2
+        await anyio.sleep(CHECK_SECONDS)
+        assert (watched.states[-1], watched.details[-1]) == (REVOKED, "ended by its owner")
+        await anyio.sleep(10 * CHECK_SECONDS)
+        assert watched.session.script.count("check") == 3 and len(watched.troubles.log) == 1
+
+
+async def test_a_bots_login_lost_in_use_is_made_again_by_itself() -> None:
     async with session_actor() as watched:
         await watched.reaches(READY)
-        watched.session.script.fail("locate", SessionNotReady("the session was revoked"))
-        with pytest.raises(SessionNotReady):
+        watched.session.script.fail("locate", SessionRevoked("revoked"))
+        with pytest.raises(SessionRevoked):
             await watched.ref.ask(LOCATE, within=5)
-        assert SessionChanged(state=SIGNED_OUT, detail="the session was revoked") in watched.announced
-        await watched.reaches(READY)
+        assert watched.states[-1] is REVOKED
+        with anyio.fail_after(60):
+            await watched.reaches(READY)
         assert watched.session.opened == 2
+        assert watched.troubles.log[1:] == ["bot session is over"]
         assert (await watched.ref.ask(LOCATE, within=5)).document_id == 1001
 
 
-@pytest.mark.parametrize("error", [FileGone("gone"), FloodWait(9), TelegramUnavailable("cut")], ids=str)
+@pytest.mark.parametrize(
+    "error",
+    [FileGone("gone"), ChatUnavailable("no member"), FloodWait(9), TelegramUnavailable("cut"), SessionAway("away")],
+    ids=str,
+)
 async def test_other_failures_of_a_lookup_are_the_askers(error: TeltubbyError) -> None:
     async with session_actor() as watched:
         await watched.reaches(READY)
@@ -187,6 +196,26 @@ async def test_other_failures_of_a_lookup_are_the_askers(error: TeltubbyError) -
             await watched.ref.ask(LOCATE, within=5)
         assert watched.states[-1] is READY
         assert restarts(watched.tree) == {}
+
+
+async def test_an_answer_to_an_earlier_connection_does_not_end_the_next() -> None:
+    async with session_actor() as watched:
+        await watched.reaches(READY)
+        gate = watched.session.script.hold("locate")
+        watched.session.script.fail("locate", SessionRevoked("revoked"))
+
+        async def locate() -> None:
+            with pytest.raises(SessionRevoked):
+                await watched.ref.ask(LOCATE, within=5000)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(locate)
+            await until(lambda: watched.session.script.count("locate"))
+            watched.session.lose()
+            await until(lambda: watched.session.opened == 2)
+            gate.set()
+        await anyio.sleep(5)
+        assert watched.states[-1] is READY and watched.session.opened == 2
 
 
 async def test_lookups_run_side_by_side_and_news_overtakes_them() -> None:
@@ -202,20 +231,28 @@ async def test_lookups_run_side_by_side_and_news_overtakes_them() -> None:
             gate.set()
 
 
+async def test_a_connection_that_nobody_wants_any_more_is_closed() -> None:
+    async with session_actor() as watched:
+        await watched.reaches(READY)
+        await watched.ref.ask(Dial(data_centre=2), within=5)
+        await watched.ref.ask(Dial(data_centre=2, is_wanted=lambda: False), within=5)
+        assert (await watched.standing()).connections == 2, "its own, and the one that is wanted"
+
+
 async def test_a_login_that_several_lookups_miss_is_reported_once() -> None:
     async with session_actor() as watched:
         await watched.reaches(READY)
         watched.session.script.slow("locate", 1)
-        watched.session.script.fail("locate", *[SessionNotReady("revoked")] * 3)
+        watched.session.script.fail("locate", *[SessionRevoked("revoked")] * 3)
 
         async def locate() -> None:
-            with pytest.raises(SessionNotReady):
+            with pytest.raises(SessionRevoked):
                 await watched.ref.ask(LOCATE, within=5)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
                 tasks.start_soon(locate)
-        assert watched.states.count(SIGNED_OUT) == 1
+        assert watched.states.count(REVOKED) == 1
         await watched.reaches(READY)
         assert (await watched.ref.ask(LOCATE, within=5)).document_id == 1001
 
@@ -225,34 +262,19 @@ async def test_every_change_is_announced_once() -> None:
     session.script.fail("open", *[TelegramUnavailable("away")] * 3)
     async with session_actor(session) as watched:
         await watched.reaches(READY)
-        for before, after in zip(watched.announced, watched.announced[1:], strict=False):
-            assert before != after
+        assert watched.states == [CONNECTING, DISCONNECTED, READY]
         count = len(watched.announced)
+        assert count == 3
         await anyio.sleep(3600)
         assert len(watched.announced) == count, "nothing changed, nothing is said"
 
 
-async def test_listeners_that_have_stopped_do_no_harm() -> None:
-    session = SessionTwin()
-    mailbox = Mailbox[SessionMessage]("session")
-
-    def announce(changed: SessionChanged) -> None:
-        raise ActorStopped("queue")
-
-    def start() -> SessionActor:
-        return SessionActor(session, announce=announce, backoff=BACKOFF, rng=random.Random(1))
-
-    async with running(ChildSpec("session", start, mailbox=mailbox)) as tree:
-        await until(lambda: session.is_open)
-        assert restarts(tree) == {}
-
-
-@pytest.mark.parametrize("where", ["open", "wait_lost", "pause"])
+@pytest.mark.parametrize("where", ["open", "wait_lost", "pause", "person"])
 async def test_a_stop_ends_it_at_once(where: str) -> None:
-    session = SessionTwin()
+    session = PersonTwin() if where == "person" else SessionTwin()
     if where == "open":
         session.script.hold("open")
-    if where == "pause":
+    if where in ("pause", "person"):
         session.script.break_down("open", Unauthorised("no"))
     async with session_actor(session):
         await anyio.sleep(5)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from teltubby.actors.growth import Growth
-from teltubby.actors.standing import Describe, Paint, Standing
+from teltubby.actors.standing import Paint, Standing
+from teltubby.actors.workers import Workers
 from teltubby.errors import ExtraNotInstalled, NotAnswered, Transient
 from teltubby.messages.history import Statistics
 from teltubby.messages.queue import PublisherMessage
@@ -24,41 +25,38 @@ def world(tmp_path: Path) -> World:
     return World(folder=tmp_path)
 
 
-async def ready() -> str:
-    return "ready"
-
-
 async def painted(statistics: Statistics) -> bytes:
     return b"picture"
 
 
 def standing(
-    wing: BotWing, *, large_files: Describe = ready, paint: Paint = painted, growth: Growth | None = None
+    wing: BotWing, *, missing: str | None = "none here", paint: Paint = painted, growth: Growth | None = None
 ) -> Standing:
+    queue = Mailbox[PublisherMessage]("queue").ref  # which nobody reads
     return Standing(
         ledger=wing.ledger,
-        queue=Mailbox[PublisherMessage]("queue").ref,  # which nobody reads
+        queue=queue,
         storage="s3://b/",
         quota_bytes=3000,
         growth=growth or Growth(),
-        large_files=large_files,
+        workers=Workers(queue=queue, missing=missing, clock=wall_clock),
         paint=paint,
         clock=wall_clock,
     )
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [(NotAnswered("the session <stops>"), "no answer (the session &lt;stops&gt;)"), (TimeoutError(), "in time")],
-)
-async def test_a_session_that_does_not_answer_is_told_about(world: World, error: Exception, words: str) -> None:
-    async def silent() -> str:
-        raise error
-
+async def test_why_nobody_fetches_large_files_is_told(world: World) -> None:
     async with bot_wing(world) as wing:
-        here = standing(wing, large_files=silent)
-        assert words in (await here.status()).html
-        assert words in (await here.mtproto()).html
+        here = standing(wing, missing="<nothing> is installed")
+        assert "&lt;nothing&gt; is installed" in (await here.status()).html
+        assert "&lt;nothing&gt; is installed" in (await here.mtproto()).html
+
+
+async def test_workers_that_cannot_be_asked_are_told_about(world: World) -> None:
+    async with bot_wing(world) as wing:
+        here = standing(wing, missing=None)
+        assert "no worker has said anything" in (await here.status()).html
+        assert "cannot be asked" in (await here.mtproto()).html
 
 
 async def test_what_was_stored_a_moment_ago_counts(world: World) -> None:

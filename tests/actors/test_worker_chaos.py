@@ -17,7 +17,7 @@ from teltubby.archive.turns import turn_of
 from teltubby.messages.jobs import Job, JobCommand, JobCompleted, JobEvent, JobProgress, JobStarted, JobState
 from teltubby.messages.ledger_jobs import JobView
 from teltubby.messages.questions import Turn, TurnAsked
-from teltubby.messages.wire import decode_event
+from teltubby.messages.wire import decode_event, is_worker_report
 from tests.actors.clerk import Clerk
 from tests.actors.queues import Queue, queue_at
 from tests.actors.stage import MIB, large_job, noise
@@ -88,6 +88,9 @@ async def bot(queue: Queue, ledger: Ledger) -> AsyncIterator[Clerk]:
         ledger.signs.listen()
         async with await broker.consume([Destination.EVENTS], prefetch=10) as reports:
             async for report in reports:
+                if is_worker_report(report.type):
+                    await report.ack()
+                    continue
                 event = decode_event(report.body, type=report.type)
                 ledger.apply(event)
                 await report.ack()

@@ -93,7 +93,7 @@ def update(
         message |= file.view()
     fields = {"text": text, "caption": caption, "media_group_id": group, **more}
     message |= {name: value for name, value in fields.items() if value is not None}
-    return raw(update_id, {"update_id": update_id, "message": message})
+    return raw_update({"update_id": update_id, "message": message})
 
 
 def edited(

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from teltubby.adapters.telethon_session import TelethonSession
-from teltubby.messages.transfer import FileLocation, PartConnection
+from teltubby.adapters.telethon_bot import BotSession
+from teltubby.messages.transfer import FileLocation, MailboxPlace, PartConnection
 from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import File, FileKind
 from teltubby.simulator.server import SimulatedTelegram
@@ -61,10 +61,10 @@ class Film:
     file: File
     message_id: int
 
-    async def location(self, session: TelethonSession) -> FileLocation:
-        return await session.locate(self.curator.user.id, self.message_id)
+    async def location(self, session: BotSession) -> FileLocation:
+        return await session.locate(MailboxPlace(chat_id=self.curator.user.id, message_id=self.message_id))
 
-    async def reads(self, session: TelethonSession, connection: PartConnection, index: int = 0) -> bool:
+    async def reads(self, session: BotSession, connection: PartConnection, index: int = 0) -> bool:
         """Whether this part comes over this connection as it is."""
         got = bytes(await connection.fetch(await self.location(session), index * MIB, MIB))
         return got == self.file.read(index * MIB, MIB)

@@ -71,5 +71,21 @@ def mtproto_wire(telegram: SimulatedTelegram) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 async def house(telegram: SimulatedTelegram, bot: User, mtproto_wire: TcpProxy, tmp_path: Path) -> AsyncIterator[House]:
-    yield House(telegram, bot, mtproto_wire, tmp_path / "data" / "bot.session")
+    house = House(telegram, bot, mtproto_wire, tmp_path / "data" / "bot.session")
+    yield house
+    await house.aclose()
     assert telegram.call(lambda: list(telegram.mtproto_server.failures)) == []
+
+
+@pytest.fixture
+async def telegram_of_two(tmp_path: Path) -> AsyncIterator[House]:
+    """A house at a Telegram of two data centres."""
+    with SimulatedTelegram(dcs=(2, 4)) as telegram:
+        wire = TcpProxy(telegram.mtproto_ports[2])
+        try:
+            house = House(telegram, telegram.add_bot(), wire, tmp_path / "data" / "bot.session")
+            yield house
+            await house.aclose()
+        finally:
+            wire.close()
+        assert telegram.call(lambda: list(telegram.mtproto_server.failures)) == []

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from telethon.errors import InvalidBufferError
 
-from teltubby.adapters.telethon_session import DataCentre, TelethonSession
+from teltubby.adapters.session_key import SessionKey
+from teltubby.adapters.session_vault import SavedSession, SessionVault
+from teltubby.adapters.telethon_bot import BotSession
+from teltubby.adapters.telethon_client import DataCentre
+from teltubby.adapters.telethon_person import PersonSession
 from teltubby.errors import TelegramUnavailable
 from teltubby.simulator.people import User
 from teltubby.simulator.server import SimulatedTelegram
@@ -25,22 +31,59 @@ class House:
     bot: User
     wire: TcpProxy
     path: Path
+    persons: list[PersonSession] = field(default_factory=list)
+
+    async def aclose(self) -> None:
+        """Close the sessions of persons."""
+        for session in self.persons:
+            await session.aclose()
 
     def session(
         self, *, token: str | None = None, timeout: float = 5.0, path: Path | None = None, public_key: str = ""
-    ) -> TelethonSession:
-        return TelethonSession(
+    ) -> BotSession:
+        return BotSession(
             api_id=1,
             api_hash="hash",
             bot_token=token or self.bot.token or "",
-            session_path=path or self.path,
+            vault=vault(path or self.path),
             timeout=timeout,
-            data_centre=DataCentre(id=2, host="127.0.0.1", port=self.wire.port),
+            data_centre=self.data_centre,
             public_key=public_key or self.telegram.public_key_pem,
         )
 
+    def person(self, *, phone: str | None = None, timeout: float = 5.0, path: Path | None = None) -> PersonSession:
+        """The session of a person, in a file of its own; it is closed in the end."""
+        session = PersonSession(
+            api_id=1,
+            api_hash="hash",
+            phone=phone,
+            vault=vault(path or self.persons_path),
+            timeout=timeout,
+            data_centre=self.data_centre,
+            public_key=self.telegram.public_key_pem,
+        )
+        self.persons.append(session)
+        return session
+
+    @property
+    def data_centre(self) -> DataCentre:
+        """What is at the other end of the wire."""
+        return DataCentre(id=2, host="127.0.0.1", port=self.wire.port)
+
+    @property
+    def persons_path(self) -> Path:
+        return self.path.with_name("person.session")
+
+    async def saved(self, path: Path | None = None) -> SavedSession | None:
+        """What the session file holds; the session may be in use."""
+        return await to_thread.run_sync(_saved, vault(path or self.path))
+
+    async def save(self, saved: SavedSession, path: Path | None = None) -> None:
+        """Put this into the session file, which is not in use."""
+        await to_thread.run_sync(_save, vault(path or self.path), saved)
+
     @asynccontextmanager
-    async def opened(self, **options: Any) -> AsyncIterator[TelethonSession]:
+    async def opened(self, **options: Any) -> AsyncIterator[BotSession]:
         session = self.session(**options)
         try:
             await _open(session)
@@ -60,7 +103,25 @@ class House:
         self.telegram.call(work, *args)
 
 
-async def _open(session: TelethonSession) -> None:
+def vault(path: Path) -> SessionVault:
+    """A session file under the tests' key."""
+    return SessionVault(path, key=partial(SessionKey.load, "the secret of the house", path), api_id=1)
+
+
+def _saved(of: SessionVault) -> SavedSession | None:
+    content = of.sealed()
+    return None if content is None else of.unseal(content)
+
+
+def _save(into: SessionVault, saved: SavedSession) -> None:
+    into.lock()
+    try:
+        into.store(saved)
+    finally:
+        into.unlock()
+
+
+async def _open(session: BotSession) -> None:
     """Open it, as the SessionActor does: Telethon factors a challenge wrongly now and then, and the server hangs up."""
     try:
         await session.open()

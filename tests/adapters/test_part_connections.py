@@ -11,7 +11,7 @@ import pytest
 from anyio import to_thread
 
 from teltubby.adapters.mtproto_rpc import ACK_MESSAGES
-from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.adapters.telethon_bot import BotSession
 from teltubby.errors import (
     BadRequest,
     ConnectionLost,
@@ -66,7 +66,7 @@ class Line:
     """A connection of this kind, and a film where it leads to."""
 
     house: House
-    session: TelethonSession
+    session: BotSession
     film: Film
     parts: PartConnection
     location: FileLocation

@@ -1,4 +1,4 @@
-"""TelethonSession with another account's file, and with a key as OpenSSL writes it."""
+"""BotSession with another account's file, and with a key as OpenSSL writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TelethonSession against the simulated MTProto server, on both backends."""
+"""BotSession against the simulated MTProto server, on both backends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anyio import to_thread
 from telethon import TelegramClient
 
 from teltubby.adapters.base import Account
-from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.adapters.telethon_bot import BotSession
 from teltubby.errors import (
     ConnectionLost,
     FileGone,
@@ -26,11 +26,12 @@ from teltubby.errors import (
     PartUnavailable,
     ReferenceExpired,
     SessionNotReady,
+    SessionRevoked,
     TelegramUnavailable,
     TeltubbyError,
     Unauthorised,
 )
-from teltubby.messages.transfer import FileLocation, PartConnection
+from teltubby.messages.transfer import FileLocation, MailboxPlace, PartConnection
 from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import File, FileKind
 from tests.adapters.house import House
@@ -64,9 +65,13 @@ class Remote:
         return bytes(await self.parts.fetch(self.location, offset, length))
 
 
-async def reached(session: TelethonSession, chat_id: int, message_id: int) -> Remote:
-    location = await session.locate(chat_id, message_id)
+async def reached(session: BotSession, chat_id: int, message_id: int) -> Remote:
+    location = await session.locate(MailboxPlace(chat_id=chat_id, message_id=message_id))
     return Remote(location, await session.dial(location.data_centre))
+
+
+def in_chat(curator: Curator, message_id: int) -> MailboxPlace:
+    return MailboxPlace(chat_id=curator.user.id, message_id=message_id)
 
 
 def same(got: bytes, wanted: bytes) -> bool:
@@ -79,10 +84,12 @@ def same(got: bytes, wanted: bytes) -> bool:
 
 async def test_it_signs_in_once_and_keeps_the_session(house: House) -> None:
     async with house.opened() as session:
-        assert isinstance(session, TelethonSession)
+        assert isinstance(session, BotSession)
     assert stat.S_IMODE(house.path.stat().st_mode) == 0o600
-    kept = await to_thread.run_sync(house.path.read_text)
-    assert len(kept) > 300
+    saved = await house.saved()
+    assert saved is not None and (saved.account_id, saved.api_id) == (house.bot.id, 1)
+    kept = await to_thread.run_sync(house.path.read_bytes)
+    assert saved.session.encode() not in kept
     session = house.session()
     assert await session.open() == Account(id=house.bot.id, username=house.bot.username, is_bot=True)
     await session.aclose()
@@ -272,8 +279,8 @@ async def test_what_is_not_there_is_told(house: House, curator: Curator, film: F
     async with house.opened() as session:
         for message_id in (99_999, text, photo, theirs):
             with pytest.raises(FileGone):
-                await session.locate(curator.user.id, message_id)
-        assert (await session.locate(other.user.id, theirs)).document_id == film.id
+                await session.locate(in_chat(curator, message_id))
+        assert (await session.locate(in_chat(other, theirs))).document_id == film.id
 
 
 async def test_a_deleted_message_is_gone(house: House, curator: Curator, film: File) -> None:
@@ -282,7 +289,7 @@ async def test_a_deleted_message_is_gone(house: House, curator: Curator, film: F
     curator.delete(own)
     async with house.opened() as session:
         with pytest.raises(FileGone):
-            await session.locate(curator.user.id, message_id)
+            await session.locate(in_chat(curator, message_id))
 
 
 # -- failures while it is used
@@ -308,7 +315,7 @@ async def test_failures_of_a_part_are_translated(house: House, curator: Curator,
         assert isinstance(moved, FileMoved) and moved.data_centre == 4
         premium = await failing_read(house, remote, FloodWait, error=420, message="FLOOD_PREMIUM_WAIT_5")
         assert isinstance(premium, FloodWait) and premium.seconds == 5
-        await failing_read(house, remote, SessionNotReady, error=401, message="AUTH_KEY_UNREGISTERED")
+        await failing_read(house, remote, SessionRevoked, error=401, message="AUTH_KEY_UNREGISTERED")
         flood = await failing_read(house, remote, FloodWait, error=420, message="FLOOD_WAIT_7")
         assert isinstance(flood, FloodWait) and flood.seconds == 7
 
@@ -330,7 +337,7 @@ async def test_a_revoked_session_is_told_at_once(house: House, curator: Curator,
         remote = await reached(session, curator.user.id, message_id)
         house.on_server(house.telegram.mtproto_server.sign_out, house.bot)
         with pytest.raises(SessionNotReady):
-            await session.locate(curator.user.id, message_id)
+            await session.locate(in_chat(curator, message_id))
         with pytest.raises(SessionNotReady):
             await remote.read(0, MIB)
 
@@ -343,7 +350,7 @@ async def test_a_cut_wire_is_told_and_a_new_session_goes_on(house: House, curato
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(session.wait_lost)
                 await to_thread.run_sync(house.wire.cut)
-        for ask in (lambda: session.locate(curator.user.id, message_id), lambda: remote.read(0, MIB)):
+        for ask in (lambda: session.locate(in_chat(curator, message_id)), lambda: remote.read(0, MIB)):
             with anyio.fail_after(WITHIN), pytest.raises(TelegramUnavailable):
                 await ask()
         await session.aclose()
@@ -365,7 +372,7 @@ async def test_a_server_that_hangs_is_given_up(house: House, curator: Curator, f
     async with house.opened(timeout=0.5) as session:
         remote = await reached(session, curator.user.id, message_id)
         house.wire.stall()
-        for ask in (lambda: session.locate(curator.user.id, message_id), lambda: remote.read(0, MIB)):
+        for ask in (lambda: session.locate(in_chat(curator, message_id)), lambda: remote.read(0, MIB)):
             with anyio.fail_after(WITHIN), pytest.raises(TelegramUnavailable):
                 await ask()
 
@@ -405,7 +412,7 @@ async def test_a_wait_that_is_cancelled_leaves_the_connection(house: House, cura
         with anyio.move_on_after(0.1) as scope:
             await session.wait_lost()
         assert scope.cancelled_caught
-        assert (await session.locate(curator.user.id, message_id)).document_id == film.id
+        assert (await session.locate(in_chat(curator, message_id))).document_id == film.id
 
 
 async def test_an_open_that_is_cancelled_can_be_repeated(house: House) -> None:
@@ -423,12 +430,12 @@ async def test_an_open_that_is_cancelled_can_be_repeated(house: House) -> None:
 async def test_before_it_is_open_and_after_it_is_closed_it_says_so(house: House, curator: Curator) -> None:
     session = house.session()
     with pytest.raises(TelegramUnavailable):
-        await session.locate(curator.user.id, 1)
+        await session.locate(in_chat(curator, 1))
     await session.wait_lost()
     await session.open()
     await session.aclose()
     with pytest.raises(TelegramUnavailable):
-        await session.locate(curator.user.id, 1)
+        await session.locate(in_chat(curator, 1))
 
 
 async def test_many_parts_at_once(house: House, curator: Curator, film: File) -> None:
@@ -448,9 +455,11 @@ async def test_many_parts_at_once(house: House, curator: Curator, film: File) ->
 
 async def test_it_asks_for_no_updates(house: House, curator: Curator) -> None:
     """A session that receives updates would be a second mailbox to keep in step (telegram.md)."""
+    async with house.opened():
+        pass
     async with house.opened() as session:
         for number in range(5):
             await to_thread.run_sync(curator.send_text, f"message {number}")
         with pytest.raises(FileGone):  # by the time of this answer they would have come on the same connection
-            await session.locate(curator.user.id, 99_999)
+            await session.locate(in_chat(curator, 99_999))
     assert house.calls("updates.getState") == 0 and house.calls("updates.getDifference") == 0

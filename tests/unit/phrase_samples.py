@@ -16,6 +16,7 @@ from teltubby.messages.jobs import FileInfo, Job, JobMetadata, JobProgress, JobS
 from teltubby.messages.ledger_archive import Overview
 from teltubby.messages.ledger_jobs import JobView
 from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, Media, MediaKind, Route
+from teltubby.messages.routes import FileRoute, RouteTry
 from teltubby.simulator.bot_errors import ApiError
 from teltubby.simulator.bot_html import parse_html
 
@@ -171,7 +172,15 @@ def history(text: str = "w1") -> JobHistory:
             ),
         ),
         attempts=(
-            attempt(1, success=False, error=text, worker=text, transferred_bytes=0, seconds=0.0),
+            attempt(
+                1,
+                success=False,
+                error=text,
+                worker=text,
+                transferred_bytes=0,
+                seconds=0.0,
+                routes=(RouteTry(route=FileRoute.OWN, reason=text),),
+            ),
             attempt(2, success=True, worker=text, transferred_bytes=300_000_000, seconds=75.0, route=Route.MTPROTO_BOT),
             attempt(3),
         ),

@@ -307,19 +307,49 @@ def test_the_inbox_keeps_nothing_without_an_update_id(update: Any) -> None:
         raw_update(update)
 
 
-@pytest.mark.parametrize("text", ["/mtpass hunter2", "/MTPASS@bot  hunter2 too", " /mtpass\nhunter2"])
+SECRETS = ["/mtpass hunter2", "/MTPASS@bot  hunter2 too", " /mtpass\nhunter2", "/mtcode h-u-n-t-e-r-2 hunter2"]
+
+
+@pytest.mark.parametrize("text", SECRETS)
 @pytest.mark.parametrize("kind", ["message", "edited_message"])
-def test_a_password_is_never_written_down(kind: str, text: str) -> None:
+def test_a_secret_is_never_written_down(kind: str, text: str) -> None:
     """Neither in the message itself nor in one that answers it; that there was one stays visible."""
     message = {"message_id": 5, "chat": {"id": 7}, "text": text, "entities": [{"type": "url"}]}
     answer = {"message_id": 6, "chat": {"id": 7}, "text": "oops", "reply_to_message": message}
     for shown in (message, answer):
         kept = raw_update({"update_id": 1, kind: shown})
-        assert "hunter2" not in kept.payload and "/mtpass" in kept.payload.lower()
+        assert "hunter2" not in kept.payload + repr(kept) and "/mt" in kept.payload.lower() and kept.secret is None
     assert json.loads(raw_update({"update_id": 1, kind: message}).payload)[kind]["text"].split()[-1] == "…"
 
 
-@pytest.mark.parametrize("text", ["/mtpass", "/mtpassword hunter2", "say /mtpass hunter2"])
+@pytest.mark.parametrize(
+    ("text", "secret"), [("/mtpass hunter2 ", "hunter2 "), ("/mtcode@bot\n1 2 3", "1 2 3"), ("/mtpass:hunter2", None)]
+)
+def test_the_secret_of_a_new_private_message_is_handed_on(text: str, secret: str | None) -> None:
+    message = {**MESSAGE, "text": text}
+    kept = raw_update({"update_id": 1, "message": message})
+    assert kept.secret == secret and "hunter2" not in kept.payload + repr(kept)
+    read = parse_update(kept.payload)
+    assert isinstance(read, IncomingMessage) and (read.text or "").endswith("…")
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"message": {**MESSAGE, "chat": {"id": -100, "type": "supergroup"}, "text": "/mtpass hunter2"}},
+        {"message": {**MESSAGE, "photo": [], "caption": "/mtpass hunter2"}},
+        {"edited_message": {**MESSAGE, "text": "/mtpass hunter2"}},
+        {"callback_query": {**QUERY, "message": {**MESSAGE, "text": "/mtpass hunter2"}}},
+        {"message": {**MESSAGE, "text": "x", "reply_to_message": {**MESSAGE, "text": "/mtpass hunter2"}}},
+        {"message": {**MESSAGE, "pinned_message": {**MESSAGE, "text": "/mtpass hunter2"}}},
+    ],
+)
+def test_secrets_from_elsewhere_are_masked_and_not_handed_on(update: dict[str, Any]) -> None:
+    kept = raw_update({"update_id": 1, **update})
+    assert kept.secret is None and "hunter2" not in kept.payload and "/mtpass" in kept.payload
+
+
+@pytest.mark.parametrize("text", ["/mtpass", "/mtstatus now", "say /mtpass hunter2"])
 def test_other_texts_stay_as_they_are(text: str) -> None:
     update = {"update_id": 1, "message": {"message_id": 5, "chat": {"id": 7}, "text": text}}
     assert json.loads(raw_update(update).payload) == update

@@ -19,7 +19,8 @@ from teltubby.cli import app
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "123456:canary"
-COMMANDS = {"run", "bot", "worker", "demo", "check-config", "tree"}
+SESSION_COMMANDS = {"login", "logout", "backup-session", "restore-session"}
+COMMANDS = {"run", "bot", "worker", "demo", "doctor", "check-config", "tree"} | SESSION_COMMANDS
 
 runner = CliRunner()
 

@@ -50,10 +50,6 @@ def test_fixed_texts_are_taken() -> None:
         orders.FIND_USAGE,
         orders.STATS_USAGE,
         orders.PURGE_USAGE,
-        orders.NOT_NEEDED,
-        orders.CODE_NOT_NEEDED,
-        orders.PASSWORD_DELETED,
-        orders.PASSWORD_REMAINS,
         orders.PURGE_EXPIRED,
         orders.PURGE_NOTHING,
         orders.PURGE_BEGINS,
@@ -219,9 +215,9 @@ def test_spans_of_time(seconds: float, expected: str) -> None:
 
 
 def test_a_failure_says_what_to_do_before_it_says_what_happened() -> None:
-    text = phrases.job_failed(job(), reason="message 11 no longer exists in the bot's mailbox")
+    text = phrases.job_failed(job(), reason="message 11 no longer exists in the account's mailbox")
     advised, technical = text.split("\n")[1:3]
     assert advised == "Reason: The message was deleted before the file was fetched. Send the file again."
-    assert technical == "<i>message 11 no longer exists in the bot&#x27;s mailbox</i>"
+    assert technical == "<i>message 11 no longer exists in the account&#x27;s mailbox</i>"
     assert "/retry" not in text, "that is not what to do here"
     assert "/retry <code>3f2a9c1e</code>" in phrases.job_failed(job(), reason="the object store is away")

@@ -35,7 +35,6 @@ def test_what_comes_from_outside_is_escaped(text: str) -> None:
     for html in (
         house.status_text(report(large_files=text, storage=text, broker=text, depths=None, running=here, failed=here)),
         house.status_text(report(depths={text: 3}, broker=text)),
-        house.mtproto_text(text),
         house.mode_text(text),
         house.maintenance_text(unsound),
     ):

@@ -11,6 +11,7 @@ from hypothesis import given
 from teltubby.actors.phrases import lists
 from teltubby.actors.phrases.words import PAGE_CHARACTERS
 from teltubby.messages.jobs import JobState, Priority
+from teltubby.messages.routes import FileRoute, RouteTry
 from tests.unit.phrase_samples import DAY, NASTY, assert_telegram_takes, history, hit, job, view
 
 LATER = DAY + timedelta(minutes=3)
@@ -85,6 +86,20 @@ def test_a_history_tells_everything() -> None:
         "11-20 12:00:00 w1 by the house itself (refused)",
     ):
         assert part in text, part
+
+
+def test_the_ways_that_an_attempt_tried_are_told() -> None:
+    tries = (
+        RouteTry(route=FileRoute.RELAY, reason="not a <member> of the channel " + "x" * 300),
+        RouteTry(route=FileRoute.ORIGIN, reason="the message was not forwarded"),
+        RouteTry(route=FileRoute.BOT),
+    )
+    before, done, after = history().attempts
+    told = replace(history(), attempts=(before, replace(done, routes=tries), after))
+    text = assert_telegram_takes(lists.job_history(view(), told, location="x"))
+    (line,) = [line for line in text.splitlines() if "relay" in line]
+    assert line.startswith("    relay: not a <member> of the channel xxx") and len(line) < 220
+    assert line.endswith("; origin: the message was not forwarded; bot: served")
 
 
 def test_an_attempt_that_was_cancelled_did_not_fail() -> None:

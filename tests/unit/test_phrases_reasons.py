@@ -22,7 +22,15 @@ S3_SENTENCES = sorted({sentence for _, sentence in [*s3_errors._BY_CODE.values()
 @pytest.mark.parametrize(
     ("reason", "part"),
     [
-        ("message 11 no longer exists in the bot's mailbox", "deleted"),
+        ("message 11 no longer exists in the account's mailbox", "deleted"),
+        ("message 11 of the account's mailbox is not in chat 5", "no longer has the file"),
+        ("message 4 no longer exists in the channel", "deleted"),
+        ("the document is not in the account's dialog with 7", "no longer has the file"),
+        ("the account is no member of channel -1001", "does not see that channel"),
+        ("the user session is revoked: SESSION_REVOKED", "/mtstatus"),
+        ("the user account's MTProto session is flood_wait: Telegram asks to wait 5 s", "/mtstatus"),
+        ("relay: the bot cannot copy the message into the relay channel: message can't be copied", "protected"),
+        ("relay: no relay channel is configured; bot: message 1 no longer exists in the account's mailbox", "No way"),
         ("message 11 carries no document", "no file in it any more"),
         ("document 5 was found where 6 was handed in", "another file"),
         ("the document has 5 bytes, 6 were announced", "another size"),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.messages.history import Attempt, QueuePace
-from teltubby.messages.jobs import JobCommand, JobState, Priority
+from teltubby.messages.jobs import JobCancelled, JobCommand, JobFailed, JobState, Priority
 from teltubby.messages.ledger import SettleFile
 from teltubby.messages.media import RawUpdate, Route
+from teltubby.messages.routes import FileRoute, RouteTry
 from tests.unit.ledger_samples import (
     ID,
     NOON,
@@ -21,6 +23,7 @@ from tests.unit.ledger_samples import (
     a_job,
     accepted,
     apply,
+    cancelled,
     completed,
     failed,
     ledger_with,
@@ -68,6 +71,28 @@ def test_the_whole_history_of_a_job_is_told(ledger: SqliteLedger) -> None:
         (9, "cancel", True, "by button"),
     ]
     assert history.created_at < history.commands[0].at < history.commands[1].at
+
+
+def test_the_ways_that_each_attempt_tried_are_kept(ledger: SqliteLedger) -> None:
+    relay = RouteTry(route=FileRoute.RELAY, reason='no "member" of the channel\n😀')
+    bot = RouteTry(route=FileRoute.BOT)
+    apply(ledger, started(), replace(retrying(), routes=(relay,)))
+    apply(ledger, started(2), replace(completed(2), via=FileRoute.BOT, routes=(relay, bot)))
+    history = ledger.history.read(ID)
+    assert history is not None
+    assert [(attempt.via, attempt.routes) for attempt in history.attempts] == [
+        (None, (relay,)),
+        (FileRoute.BOT, (relay, bot)),
+    ]
+
+
+@pytest.mark.parametrize("end", [failed(), cancelled()], ids=["failed", "cancelled"])
+def test_the_ways_are_kept_however_the_attempt_ended(ledger: SqliteLedger, end: JobFailed | JobCancelled) -> None:
+    tries = tuple(RouteTry(route=route, reason=f"not by {route}") for route in FileRoute)
+    apply(ledger, started(), replace(end, routes=tries))
+    history = ledger.history.read(ID)
+    assert history is not None
+    assert [(attempt.via, attempt.routes) for attempt in history.attempts] == [(None, tries)]
 
 
 def test_an_attempt_that_runs_has_no_end(ledger: SqliteLedger) -> None:

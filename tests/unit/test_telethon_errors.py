@@ -13,12 +13,18 @@ from telethon.tl.types import RpcError
 
 from teltubby.adapters.telethon_errors import FOREIGN, translate
 from teltubby.errors import (
+    AccountSuspended,
     BadRequest,
+    ChatUnavailable,
+    CodeExpired,
+    CodeRejected,
     FileGone,
     FloodWait,
+    PasswordNeeded,
+    PasswordRejected,
     Permanent,
     ReferenceExpired,
-    SessionNotReady,
+    SessionRevoked,
     SpoolFull,
     TelegramUnavailable,
     TeltubbyError,
@@ -36,16 +42,22 @@ def rpc(code: int, name: str) -> BaseException:
 @pytest.mark.parametrize(
     ("code", "name", "kind"),
     [
-        (401, "AUTH_KEY_UNREGISTERED", SessionNotReady),
-        (401, "AUTH_KEY_INVALID", SessionNotReady),
-        (401, "AUTH_KEY_PERM_EMPTY", SessionNotReady),
-        (401, "SESSION_REVOKED", SessionNotReady),
-        (401, "SESSION_EXPIRED", SessionNotReady),
-        (401, "USER_DEACTIVATED", SessionNotReady),
-        (401, "USER_DEACTIVATED_BAN", SessionNotReady),
-        (406, "AUTH_KEY_DUPLICATED", SessionNotReady),
-        (420, "FROZEN_METHOD_INVALID", SessionNotReady),
-        (400, "PHONE_NUMBER_BANNED", SessionNotReady),
+        (401, "AUTH_KEY_UNREGISTERED", SessionRevoked),
+        (401, "AUTH_KEY_INVALID", SessionRevoked),
+        (401, "AUTH_KEY_PERM_EMPTY", SessionRevoked),
+        (401, "SESSION_REVOKED", SessionRevoked),
+        (401, "SESSION_EXPIRED", SessionRevoked),
+        (401, "USER_DEACTIVATED", AccountSuspended),
+        (401, "USER_DEACTIVATED_BAN", AccountSuspended),
+        (401, "AUTH_KEY_UNSYNCHRONIZED", SessionRevoked),
+        (406, "AUTH_KEY_DUPLICATED", SessionRevoked),
+        (406, "AUTH_KEY_SOMETHING_NEW", SessionRevoked),
+        (406, "SESSION_SOMETHING_NEW", SessionRevoked),
+        (420, "FROZEN_METHOD_INVALID", AccountSuspended),
+        (420, "FROZEN_SOMETHING_NEW", AccountSuspended),
+        (400, "FROZEN_PARTICIPANT_MISSING", AccountSuspended),
+        (401, "USER_DEACTIVATED_SOMEHOW", AccountSuspended),
+        (400, "PHONE_NUMBER_BANNED", AccountSuspended),
         (400, "ACCESS_TOKEN_INVALID", Unauthorised),
         (400, "ACCESS_TOKEN_EXPIRED", Unauthorised),
         (400, "API_ID_INVALID", Unauthorised),
@@ -63,7 +75,25 @@ def rpc(code: int, name: str) -> BaseException:
         (-503, "Timeout", TelegramUnavailable),
         (400, "LIMIT_INVALID", BadRequest),
         (400, "OFFSET_INVALID", BadRequest),
-        (403, "CHAT_FORBIDDEN", BadRequest),
+        (403, "CHAT_FORBIDDEN", ChatUnavailable),
+        (400, "CHANNEL_PRIVATE", ChatUnavailable),
+        (400, "CHANNEL_INVALID", ChatUnavailable),
+        (400, "USER_BANNED_IN_CHANNEL", ChatUnavailable),
+        (400, "PEER_ID_INVALID", ChatUnavailable),
+        (400, "USERNAME_NOT_OCCUPIED", ChatUnavailable),
+        (400, "MSG_ID_INVALID", FileGone),
+        (401, "SESSION_PASSWORD_NEEDED", PasswordNeeded),
+        (400, "PHONE_CODE_INVALID", CodeRejected),
+        (400, "PHONE_CODE_EMPTY", CodeRejected),
+        (400, "PHONE_CODE_EXPIRED", CodeExpired),
+        (400, "PASSWORD_HASH_INVALID", PasswordRejected),
+        (400, "SRP_ID_INVALID", TelegramUnavailable),
+        (400, "PHONE_NUMBER_INVALID", BadRequest),
+        (400, "PHONE_NUMBER_FLOOD", BadRequest),
+        (406, "PHONE_PASSWORD_FLOOD", BadRequest),
+        (500, "RPC_CALL_FAIL", TelegramUnavailable),
+        (500, "INTERDC_2_CALL_ERROR", TelegramUnavailable),
+        (420, "SOMETHING_NEW_WITHOUT_SECONDS", TelegramUnavailable),
         (400, "SOMETHING_NEW_2031", BadRequest),
     ],
 )
@@ -73,7 +103,7 @@ def test_an_answer_means(code: int, name: str, kind: type[TeltubbyError]) -> Non
     assert str(meaning)
 
 
-@pytest.mark.parametrize("name", ["FLOOD_WAIT_77", "FLOOD_PREMIUM_WAIT_77"])
+@pytest.mark.parametrize("name", ["FLOOD_WAIT_77", "FLOOD_PREMIUM_WAIT_77", "FLOOD_TEST_PHONE_WAIT_77"])
 def test_every_wait_says_how_long(name: str) -> None:
     meaning = translate(rpc(420, name))
     assert isinstance(meaning, FloodWait)
@@ -91,6 +121,7 @@ def test_every_wait_says_how_long(name: str) -> None:
         (errors.InvalidBufferError(b"\x6c\xfe\xff\xff"), TelegramUnavailable),
         (errors.InvalidChecksumError(1, 2), TelegramUnavailable),
         (errors.TypeNotFoundError(0x12345678, b""), TelegramUnavailable),
+        (errors.AuthKeyNotFound(), SessionRevoked),
         (ValueError("Request was unsuccessful 1 time(s)"), TelegramUnavailable),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SpoolFull),
         (OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)), TelegramUnavailable),

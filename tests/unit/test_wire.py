@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 
 from teltubby.messages.jobs import (
     Job,
+    JobCompleted,
     JobEvent,
+    JobFailed,
     JobMetadata,
     JobProgress,
     JobRetrying,
@@ -115,7 +118,25 @@ def test_reports_of_older_workers_say_nothing_of_what_the_attempt_did() -> None:
     fields = json.loads(GOLDEN_START + b',"reason":"no answer","delay_seconds":60.0}')
     read = decode_event(json.dumps(fields).encode(), "teltubby.job.retrying")
     assert read == JobRetrying(**COMMON, reason="no answer", delay_seconds=60.0)
-    assert (read.transferred_bytes, read.seconds, read.route) == (0, 0.0, None)
+    assert (read.transferred_bytes, read.seconds, read.route, read.routes) == (0, 0.0, None, ())
+
+
+def test_completions_of_older_workers_name_no_way() -> None:
+    type_name, event, _ = GOLDEN_EVENTS[2]
+    fields = json.loads(encode_event(event))
+    del fields["via"], fields["routes"]
+    read = decode_event(json.dumps(fields).encode(), type_name)
+    assert isinstance(read, JobCompleted) and isinstance(event, JobCompleted)
+    assert read == replace(event, via=None, routes=())
+
+
+def test_long_reasons_of_ways_are_cut_off() -> None:
+    fields = json.loads(GOLDEN_START + b',"reason":"gone"}')
+    fields["routes"] = [{"route": "own", "reason": "x\n" * 100_000}]
+    read = decode_event(json.dumps(fields).encode(), "teltubby.job.failed")
+    assert isinstance(read, JobFailed)
+    (own,) = read.routes
+    assert own.reason is not None and own.reason.isprintable() and len(own.reason) <= 500
 
 
 def test_jobs_of_older_senders_have_the_first_ticket() -> None:

@@ -8,14 +8,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teltubby.adapters.sealed_boxes import SealedBoxes, seal
 from teltubby.errors import MalformedMessage
-from teltubby.messages.control import StopJob
+from teltubby.messages.control import (
+    BeginSignIn,
+    CancelSignIn,
+    DescribeWorkers,
+    Order,
+    SignInMethod,
+    StopJob,
+    SubmitCode,
+    SubmitPassword,
+)
 from teltubby.messages.wire import JOB_TYPE, MAX_BODY_BYTES, SCHEMA, TURN_TYPE, decode_order, encode_order, order_type
 from tests.unit.wire_samples import JOB_ID, JSON, UUIDS
 
 STOP = StopJob(job_id=JOB_ID)
 STOP_TYPE = "teltubby.control.stop_job"
 GOLDEN_STOP = b'{"job_id":"' + JOB_ID.encode() + b'"}'
+KEY = SealedBoxes().public_key
+SEALED = seal(KEY, "12345")
+OF_A_SIGN_IN = b'{"worker":"host:1:ab","sign_in_id":"s-1"'
+BEGIN_TYPE, CODE_TYPE = "teltubby.control.begin_sign_in", "teltubby.control.submit_code"
+GOLDEN_BEGIN = OF_A_SIGN_IN + b',"method":"qr","reply_key":"' + KEY.encode() + b'"}'
+GOLDEN_CODE = OF_A_SIGN_IN + b',"sealed":"' + SEALED.encode() + b'"}'
+GOLDEN: list[tuple[str, Order, bytes]] = [
+    (STOP_TYPE, STOP, GOLDEN_STOP),
+    (
+        BEGIN_TYPE,
+        BeginSignIn(worker="host:1:ab", sign_in_id="s-1", method=SignInMethod.QR, reply_key=KEY),
+        GOLDEN_BEGIN,
+    ),
+    (CODE_TYPE, SubmitCode(worker="host:1:ab", sign_in_id="s-1", sealed=SEALED), GOLDEN_CODE),
+    (
+        "teltubby.control.submit_password",
+        SubmitPassword(worker="host:1:ab", sign_in_id="s-1", sealed=SEALED),
+        GOLDEN_CODE,
+    ),
+    ("teltubby.control.cancel_sign_in", CancelSignIn(worker="host:1:ab", sign_in_id="s-1"), OF_A_SIGN_IN + b"}"),
+    ("teltubby.control.describe_workers", DescribeWorkers(), b"{}"),
+]
+NAMES = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=255)
+SECRETS = st.text(min_size=1, max_size=200).map(lambda secret: seal(KEY, secret))
+ORDERS: st.SearchStrategy[Order] = st.one_of(
+    st.builds(StopJob, job_id=UUIDS),
+    st.builds(
+        BeginSignIn, worker=NAMES, sign_in_id=NAMES, method=st.sampled_from(SignInMethod), reply_key=st.just(KEY)
+    ),
+    st.builds(SubmitCode, worker=NAMES, sign_in_id=NAMES, sealed=SECRETS),
+    st.builds(SubmitPassword, worker=NAMES, sign_in_id=NAMES, sealed=SECRETS),
+    st.builds(CancelSignIn, worker=NAMES, sign_in_id=NAMES),
+    st.just(DescribeWorkers()),
+)
 
 
 def refused(body: bytes, *, type: str = STOP_TYPE, schema: str | None = SCHEMA) -> str:
@@ -27,16 +71,20 @@ def refused(body: bytes, *, type: str = STOP_TYPE, schema: str | None = SCHEMA) 
     return text
 
 
-def test_golden_order() -> None:
-    assert order_type(STOP) == STOP_TYPE
-    assert encode_order(STOP) == GOLDEN_STOP
-    assert decode_order(GOLDEN_STOP, STOP_TYPE, "1.0") == STOP
+@pytest.mark.parametrize(("type_name", "order", "golden"), GOLDEN, ids=[name for name, *_ in GOLDEN])
+def test_golden_orders(type_name: str, order: Order, golden: bytes) -> None:
+    assert order_type(order) == type_name
+    assert encode_order(order) == golden
+    assert decode_order(golden, type_name, "1.0") == order
 
 
-@given(UUIDS)
-def test_orders_come_back_as_they_went(job_id: str) -> None:
-    order = StopJob(job_id=job_id)
+@given(ORDERS)
+def test_orders_come_back_as_they_went(order: Order) -> None:
     assert decode_order(encode_order(order), order_type(order)) == order
+
+
+def test_what_is_sealed_is_not_in_a_repr() -> None:
+    assert not [order for _, order, _ in GOLDEN if SEALED in repr(order)]
 
 
 def test_unknown_keys_are_tolerated() -> None:
@@ -68,6 +116,33 @@ def test_orders_of_another_schema(schema: str | None, expected: str) -> None:
 )
 def test_what_is_no_order(body: bytes, expected: str) -> None:
     assert expected in refused(body)
+
+
+def changed(golden: bytes, **fields: object) -> bytes:
+    """The golden order with these fields in place of its own."""
+    return json.dumps({**json.loads(golden), **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("type_name", "body", "expected"),
+    [
+        (BEGIN_TYPE, OF_A_SIGN_IN + b"}", "Field required"),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, worker=""), "worker: empty"),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, worker="a\nb"), "worker: "),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, sign_in_id="x" * 256), "sign_in_id: "),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, method="telepathy"), "method: "),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, reply_key=KEY[:40]), "reply_key: not a key of 32 bytes"),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, reply_key="not base64"), "reply_key: not URL-safe base64"),
+        (BEGIN_TYPE, changed(GOLDEN_BEGIN, reply_key=7), "reply_key: not URL-safe base64"),
+        (CODE_TYPE, changed(GOLDEN_CODE, sealed="12345"), "sealed: not URL-safe base64"),
+        (CODE_TYPE, changed(GOLDEN_CODE, sealed="1234"), "sealed: not the length of a sealed box"),
+        (CODE_TYPE, changed(GOLDEN_CODE, sealed="A" * 12000), "sealed: not the length of a sealed box"),
+    ],
+)
+def test_sign_ins_that_cannot_be_acted_on(type_name: str, body: bytes, expected: str) -> None:
+    reason = refused(body, type=type_name)
+    assert expected in reason
+    assert "12345" not in reason, "should somebody have sent it unsealed, it is not shown"
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))

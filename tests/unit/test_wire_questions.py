@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teltubby.errors import MalformedMessage
-from teltubby.messages.questions import FirstCopyAsked, FirstCopyTold
+from teltubby.messages.questions import FirstCopyAsked, FirstCopyTold, RelayAsked, RelayTold
 from teltubby.messages.wire import (
     FIRST_COPY_TYPE,
     JOB_TYPE,
     MAX_BODY_BYTES,
+    RELAY_TYPE,
     SCHEMA,
     decode_answer,
     decode_question,
     encode_answer,
     encode_question,
+    question_type,
 )
-from tests.unit.wire_samples import JSON, KEY, KEYS, SHA
+from tests.unit.wire_samples import JOB_ID, JSON, KEY, KEYS, SHA, UUIDS
 
 ASKED = FirstCopyAsked(sha256=SHA)
 GOLDEN_QUESTION = b'{"sha256":"' + SHA.encode() + b'"}'
@@ -132,3 +134,63 @@ def test_answers_that_cannot_be_acted_on(body: bytes, expected: str) -> None:
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_refused_with_a_reason(body: bytes) -> None:
     assert refused(body) and not_taken(body)
+
+
+# -- relay copies
+
+RELAY_ASKED = RelayAsked(job_id=JOB_ID, worker="host:1", lost=7)
+COPY = RelayTold(job_id=JOB_ID, chat_id=-1001234567890, message_id=8)
+NO_COPY = RelayTold(job_id=JOB_ID, reason="its content is protected", passing=False)
+GOLDEN_RELAY_ASKED = b'{"job_id":"' + JOB_ID.encode() + b'","worker":"host:1","lost":7}'
+GOLDEN_COPY = (
+    b'{"job_id":"' + JOB_ID.encode() + b'","chat_id":-1001234567890,"message_id":8,"reason":null,"passing":false}'
+)
+
+
+def relay_answer(**fields: object) -> bytes:
+    """The golden answer with these fields in place of its own."""
+    return json.dumps({**json.loads(GOLDEN_COPY), **fields}).encode()
+
+
+def test_golden_relay() -> None:
+    assert question_type(RELAY_ASKED) == RELAY_TYPE == "teltubby.question.relay"
+    assert encode_question(RELAY_ASKED) == GOLDEN_RELAY_ASKED
+    assert decode_question(GOLDEN_RELAY_ASKED, RELAY_TYPE, "1.0") == RELAY_ASKED
+    assert encode_answer(COPY) == GOLDEN_COPY
+    assert decode_answer(GOLDEN_COPY, RELAY_ASKED) == COPY
+
+
+PLACES = st.tuples(st.integers(-(2**52), -1), st.integers(1, 2**31 - 1), st.none())
+REASONS = st.tuples(st.none(), st.none(), st.text(st.characters(categories=["L", "N"]), max_size=400))
+
+
+@given(UUIDS, st.none() | st.integers(1, 2**31 - 1), PLACES | REASONS, st.booleans())
+def test_relays_come_back_as_they_went(
+    job_id: str, lost: int | None, told: tuple[int | None, int | None, str | None], passing: bool
+) -> None:
+    asked = RelayAsked(job_id=job_id, worker="host:1", lost=lost)
+    assert decode_question(encode_question(asked), RELAY_TYPE) == asked
+    answer = RelayTold(job_id=job_id, chat_id=told[0], message_id=told[1], reason=told[2], passing=passing)
+    assert decode_answer(encode_answer(answer), asked) == answer
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (relay_answer(reason="and yet none"), "neither where the copy is nor why"),
+        (relay_answer(message_id=None), "neither where the copy is nor why"),
+        (relay_answer(chat_id=None, message_id=None), "neither where the copy is nor why"),
+        (relay_answer(message_id=0), "message_id: 0 is less than 1"),
+        (relay_answer(chat_id="x"), "chat_id: not an integer"),
+        (relay_answer(job_id="00000000-0000-0000-0000-000000000001"), "the answer is about job"),
+    ],
+)
+def test_relays_that_cannot_be_acted_on(body: bytes, expected: str) -> None:
+    with pytest.raises(MalformedMessage, match=expected):
+        decode_answer(body, RELAY_ASKED)
+
+
+def test_a_relay_is_asked_for_by_an_older_worker_too() -> None:
+    body = json.dumps({"job_id": JOB_ID, "worker": "host:1"}).encode()
+    assert decode_question(body, RELAY_TYPE) == RelayAsked(job_id=JOB_ID, worker="host:1")
+    assert "lost: 0 is less than 1" in refused(GOLDEN_RELAY_ASKED.replace(b"7", b"0"), type=RELAY_TYPE)

@@ -207,6 +207,7 @@ def test_events_of_unknown_type(type_name: str) -> None:
         ("route", "pigeon", "route: Input should be"),
         ("seconds", -0.5, "seconds: -0.5 is not a number from 0"),
         ("seconds", True, "seconds: not a number"),
+        ("via", "pigeon", "via: Input should be"),
     ],
 )
 def test_absurd_reports(name: str, value: object, expected: str) -> None:
@@ -224,6 +225,12 @@ def test_absurd_reports(name: str, value: object, expected: str) -> None:
         ("transferred_bytes", 1.5, "transferred_bytes: not an integer"),
         ("seconds", -1, "seconds: -1 is not a number from 0"),
         ("route", "pigeon", "route: Input should be"),
+        ("routes", "relay", "routes: not a list of 16 ways at most"),
+        ("routes", [{"route": "bot"}] * 17, "routes: not a list of 16 ways at most"),
+        ("routes", ["bot"], "routes.0: Input should be"),
+        ("routes", [{"route": "pigeon"}], "routes.0.route: Input should be"),
+        ("routes", [{"reason": "gone"}], "routes.0.route: Field required"),
+        ("routes", [{"route": "bot", "reason": 7}], "routes: not a string"),
     ],
 )
 @pytest.mark.parametrize("index", [3, 4, 5])

@@ -24,6 +24,7 @@ from teltubby.messages.jobs import (
     TelegramContext,
 )
 from teltubby.messages.media import MediaKind, Route
+from teltubby.messages.routes import FileRoute, RouteTry
 
 JOB_ID = "0b5c7a52-3f0e-4c55-9a3b-9d2f6f1c2a10"
 SHA = "ab" * 32
@@ -79,9 +80,19 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
     ),
     (
         "teltubby.job.completed",
-        JobCompleted(**COMMON, key=KEY, size_bytes=9, sha256=SHA, route=Route.MTPROTO_BOT, seconds=2.5),
+        JobCompleted(
+            **COMMON,
+            key=KEY,
+            size_bytes=9,
+            sha256=SHA,
+            route=Route.MTPROTO_BOT,
+            seconds=2.5,
+            via=FileRoute.BOT,
+            routes=(RouteTry(route=FileRoute.RELAY, reason="not a member"), RouteTry(route=FileRoute.BOT)),
+        ),
         b',"key":"' + KEY.encode() + b'","size_bytes":9,"sha256":"' + SHA.encode() + b'","route":"mtproto_bot",'
-        b'"seconds":2.5,"duplicate_of":null}',
+        b'"seconds":2.5,"duplicate_of":null,"via":"bot",'
+        b'"routes":[{"route":"relay","reason":"not a member"},{"route":"bot","reason":null}]}',
     ),
     (
         "teltubby.job.retrying",
@@ -93,17 +104,18 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
             seconds=2.5,
             route=Route.MTPROTO_BOT,
         ),
-        b',"reason":"no answer","delay_seconds":60.0,"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot"}',
+        b',"reason":"no answer","delay_seconds":60.0,"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot",'
+        b'"routes":[]}',
     ),
     (
         "teltubby.job.failed",
         JobFailed(**COMMON, reason="gone"),
-        b',"reason":"gone","transferred_bytes":0,"seconds":0.0,"route":null}',
+        b',"reason":"gone","transferred_bytes":0,"seconds":0.0,"route":null,"routes":[]}',
     ),
     (
         "teltubby.job.cancelled",
         JobCancelled(**COMMON, transferred_bytes=5, seconds=2.5, route=Route.MTPROTO_BOT),
-        b',"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot"}',
+        b',"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot","routes":[]}',
     ),
 ]
 
@@ -162,10 +174,15 @@ REPORT: dict[str, st.SearchStrategy[Any]] = {
     "attempt": st.integers(1, 2**31),
     "at": MOMENTS,
 }
+TRIES = st.lists(
+    st.builds(RouteTry, route=st.sampled_from(FileRoute), reason=st.none() | st.text("a <&\"'\\я😀", max_size=50)),
+    max_size=4,
+).map(tuple)
 EFFORT: dict[str, st.SearchStrategy[Any]] = {
     "transferred_bytes": COUNTS,
     "seconds": MEASURES,
     "route": st.none() | st.sampled_from(Route),
+    "routes": TRIES,
 }
 EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
     st.builds(JobStarted, **REPORT),
@@ -187,6 +204,8 @@ EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
         route=st.sampled_from(Route),
         seconds=MEASURES,
         duplicate_of=st.none() | KEYS,
+        via=st.none() | st.sampled_from(FileRoute),
+        routes=TRIES,
     ),
     st.builds(JobRetrying, **REPORT, **EFFORT, reason=TEXT, delay_seconds=MEASURES),
     st.builds(JobFailed, **REPORT, **EFFORT, reason=TEXT),

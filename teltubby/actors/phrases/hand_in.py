@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from teltubby.actors.phrases.reasons import skip_reason
+from teltubby.actors.phrases.sign_in import HELP as SIGN_IN_HELP
 from teltubby.actors.phrases.words import REASON_CHARACTERS, clipped, files, size
 from teltubby.messages.media import ItemOutcome, ItemStatus, SkipReason
 
@@ -23,9 +24,10 @@ COMMANDS: Mapping[str, str] = {
     "stats": "a picture of what was archived",
     "quota": "how much room the archive takes",
     "mode": "how updates arrive",
-    "mtstatus": "the MTProto side that fetches large files",
-    "mtcode": "a login code (not needed today)",
-    "mtpass": "a login password (not needed today)",
+    "mtstatus": "who fetches large files, and how they are signed in",
+    "mtlogin": "sign a worker in, by QR code or /mtlogin code",
+    "mtcode": "the login code, written as /help explains",
+    "mtpass": "the password of the second factor",
     "db_maint": "check and tidy the database",
     "purge": "delete the whole archive, in two steps",
 }
@@ -62,6 +64,8 @@ def help_text() -> str:
             *lines,
             "",
             "Of a job's id the first 8 characters are enough. Everything else that carries a file is archived.",
+            "",
+            SIGN_IN_HELP,
         ]
     )
 

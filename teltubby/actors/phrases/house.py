@@ -110,13 +110,6 @@ def mode_text(mode: str) -> str:
     return f"{how.get(mode, '')} TELEGRAM_MODE is <code>{escape(mode)}</code>.".strip()
 
 
-def mtproto_text(standing: str) -> str:
-    return (
-        f"Large files: {escape(standing)}\n"
-        "The worker signs in with the bot's own token: no phone, no code and no password are needed."
-    )
-
-
 def maintenance_text(report: DatabaseReport) -> str:
     """What `/db_maint` found and did."""
     if report.faults:

@@ -24,8 +24,10 @@ from teltubby.actors.phrases.words import (
 from teltubby.messages.history import ArchiveHit, Attempt, Command, JobHistory, Transition
 from teltubby.messages.jobs import JobState, Priority
 from teltubby.messages.ledger_jobs import JobView
+from teltubby.messages.routes import RouteTry
 
 _LINE_REASON_CHARACTERS = 120
+_WAY_CHARACTERS = 100
 _TITLE_CHARACTERS = 100
 _KEYS_SHOWN = 4
 _POPUP_CHARACTERS = 200
@@ -147,7 +149,20 @@ def _state(view: JobView) -> str:
 def _attempts(view: JobView, attempts: Sequence[Attempt]) -> list[str]:
     """Of a job that is being fetched the newest attempt runs, and others without an end were lost."""
     running = len(attempts) - 1 if view.state is JobState.PROCESSING else -1
-    return [_attempt(attempt, runs=at == running) for at, attempt in enumerate(attempts)]
+    lines = []
+    for at, attempt in enumerate(attempts):
+        lines.append(_attempt(attempt, runs=at == running))
+        if attempt.routes:
+            lines.append(f"    {_ways(attempt.routes)}")
+    return lines
+
+
+def _ways(tries: Sequence[RouteTry]) -> str:
+    """By which ways the file was looked for, in order."""
+    told = [
+        f"{each.route}: {'served' if each.reason is None else clipped(each.reason, _WAY_CHARACTERS)}" for each in tries
+    ]
+    return "; ".join(told)
 
 
 def _attempt(attempt: Attempt, *, runs: bool) -> str:

@@ -18,18 +18,6 @@ PURGE_USAGE = (
     "⚠️ <code>/purge confirm</code> deletes the whole archive: everything that lies under <code>teltubby/</code>. "
     "First I count it and ask once more."
 )
-NOT_NEEDED = (
-    "Not needed today: the worker signs in with the bot's own token, without a phone number, a code or a password. "
-    "/mtstatus says how it stands."
-)
-CODE_NOT_NEEDED = (
-    f"{NOT_NEEDED}\nNever send a login code in a chat: Telegram makes it invalid at once, to protect you from theft."
-)
-PASSWORD_DELETED = f"I deleted your message with the password, and neither kept nor used it.\n{NOT_NEEDED}"
-PASSWORD_REMAINS = (
-    "⚠️ <b>I could not delete your message with the password: please delete it yourself, now.</b> "
-    f"I neither kept nor used it.\n{NOT_NEEDED}"
-)
 PURGE_EXPIRED = "This confirmation is not (or no longer) good. <code>/purge confirm</code> begins anew."
 PURGE_NOTHING = "The archive is empty: there is nothing under <code>teltubby/</code>."
 PURGE_BEGINS = "Deleting…"

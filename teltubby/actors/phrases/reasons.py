@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from teltubby.actors.phrases.words import REASON_CHARACTERS, clipped
 from teltubby.messages.media import SkipReason
+from teltubby.messages.routes import FileRoute
 
 _WHY = {
     SkipReason.EXCEEDS_BOT_LIMIT: "larger than Telegram serves to bots, and of a kind that has no other way",
@@ -20,14 +23,26 @@ _OPERATOR = "The operator has to act; then /retry fetches it."
 _GONE = f"Telegram no longer has the file. {_SEND_AGAIN}"
 _OTHER = f"Telegram has another file under this message now. {_SEND_AGAIN}"
 _DAMAGED = "What was received is not what was announced. /retry fetches it anew."
+_NO_WAY = "no way: "
+"""Stands for a reason that names several ways (`archive.routes`)."""
 _KEYS = f"The store refuses our keys. {_OPERATOR}"
+
+_A_WAY = re.compile(rf"(?:^|; )(?:{'|'.join(FileRoute)}): ")
 
 # Fragments of our errors' texts and of Telethon's, each of which says only this; the first that occurs counts. Reasons
 # cross the broker as text, so that those of older workers are read the same way.
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("internal error", "A bug of teltubby. /retry may help; the operator's log has the details."),
-    ("no longer exists in the bot's mailbox", f"The message was deleted before the file was fetched. {_SEND_AGAIN}"),
-    ("of the bot's mailbox is not in chat", _GONE),
+    (" session is ", "The account that fetches large files is not ready. /mtstatus says more."),
+    (_NO_WAY, f"No way leads to the file any more; each says why. {_SEND_AGAIN}"),
+    ("no longer exists in the", f"The message was deleted before the file was fetched. {_SEND_AGAIN}"),
+    ("mailbox is not in chat", _GONE),
+    ("is not in the account's dialog", _GONE),
+    (
+        "no member of channel",
+        "The account that fetches large files does not see that channel; the operator can change it.",
+    ),
+    ("be copied", "Its owner protected it from being copied: it cannot be fetched this way."),
     ("carries no document", f"The message was edited: there is no file in it any more. {_SEND_AGAIN}"),
     ("was handed in", _OTHER),
     ("were announced", f"Telegram has another file under this message now, of another size. {_SEND_AGAIN}"),
@@ -40,7 +55,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("message id is invalid", _GONE),
     ("no path for this file", _GONE),
     ("asks to wait", "Telegram asks us to slow down. It goes on by itself; there is nothing to do."),
-    ("MTProto session is", "The connection that fetches large files is not ready. /mtstatus says more."),
     (
         "cannot be verified",
         "Telegram has no hashes for this file, and this archive wants them (MTPROTO_VERIFY_HASHES).",
@@ -79,7 +93,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 
 def advice(reason: str) -> str | None:
     """What a failure means and what to do, or None where the text is of no known kind. No HTML."""
-    folded = reason.casefold()
+    folded = (_NO_WAY if len(_A_WAY.findall(reason)) > 1 else "") + reason.casefold()
     return next((sentence for fragment, sentence in _ADVICE if fragment.casefold() in folded), None)
 
 

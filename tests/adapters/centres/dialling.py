@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anyio
 import pytest
 
-from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.adapters.telethon_bot import BotSession
 from teltubby.errors import ConnectionLost
 from teltubby.messages.transfer import PartConnection
 from tests.adapters.abroad import MIB, Film
-from tests.adapters.house import House
 
 WITHIN = 30.0
 SIZE = 4 * MIB + 12_345
@@ -19,11 +16,7 @@ NO_MEDIA = {"media_only": False}
 without_media = pytest.mark.parametrize("telegram", [NO_MEDIA], indirect=True, ids=["no address for files"])
 
 
-def centres_file(house: House) -> Path:
-    return house.path.with_name(house.path.name + ".centres")
-
-
-async def dialled(session: TelethonSession, data_centre: int, count: int) -> list[PartConnection]:
+async def dialled(session: BotSession, data_centre: int, count: int) -> list[PartConnection]:
     """So many connections, dialled at once."""
     connections: list[PartConnection] = []
 
@@ -42,7 +35,7 @@ async def close(*connections: PartConnection) -> None:
         await connection.aclose()
 
 
-async def lost(film: Film, session: TelethonSession, connection: PartConnection) -> None:
+async def lost(film: Film, session: BotSession, connection: PartConnection) -> None:
     """The connection is of no use any more."""
     location = await film.location(session)
     with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):

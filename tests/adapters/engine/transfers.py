@@ -13,7 +13,8 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from teltubby.adapters.telethon_session import TelethonSession
+from teltubby.adapters.telethon_bot import BotSession
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import FetchLarge, VerifyHashes
 from teltubby.simulator.curator import Curator
 from teltubby.transfer.engine import Engine
@@ -35,7 +36,7 @@ class Transfer:
 
     house: House
     wires: Wires
-    session: TelethonSession
+    session: BotSession
     film: Film
     engine: Engine
     folder: SpoolFolder
@@ -47,7 +48,9 @@ class Transfer:
         async with spool:
             with anyio.fail_after(WITHIN):
                 refresh = partial(self.film.location, self.session)
-                await self.engine.fetch(FetchLarge(location=location, refresh=refresh, into=spool))
+                await self.engine.fetch(
+                    FetchLarge(account=AccountKind.BOT, location=location, refresh=refresh, into=spool)
+                )
             got = await spool.read(0, spool.size)
         return got == await to_thread.run_sync(self.film.file.read, 0, len(got)) and len(got) == self.film.file.size
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ from teltubby.messages.media import (
     Route,
     SkipReason,
 )
+from teltubby.messages.routes import FileRoute
 from tests.unit.archive.samples import ANY_TEXT, albums, media, message
 
 BASE = "teltubby/2025/01/curator/5/"
@@ -83,6 +85,7 @@ ITEM = [
     "dedup_reason",
     "job_id",
     "route",
+    "via",
     "message_id",
 ]
 
@@ -186,6 +189,7 @@ def test_a_photo_in_full() -> None:
                     "dedup_reason": None,
                     "job_id": None,
                     "route": "bot_api",
+                    "via": None,
                     "message_id": "5",
                 }
             ],
@@ -258,7 +262,9 @@ def test_a_message_without_sender_or_media() -> None:
 
 VIDEO = message(media=media(MediaKind.VIDEO, size_bytes=99, file_name="v.mp4"))
 STORED = StoredItem(s3_key=f"{BASE}1.mp4", size_bytes=100, sha256=SHA, route=Route.MTPROTO_BOT)
-DUPLICATE = DuplicateItem(duplicate_of="teltubby/first", size_bytes=100, sha256=SHA, route=Route.MTPROTO_BOT)
+DUPLICATE = DuplicateItem(
+    duplicate_of="teltubby/first", size_bytes=100, sha256=SHA, route=Route.MTPROTO_USER, via=FileRoute.ORIGIN
+)
 SETTLEMENTS: list[Settlement] = [STORED, DUPLICATE, FailedItem(reason="gone"), QueuedItem(s3_key=f"{BASE}1.mp4")]
 
 
@@ -271,6 +277,17 @@ def test_a_queued_file_is_in_no_list_until_it_is_stored() -> None:
     item = after["telegram"]["items"][0]
     assert (item["status"], item["sha256"], item["size_bytes"], item["route"]) == ("stored", SHA, 100, "mtproto_bot")
     assert before["keys"] == []
+
+
+@pytest.mark.parametrize("via", [*FileRoute, None])
+def test_the_item_says_by_which_way_its_file_came(via: FileRoute | None) -> None:
+    queued_item = describe([VIDEO], [queued(VIDEO)])
+    settled: Any = settle(queued_item, "job", replace(STORED, via=via))
+    assert settled["telegram"]["items"][0]["via"] == via
+    again: Any = settle(settled, "job", DUPLICATE)
+    assert (again["telegram"]["items"][0]["route"], again["telegram"]["items"][0]["via"]) == ("mtproto_user", "origin")
+    forgotten: Any = settle(again, "job", QueuedItem(s3_key=f"{BASE}1.mp4"))
+    assert forgotten["telegram"]["items"][0]["via"] is None
 
 
 def test_a_stored_file_can_turn_out_to_be_a_duplicate() -> None:

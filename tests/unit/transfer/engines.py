@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import PART_BYTES, FetchLarge, FileLocation, VerifyHashes
 from teltubby.transfer.engine import Engine
 from teltubby.transfer.lines import Dial
@@ -67,7 +68,9 @@ class Bench:
         )
 
     async def fetch(self, remote: RemoteTwin, into: Spool, location: FileLocation | None = None) -> None:
-        request = FetchLarge(location=location or remote.location, refresh=remote.refresh, into=into)
+        request = FetchLarge(
+            account=AccountKind.BOT, location=location or remote.location, refresh=remote.refresh, into=into
+        )
         await self.engine.fetch(request)
 
     async def attempt(self, remote: RemoteTwin, location: FileLocation | None = None) -> bytes:
@@ -79,7 +82,7 @@ class Bench:
     @property
     def in_flight(self) -> int:
         """How many parts are on their way now."""
-        return sum(each.in_flight for each in self.telegram.connections)
+        return sum(each.in_flight for each in self.telegram.dialled)
 
     def asked(self, remote: RemoteTwin, *, hashes: bool = False) -> list[int]:
         """The parts that were asked for, in order."""

@@ -63,7 +63,7 @@ async def test_it_grows_and_is_as_fast_as_its_caps_allow(tmp_path: Path) -> None
             await it.attempt(remote)
         assert it.telegram.most_in_flight == 16
         assert it.telegram.most_open == {2: 4}
-        assert [each.most_in_flight for each in it.telegram.connections] == [4] * 4
+        assert [each.most_in_flight for each in it.telegram.dialled] == [4] * 4
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_no_cap_is_ever_exceeded(tmp_path: Path, limits: Limits) -> None:
         assert it.telegram.most_in_flight == limits.parts_in_flight or limits.connections * limits.window < 5
         assert it.telegram.most_in_flight <= limits.parts_in_flight
         assert all(count <= limits.connections for count in it.telegram.most_open.values())
-        assert all(each.most_in_flight <= limits.window for each in it.telegram.connections)
+        assert all(each.most_in_flight <= limits.window for each in it.telegram.dialled)
 
 
 async def test_an_attempt_fetches_only_what_the_last_one_did_not_leave(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ async def test_every_connection_may_be_cut(tmp_path: Path) -> None:
             tasks.start_soon(cut)
             assert same(await it.attempt(remote), noise(40 * MIB, 1))
             tasks.cancel_scope.cancel()
-        assert len(it.telegram.connections) > 4
+        assert len(it.telegram.dialled) > 4
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_a_further_connection_that_cannot_be_had_is_no_harm(tmp_path: Path
 async def test_a_dial_that_hangs_does_not_hold_up_what_is_open(tmp_path: Path) -> None:
     def only_once(telegram: SessionTwin) -> Dial:
         async def dial(data_centre: int) -> PartConnection:
-            if telegram.connections:
+            if telegram.dialled:
                 await anyio.sleep_forever()
             return await telegram.dial(data_centre)
 

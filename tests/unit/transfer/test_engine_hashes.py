@@ -273,7 +273,7 @@ async def test_hashes_whose_connection_was_lost_are_asked_for_over_that_of_the_p
 
             async def cut() -> None:
                 await anyio.sleep(3)
-                it.telegram.connections[0].lose()
+                it.telegram.dialled[0].lose()
 
             tasks.start_soon(cut)
             with took(6, 20):

@@ -24,6 +24,7 @@ from teltubby.errors import (
     TelegramUnavailable,
     TeltubbyError,
 )
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import FetchLarge, FileLocation, VerifyHashes
 from teltubby.transfer.engine import Engine
 from teltubby.transfer.pacing import Limits
@@ -145,7 +146,9 @@ async def attempt(fate: Fate, spools: SpoolFolder, engine: Engine, begin: FileLo
     async with spools.open("job", document_id=location.document_id, size=location.size, key="key") as fate.spool:
         with anyio.CancelScope() as fate.fetching:
             try:
-                await engine.fetch(FetchLarge(location=begin, refresh=fate.remote.refresh, into=fate.spool))
+                await engine.fetch(
+                    FetchLarge(account=AccountKind.BOT, location=begin, refresh=fate.remote.refresh, into=fate.spool)
+                )
                 return await fate.spool.read(0, location.size)
             except TeltubbyError as error:
                 return error
@@ -166,7 +169,7 @@ async def live(fate: Fate, spools: SpoolFolder, limits: Limits, verify: VerifyHa
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             outcome = await attempt(fate, spools, engine, begin)
-            assert not sum(each.in_flight for each in telegram.connections), "nothing is on its way any more"
+            assert not sum(each.in_flight for each in telegram.dialled), "nothing is on its way any more"
             tasks.cancel_scope.cancel()
         assert telegram.open_connections == []
         if isinstance(outcome, bytes):

@@ -10,6 +10,7 @@ import pytest
 from anyio.abc import TaskStatus
 
 from teltubby.errors import ConnectionLost
+from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import FetchLarge, PartConnection
 from teltubby.transfer.engine import Engine
 from teltubby.transfer.lines import CLOSE_SECONDS, Dial
@@ -33,7 +34,9 @@ async def test_files_that_come_before_the_engine_runs_are_fetched_when_it_does(t
 
             async def fetch(*, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
                 task_status.started()
-                await engine.fetch(FetchLarge(location=remote.location, refresh=remote.refresh, into=spool))
+                await engine.fetch(
+                    FetchLarge(account=AccountKind.BOT, location=remote.location, refresh=remote.refresh, into=spool)
+                )
                 tasks.cancel_scope.cancel()
 
             await tasks.start(fetch)
@@ -60,7 +63,7 @@ async def stopped(it: Bench, remote: RemoteTwin, after: float) -> None:
             running.cancel()
 
         tasks.start_soon(stop)
-        request = FetchLarge(location=remote.location, refresh=remote.refresh, into=spool)
+        request = FetchLarge(account=AccountKind.BOT, location=remote.location, refresh=remote.refresh, into=spool)
         with took(after, after), pytest.raises(ConnectionLost, match="stopped"):
             await engine.fetch(request)
         with took(0, 0), pytest.raises(ConnectionLost, match="stopped"):
@@ -101,7 +104,9 @@ async def test_a_bug_ends_the_engine_and_not_in_silence(tmp_path: Path) -> None:
         with pytest.raises(BaseExceptionGroup) as crash:
             async with it.spool(remote) as spool, anyio.create_task_group() as tasks:
                 tasks.start_soon(engine.run)
-                request = FetchLarge(location=remote.location, refresh=remote.refresh, into=spool)
+                request = FetchLarge(
+                    account=AccountKind.BOT, location=remote.location, refresh=remote.refresh, into=spool
+                )
                 try:
                     await engine.fetch(request)
                 except ConnectionLost as error:

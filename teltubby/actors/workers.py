@@ -1,0 +1,113 @@
+"""The workers as the bot knows them: from what they said, or say when they are asked. In memory only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import anyio
+
+from teltubby.actors.chat import Answer
+from teltubby.actors.order_sent import send_order
+from teltubby.actors.phrases import workers as words
+from teltubby.messages.control import DescribeWorkers
+from teltubby.messages.queue import SendOrder
+from teltubby.messages.workers import WorkerStanding
+from teltubby.supervision import Ref, Signal
+
+_LOG = logging.getLogger(__name__)
+
+BROKER_SECONDS = 10.0
+ANSWER_SECONDS = 3.0
+"""A worker whose link works answers in milliseconds."""
+OTHERS_SECONDS = 1.0
+"""After the first answer of workers that nobody knew: there may be more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    standing: WorkerStanding
+    at: datetime
+    """By our clock."""
+    asked: int
+    """How many times all had been asked by then."""
+
+
+class Workers:
+    """What each worker said last, by its place; `missing` says why this process fetches no large files, if so."""
+
+    def __init__(self, *, queue: Ref[SendOrder], missing: str | None, clock: Callable[[], datetime]) -> None:
+        self._queue = queue
+        self._missing = missing
+        self._clock = clock
+        self._heard: dict[str, _Heard] = {}
+        self._asked = 0
+        self._changed = Signal()
+
+    @property
+    def missing(self) -> str | None:
+        """Why there can be no worker in this process, in words; None where there can, or where it runs elsewhere."""
+        return self._missing
+
+    @property
+    def known(self) -> tuple[WorkerStanding, ...]:
+        """Each that was heard, by its place."""
+        return tuple(self._heard[place].standing for place in sorted(self._heard))
+
+    @property
+    def answering(self) -> tuple[WorkerStanding, ...]:
+        """Those that answered when all were asked last."""
+        return tuple(each for each in self.known if self._has_answered(each.place))
+
+    def note(self, standing: WorkerStanding) -> bool:
+        """A worker says how it stands; answers whether it is news, and does not come late.
+
+        Each process has a key of its own: another one at the same place is the same worker, started anew.
+        """
+        known = None if standing.place not in self._heard else self._heard[standing.place].standing
+        if known is not None and known.public_key == standing.public_key and standing.at < known.at:
+            return False
+        self._heard[standing.place] = _Heard(standing, self._clock(), self._asked)
+        self._changed.notify()
+        return True
+
+    async def ask(self) -> bool:
+        """Have all say how they stand, and wait for those that are known; False where the broker is away."""
+        expected = set(self._heard)
+        self._asked += 1
+        if not await send_order(self._queue, DescribeWorkers(), within=BROKER_SECONDS):
+            return False
+        with anyio.move_on_after(ANSWER_SECONDS):
+            while not (self.answering and all(map(self._has_answered, expected))):
+                await self._changed.wait()
+            if not expected:
+                await anyio.sleep(OTHERS_SECONDS)
+        return True
+
+    async def describe(self) -> str:
+        """How large files are fetched, in one line of plain words."""
+        if self._missing is not None:
+            return self._missing
+        if not self._heard:
+            await self.ask()
+        return words.in_short(self.known)
+
+    async def status(self) -> Answer:
+        """All of it, and what to do where there is trouble."""
+        if self._missing is not None and not self._heard:
+            return Answer(html=words.mtproto_missing(self._missing))
+        is_reached = await self.ask()
+        seen = [
+            words.SeenWorker(
+                standing=heard.standing, heard_at=heard.at, is_silent=is_reached and not self._has_answered(place)
+            )
+            for place, heard in sorted(self._heard.items())
+        ]
+        html = words.workers_text(seen, now=self._clock(), is_reached=is_reached)
+        return Answer(html=html)
+
+    def _has_answered(self, place: str) -> bool:
+        heard = self._heard.get(place)
+        return heard is not None and heard.asked == self._asked
