@@ -1,0 +1,30 @@
+"""The lock beside the collector's database: two collectors on one file would each move the other's cursors."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+from teltubby.errors import DatabaseUnavailable
+
+
+def own(path: Path) -> IO[bytes]:
+    """Have the database at `path` for this process, until what is returned is closed or the process ends.
+
+    Raises DatabaseUnavailable when another process has it, or the lock's file cannot be made.
+    """
+    beside = path.with_name(path.name + ".lock")
+    try:
+        handle = beside.open("ab")
+    except OSError as error:
+        raise DatabaseUnavailable(f"The lock of the database, {beside}, cannot be made: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        handle.close()
+        raise DatabaseUnavailable(f"Another process collects into the database {path}: stop one of them") from error
+    except OSError as error:
+        handle.close()
+        raise DatabaseUnavailable(f"The lock of the database, {beside}, cannot be had: {error.strerror}") from error
+    return handle
