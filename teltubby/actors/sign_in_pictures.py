@@ -16,7 +16,7 @@ from teltubby.supervision import Ref, Request, SupervisionError
 
 _LOG = logging.getLogger(__name__)
 
-ASK_SECONDS = 10.0
+ASK_SECONDS = 5.0
 AGAIN_SECONDS = 5.0
 
 
@@ -42,7 +42,8 @@ class SignInPictures:
             return None
         line = (chat_id, sent)
         self._shown.add(line)
-        await self._note(KeepPicture(chat_id=chat_id, message_id=sent))
+        with anyio.CancelScope(shield=True):  # at a stop, too, or it stays for ever
+            await self._note(KeepPicture(chat_id=chat_id, message_id=sent))
         return line
 
     async def take_away(self, line: Line) -> None:
