@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from structlog.stdlib import ProcessorFormatter
 
 from teltubby import flavour
 from tests.guards import LoopbackGuard, no_blocking
@@ -50,6 +54,20 @@ def _hosted(request: pytest.FixtureRequest) -> None:
         name, options = (backend, {}) if isinstance(backend, str) else backend
         if name == "trio" and "clock" not in options:  # a mock clock cannot jump while asyncio code waits for sockets
             request.getfixturevalue("hosted_loop")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process configures logging for all of it, and for every test after."""
+    root, ours = logging.getLogger(), logging.getLogger("teltubby")
+    levels, handlers, hooks = (root.level, ours.level), [*root.handlers], (sys.excepthook, threading.excepthook)
+    yield
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    if any(isinstance(handler.formatter, ProcessorFormatter) for handler in root.handlers):
+        logging.captureWarnings(False)
+        root.handlers[:] = handlers
+    sys.excepthook, threading.excepthook = hooks
 
 
 @pytest.fixture(autouse=True)

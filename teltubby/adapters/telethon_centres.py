@@ -41,7 +41,7 @@ DIAL_SECONDS = 90.0
 STALL_SECONDS = 15.0
 """A connection on which nothing comes for so long, while something is due, is given up."""
 
-HANDSHAKES = 3
+HANDSHAKES = 5
 """One in 256 fails: Telethon drops leading zeros of the shared secret."""
 
 

@@ -23,8 +23,11 @@ CONNECT_REQUESTS = 3
 MOVING_REQUESTS = 5
 """Connecting, and a request that moves us to another data centre, may take so many times as long as one request."""
 
-HANDSHAKES = 3
+HANDSHAKES = 5
 """A new key is agreed upon at once, or by the second try: Telethon's arithmetic fails now and then."""
+
+NO_KEY = "auth_key generation failed"
+"""How Telethon's connecting says that (1.45, network/mtprotosender.py)."""
 
 _SENT: dict[type[Any], str] = {
     types.auth.SentCodeTypeApp: "in the chat with Telegram, in the apps that are signed in",
@@ -266,6 +269,10 @@ class Dialogue:
             except (errors.InvalidBufferError, errors.SecurityError, AssertionError, *UNREADABLE):
                 await disconnect(client)
                 if not tries:
+                    raise
+            except ConnectionError as error:
+                await disconnect(client)
+                if NO_KEY not in str(error) or not tries:
                     raise
             else:
                 return client

@@ -153,9 +153,10 @@ def test_hostile_names(box: Household) -> None:
         assert name[:8].replace("\x00", " ") in told, "Telegram shows what was meant, not tags"
         assert_stored(box, message, file)
     everything = {path.relative_to(box.home).parts[0] for path in box.home.rglob("*") if path.is_file()}
-    assert everything <= {"archive", "spool", "bot.session", "bot.session.lock", "telegram.pem", "1-run.log"} | {
-        f"{base}.db{end}" for base in ("teltubby", "queue") for end in ("", "-wal", "-shm")
-    }
+    assert everything <= {
+        *("archive", "spool", "telegram.pem", "1-run.log"),
+        *("teltubby.key", "bot.session", "bot.session.lock", "user.session.lock"),
+    } | {f"{base}.db{end}" for base in ("teltubby", "queue") for end in ("", "-wal", "-shm")}
 
 
 @ON_ASYNCIO

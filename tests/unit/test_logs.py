@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -27,18 +27,11 @@ Lines = Callable[[], list[dict[str, object]]]
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """What is logged; afterwards logging is as it was."""
-    root, ours = logging.getLogger(), logging.getLogger("teltubby")
-    before = root.level, ours.level, [*root.handlers], sys.excepthook, threading.excepthook
+def stream() -> io.StringIO:
+    """What is logged."""
     stream = io.StringIO()
     logs.configure(LogSettings(), [PASSWORD, HASH, "abc"], stream=stream)
-    yield stream
-    logging.captureWarnings(False)
-    root.setLevel(before[0])
-    ours.setLevel(before[1])
-    root.handlers[:] = before[2]
-    sys.excepthook, threading.excepthook = before[3:]
+    return stream
 
 
 @pytest.fixture
