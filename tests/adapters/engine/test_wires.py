@@ -52,7 +52,7 @@ async def test_wires_that_are_cut_again_and_again(begin: Begin, dc: int) -> None
         def cut() -> None:
             cuts.append(sum(wire.cut() for wire in it.wires.each()))
 
-        assert await during(it, *[cut] * 99, every=0.7)
+        assert await during(it, *[cut] * 12, every=0.7)  # a busy machine may get nothing done between two cuts
         assert sum(cuts) > 0
 
 
