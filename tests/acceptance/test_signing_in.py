@@ -130,7 +130,9 @@ def test_a_suspended_person_leaves_the_bots_session_working(wings: Household) ->
     said(wings.ada, "suspended")
     worker = wings.processes[-1]
     worker.stop()
-    wings.start("worker")
+    worker = wings.launch("worker")  # not well: somebody has to look after the account
+    worker.wait_logged("the bot session is ready")
+    worker.wait_logged("the user session is suspended")
     message = wings.ada.send_video(second)
     assert second.sha256() in wings.answer(message, "Large file archived successfully")
     assert len([line for line in wings.ada.conversation() if "suspended" in line.text.lower()]) == 1, "said once"
