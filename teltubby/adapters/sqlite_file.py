@@ -97,8 +97,8 @@ class SqliteFile:
         """One transaction, holding the write lock from its beginning: committed at the end, or nothing of it at all."""
         connection = self.db.conn
         with translated(self.path):
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
