@@ -13,6 +13,7 @@ from teltubby.simulator.bot_errors import STANDARD, ApiError, too_many_requests
 from teltubby.simulator.bot_methods import CANONICAL, METHODS
 from teltubby.simulator.bot_parameters import MAX_UPLOAD, read_parameters
 from teltubby.simulator.faults import Fault
+from teltubby.simulator.listener import Listener
 from teltubby.simulator.messages import Event
 from teltubby.simulator.people import User
 from teltubby.simulator.world import World
@@ -30,6 +31,7 @@ class BotApi:
         self._world = world
         self._accounts: dict[int, BotAccount] = {}
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self.requests: dict[str, int] = {}
         world.subscribe(self._see)
 
@@ -42,14 +44,17 @@ class BotApi:
         app.router.add_route("*", "/{rest:.*}", self._nothing)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        address = self._runner.addresses[0]
-        return f"http://{address[0]}:{address[1]}"
+        assert self._runner.server is not None, "it was just set up"
+        self._listener = Listener(self._runner.server, host, port)
+        return f"http://{host}:{self._listener.port}"
 
     async def stop(self) -> None:
         """End all connections and deliveries."""
         for account in self._accounts.values():
             account.stop()
+        if self._listener is not None:
+            await self._listener.aclose()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

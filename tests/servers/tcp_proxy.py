@@ -11,10 +11,14 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TypeVar
+
+from teltubby.simulator.listener import Listener
 
 HOST = "127.0.0.1"
 WAIT_SECONDS = 10.0
+RESET = struct.pack("ii", 1, 0)
 
 R = TypeVar("R")
 
@@ -31,7 +35,7 @@ class TcpProxy:
         self._links: set[_Link] = set()
         self._stalled = False
         self._thread.start()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self.port = 0
         self.accept()
 
@@ -60,7 +64,7 @@ class TcpProxy:
         if self._loop.is_closed():
             return
         self.refuse()
-        self.cut()
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WAIT_SECONDS)
         self._loop.close()
@@ -69,21 +73,27 @@ class TcpProxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_SECONDS)
 
     async def _listen(self) -> int:
-        if self._server is None:
-            self._server = await self._loop.create_server(self._link, HOST, self.port, reuse_address=True)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        if self._listener is None:
+            self._listener = Listener(self._link, HOST, self.port)
+        return self._listener.port
 
     async def _deafen(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            await self._listener.aclose()
+            self._listener = None
 
     async def _cut(self) -> int:
         links = tuple(self._links)
         for link in links:
             link.cut()
         return len(links)
+
+    async def _end(self) -> None:
+        """Cut until nothing is left: a connection that was just taken, or that we just asked for, takes its time."""
+        mine = asyncio.current_task()
+        while self._links or asyncio.all_tasks() - {mine}:
+            await self._cut()
+            await asyncio.sleep(0)
 
     async def _stall(self, stalled: bool) -> None:
         self._stalled = stalled
@@ -115,10 +125,14 @@ class _Link(asyncio.Protocol):
         self._far: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._early = bytearray()
+        self._was_cut = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._near = transport
+        if self._was_cut:
+            self.cut()
+            return
         self._connecting = self._loop.create_task(self._connect())
 
     def data_received(self, data: bytes) -> None:
@@ -130,6 +144,7 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self.cut()
+        self._ended()
 
     async def _connect(self) -> None:
         try:
@@ -155,14 +170,15 @@ class _Link(asyncio.Protocol):
             self._near.write(data)
 
     def cut(self) -> None:
-        self._ended()
+        self._was_cut = True
         if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
         for transport in (self._near, self._far):
-            if transport is None or transport.is_closing():
+            if transport is None:
                 continue
-            # Closing with a linger time of zero sends a reset in place of an orderly end.
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with suppress(OSError):  # closed before
+                # Closing with a linger time of zero sends a reset in place of an orderly end.
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             transport.abort()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from teltubby.simulator.listener import Listener
 from teltubby.simulator.messages import Event, TokenRevoked
 from teltubby.simulator.mtproto.auth import void_sent_codes
 from teltubby.simulator.mtproto.connection import Connection
@@ -53,7 +55,7 @@ class MTProtoServer:
             strict_duplicates=strict_duplicates,
             tmp_sessions=tmp_sessions,
         )
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._queries: set[asyncio.Task[None]] = set()
         self._unsubscribe = world.subscribe(self._hear)
@@ -127,23 +129,23 @@ class MTProtoServer:
         self._state.host = host
         for address in self._addresses:
             port = 0 if address.media_only else (ports or {}).get(address.dc, 0)
-            server = await asyncio.start_server(self._serve(address), host, port)
-            self._servers.append(server)
+            listener = Listener(partial(self._protocol, address), host, port)
+            self._listeners.append(listener)
             listening = self._state.media_ports if address.media_only else self._state.ports
-            listening[address.dc] = server.sockets[0].getsockname()[1]
+            listening[address.dc] = listener.port
         return dict(self._state.ports)
 
     async def stop(self) -> None:
         """Close every connection and stop listening."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            await listener.aclose()
+        for connection in self._connections.values():
+            connection.abort()  # a task that is cancelled before its first step closes nothing
         tasks = self._connections.keys() | self._queries
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for server in self._servers:
-            await server.wait_closed()
-        self._servers.clear()
+        self._listeners.clear()
         self._state.ports.clear()
         self._state.media_ports.clear()
 
@@ -197,6 +199,9 @@ class MTProtoServer:
         push(self._state, event)
         if isinstance(event, TokenRevoked):
             self.sign_out(event.bot, refusal="SESSION_REVOKED")
+
+    def _protocol(self, address: Address) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._serve(address))
 
     def _serve(self, address: Address) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         # Not a coroutine function: asyncio would make the task itself, and log an error whenever `stop` cancels it.
