@@ -26,7 +26,7 @@ from teltubby.messages.transfer import (
     UploadMessage,
 )
 from teltubby.supervision import Pool
-from teltubby.transfer.upload import FirstCopy, Upload
+from teltubby.transfer.upload import FirstCopy, Upload, abort_unfinished
 
 PARALLEL_PARTS = 2
 """Parts of one file on their way up at once."""
@@ -110,10 +110,8 @@ class UploadActor(Pool[UploadMessage]):
     async def _abort(self, key: str, upload_id: str | None) -> None:
         if upload_id is not None:
             await self._store.abort(key, upload_id)
-        # Beside a completed object Swift would take its segments for those of the upload.
         elif await self._store.head(key) is None:
-            for left in [found async for found in self._store.unfinished(key) if found.key == key]:
-                await self._store.abort(key, left.upload_id)
+            await abort_unfinished(self._store, key)
 
     async def _store_artifact(self, request: StoreArtifact) -> PrefixSize:
         """Answers by how much the store grew."""

@@ -29,7 +29,7 @@ from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import ChannelPlace, FetchLarge, MailboxPlace, Place, StoreFile
 from teltubby.transfer.spool import Spool
 from teltubby.transfer.spool_folder import SpoolFolder
-from teltubby.transfer.upload import Upload
+from teltubby.transfer.upload import Upload, abort_unfinished
 from teltubby.trees import parts
 
 FILE_BYTES = 25 << 20
@@ -231,6 +231,7 @@ async def _store(config: Config, sent: _Sent, key: str, spool: Spool, findings: 
             with anyio.move_on_after(TIDY_SECONDS, shield=True):
                 try:
                     await store.delete(key)
+                    await abort_unfinished(store, key)  # one that was cut off before its id was told
                 except TeltubbyError as error:
                     found = f"{store.location(key)} may be left: {error}"
                     findings.trouble("tidy up", Trouble.ROUND_TRIP_FAILED, found)

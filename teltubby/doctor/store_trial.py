@@ -11,6 +11,7 @@ import anyio
 
 from teltubby.adapters.base import ObjectStore
 from teltubby.errors import TeltubbyError
+from teltubby.transfer.upload import abort_unfinished
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class StoreTrial:
         self.body = secrets.token_bytes(BODY_BYTES)
         self.sha256 = hashlib.sha256(self.body).hexdigest()
         self._keys: list[str] = []
-        self._uploads: dict[str, str] = {}
+        self._begun: list[str] = []
 
     async def put_and_read(self) -> str:
         """A small object."""
@@ -44,20 +45,21 @@ class StoreTrial:
     async def upload(self) -> str:
         """An upload of one part, which may be as small as it likes, for it is the last one."""
         key = f"{self._prefix}upload"
-        await self._begin(key)
-        receipt = await self._store.put_part(key, self._uploads[key], 1, self.body, sha256=self.sha256)
+        upload_id = await self._begin(key)
+        receipt = await self._store.put_part(key, upload_id, 1, self.body, sha256=self.sha256)
         self._keys.append(key)
-        await self._store.complete(key, self._uploads[key], [receipt])
-        del self._uploads[key]
+        await self._store.complete(key, upload_id, [receipt])
+        self._begun.remove(key)
         await self._must_hold(key)
         return "begun, one part stored, completed, and read back"
 
     async def abort_and_list(self) -> str:
         """An upload that is given up, and listings of both kinds."""
         key = f"{self._prefix}given-up"
-        await self._begin(key)
+        upload_id = await self._begin(key)
         begun = [upload.key async for upload in self._store.unfinished(self._prefix)]
-        await self._store.abort(key, self._uploads.pop(key))
+        await self._store.abort(key, upload_id)
+        self._begun.remove(key)
         listed = [info.key async for info in self._store.list(self._prefix)]
         if sorted(listed) != sorted(self._keys):
             raise Broken(f"the listing has {len(listed)} objects of {len(self._keys)}")
@@ -77,15 +79,16 @@ class StoreTrial:
     async def tidy_up(self) -> None:
         """Remove what is left, as far as the store lets us; also when everything else was cancelled."""
         with anyio.move_on_after(TIDY_SECONDS, shield=True):
-            for key, upload_id in self._uploads.items():
-                with suppress(TeltubbyError):
-                    await self._store.abort(key, upload_id)
             for key in self._keys:
                 with suppress(TeltubbyError):
                     await self._store.delete(key)
+            for key in self._begun:
+                with suppress(TeltubbyError):
+                    await abort_unfinished(self._store, key)
 
-    async def _begin(self, key: str) -> None:
-        self._uploads[key] = await self._store.begin(key, content_type="application/octet-stream")
+    async def _begin(self, key: str) -> str:
+        self._begun.append(key)  # first: cut off before its id is told, an upload is there all the same
+        return await self._store.begin(key, content_type="application/octet-stream")
 
     async def _must_hold(self, key: str) -> None:
         if await self._store.get(key) != self.body:

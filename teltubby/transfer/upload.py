@@ -43,6 +43,18 @@ ABORT_SECONDS = 5.0
 VERIFY_BYTES = 8 << 20
 
 
+async def abort_unfinished(store: ObjectStore, key: str, *, but: str | None = None) -> None:
+    """Drop every upload of this very key that was begun and not completed, except the one with the id `but`.
+
+    Not beside a completed object: Swift would take its segments for those of an upload. Raises StoreUnavailable,
+    StoreRefused.
+    """
+    for left in [found async for found in store.unfinished(key) if found.key == key]:
+        if left.upload_id != but:
+            _LOG.info("an unfinished upload of %s is dropped", key)
+            await store.abort(key, left.upload_id)
+
+
 class Upload:
     """One file on its way; files of at least `multipart_bytes` go up in parts, up to `parallel` of them at once.
 
@@ -170,10 +182,7 @@ class Upload:
 
     async def _abort_leftovers(self, but: BegunUpload | None) -> None:
         """Drop what was begun under this key, which is one file's, as its job is now ours alone; `but` goes on."""
-        for left in [found async for found in self._store.unfinished(self._key) if found.key == self._key]:
-            if but is None or left.upload_id != but.upload_id:
-                _LOG.info("an unfinished upload of %s from an earlier run is dropped", self._key)
-                await self._store.abort(self._key, left.upload_id)
+        await abort_unfinished(self._store, self._key, but=None if but is None else but.upload_id)
 
     async def _older_copy(self, sha256: str) -> str | None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from teltubby.doctor.clocks import DRIFT_SECONDS, OFF_SECONDS, compare_clocks
 from teltubby.doctor.examination import Section, examine
 from teltubby.doctor.findings import Finding, Findings, Verdict, verdict
 from teltubby.doctor.report import WIDTH, Report
+from teltubby.doctor.store_trial import StoreTrial
 from teltubby.doctor.troubles import Mark, Trouble
 from teltubby.doctor.words import listed, size
 from teltubby.errors import DatabaseUnavailable
 from teltubby.logs import Redaction
+from tests.twins import MemoryStore
 from tests.virtual_time import backend_in_virtual_time
 
 OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
@@ -36,6 +38,33 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Both backends, on a clock that jumps."""
     return backend_in_virtual_time(request.param)
+
+
+# -- what a store is tried with
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("work", [StoreTrial.upload, StoreTrial.abort_and_list])
+@pytest.mark.parametrize("moment", ["begin after", "put_part after", "complete after", "unfinished before"])
+async def test_a_trial_that_is_cut_off_leaves_nothing(
+    work: Callable[[StoreTrial], Awaitable[str]], moment: str
+) -> None:
+    """Also an upload that the store began and whose id was not told any more."""
+    trying = anyio.CancelScope()
+
+    async def watch(step: str) -> None:
+        if step == moment and not trying.cancel_called:
+            trying.cancel()
+            await anyio.sleep_forever()
+
+    store = MemoryStore(part_size=1 << 20, watch=watch)
+    await store.open()
+    trial = StoreTrial(store, "teltubby/doctor/1/")
+    with trying:
+        await work(trial)
+    await trial.tidy_up()
+    assert store.objects == {}
+    assert store.uploads == {}
 
 
 # -- the documentation
