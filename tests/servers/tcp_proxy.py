@@ -126,6 +126,7 @@ class _Link(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._early = bytearray()
         self._was_cut = False
+        self._sides_lost = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -142,9 +143,7 @@ class _Link(asyncio.Protocol):
             self._far.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self.cut()
-        self._ended()
+        self.lost(exc)
 
     async def _connect(self) -> None:
         try:
@@ -169,6 +168,17 @@ class _Link(asyncio.Protocol):
         if self._near is not None:
             self._near.write(data)
 
+    def lost(self, exc: Exception | None) -> None:
+        """One side is gone: so is the other, which gets all that was sent before unless the wire broke."""
+        self._sides_lost += 1
+        if self._sides_lost >= (1 if self._far is None else 2):
+            self._ended()
+        if exc is not None or self._near is None or self._far is None:
+            self.cut()
+            return
+        self._near.close()
+        self._far.close()
+
     def cut(self) -> None:
         self._was_cut = True
         if self._connecting is not None and not self._connecting.done():
@@ -192,5 +202,4 @@ class _Far(asyncio.Protocol):
         self._link.answer(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._link.cut()
+        self._link.lost(exc)
