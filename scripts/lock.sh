@@ -10,7 +10,7 @@ compile() {
   .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --output-file "requirements/$lock.lock" "$@"
 }
 
-compile dev pyproject.toml --extra mtproto --group dev "$@"
+compile dev pyproject.toml --extra mtproto --extra media --extra parquet --group dev "$@"
 # One version of a package everywhere: the others follow dev.lock.
 compile runtime pyproject.toml --extra mtproto --constraints requirements/dev.lock "$@"
 compile build --group build --constraints requirements/dev.lock "$@"

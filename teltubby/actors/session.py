@@ -13,14 +13,16 @@ from typing import TypeVar, assert_never
 
 import anyio
 
+from teltubby.actors.channel_answers import answer_of
 from teltubby.actors.session_record import SessionRecord, masked
 from teltubby.actors.sign_in_steps import SignInMeans
 from teltubby.actors.sign_ins import SignIns
 from teltubby.actors.troubles import Troubles
-from teltubby.adapters.base import MtprotoGateway
+from teltubby.adapters.base import ChannelGateway, MtprotoGateway
 from teltubby.archive.session_states import SessionEvent
 from teltubby.errors import (
     AccountSuspended,
+    BadRequest,
     NotSignedIn,
     Permanent,
     SessionAway,
@@ -31,17 +33,28 @@ from teltubby.errors import (
     Transient,
     Unauthorised,
 )
+from teltubby.messages.channels import (
+    ChannelRequest,
+    DescribeChannel,
+    FindChannel,
+    FollowUpdates,
+    PostsAfter,
+    PostsBefore,
+    PostsById,
+    ReadDifference,
+)
 from teltubby.messages.control import BeginSignIn, CancelSignIn, SignInOrder, SubmitCode, SubmitPassword
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.session import DescribeSession, SessionChanged, SessionState
 from teltubby.messages.transfer import Dial, Locate, PartConnection
 from teltubby.supervision import Actor, Backoff, Context, Signal
 
-SessionMessage = Locate | Dial | DescribeSession | SignInOrder
+SessionMessage = Locate | Dial | ChannelRequest | DescribeSession | SignInOrder
 
 R = TypeVar("R")
 
-WIDTH = 8
+WIDTH = 48
+"""Requests at once: those of 32 channels (MTPROTO_CONCURRENCY), and of jobs."""
 SIGN_IN_AGAIN_SECONDS = 600.0
 """Repeated bot logins are flood-limited for tens of minutes (telegram.md): a refused sign-in is tried again rarely."""
 SUSPENDED_SECONDS = 3600.0
@@ -57,7 +70,8 @@ class SessionActor(Actor[SessionMessage]):
 
     The loop alone opens and closes the session. A bot's session signs itself in again; a person's waits for an order
     (`sign_in`), or for another session in `session_file`. `announce` is told of every change; what an operator or
-    admin must act on stands in `troubles`. `is_needed`: the routes cannot do without this account.
+    admin must act on stands in `troubles`. `is_needed`: the routes cannot do without this account. What is asked of
+    channels is answered by `channels`, the same session; None where it tells nothing of them, as a bot's does.
     """
 
     def __init__(
@@ -73,8 +87,10 @@ class SessionActor(Actor[SessionMessage]):
         clock: Callable[[], datetime],
         session_file: Path,
         sign_in: SignInMeans | None = None,
+        channels: ChannelGateway | None = None,
     ) -> None:
         self._gateway = gateway
+        self._channels = channels
         self._account = account
         self._backoff = backoff
         self._rng = rng
@@ -102,6 +118,18 @@ class SessionActor(Actor[SessionMessage]):
                 return await self._served(partial(self._gateway.locate, place))
             case Dial():
                 return await self._served(partial(self._dial, message))
+            case (
+                FindChannel()
+                | DescribeChannel()
+                | PostsBefore()
+                | PostsAfter()
+                | PostsById()
+                | ReadDifference()
+                | FollowUpdates()
+            ):
+                if self._channels is None:
+                    raise BadRequest(f"the {self._account} session tells nothing of channels")
+                return await self._served(partial(answer_of, self._channels, message))
             case BeginSignIn() | SubmitCode() | SubmitPassword() | CancelSignIn():
                 if self._sign_ins is not None:
                     self._sign_ins.obey(message)

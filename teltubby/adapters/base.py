@@ -15,7 +15,9 @@ from typing import Protocol
 
 from anyio.abc import ObjectReceiveStream
 
+from teltubby.messages.channels import ChannelDifference, ChannelRef, FoundChannel, PostPage, Pushes
 from teltubby.messages.chat import Incoming, Keyboard
+from teltubby.messages.collected import ReadMessage
 from teltubby.messages.media import RawUpdate
 from teltubby.messages.session import ShownQr
 from teltubby.messages.transfer import FileLocation, PartConnection, PartReceipt, Place
@@ -297,6 +299,12 @@ class BotGateway(Protocol):
         """sendPhoto with a caption (at most 1024 characters); returns the new message id."""
         ...
 
+    async def send_document(
+        self, chat_id: int, name: str, body: bytes, *, html: str = "", reply_to: int | None = None
+    ) -> int:
+        """sendDocument of a file with this name (bots may send 50 MB), with a caption; returns the new message id."""
+        ...
+
     async def delete(self, chat_id: int, message_id: int) -> None:
         """deleteMessage; one that is gone is fine. Raises BadRequest where Telegram does not let us."""
 
@@ -408,6 +416,41 @@ class PersonalGateway(MtprotoGateway, Protocol):
 
     async def sign_out(self) -> None:
         """auth.logOut, and the session file is removed."""
+
+
+class ChannelGateway(Protocol):
+    """What a person's session tells of channels, for the collector; messages.channels says what each request means.
+
+    Beside what MtprotoGateway raises: ChatUnavailable. It needs the session to be open.
+    """
+
+    async def find_channel(self, peer: str) -> FoundChannel:
+        """See FindChannel."""
+        ...
+
+    async def describe_channel(self, ref: ChannelRef) -> FoundChannel:
+        """See DescribeChannel."""
+        ...
+
+    async def posts_before(self, ref: ChannelRef, before: int | None, limit: int) -> PostPage:
+        """See PostsBefore."""
+        ...
+
+    async def posts_after(self, ref: ChannelRef, after: int, limit: int) -> PostPage:
+        """See PostsAfter."""
+        ...
+
+    async def posts_by_id(self, ref: ChannelRef, msg_ids: Sequence[int]) -> tuple[ReadMessage, ...]:
+        """See PostsById."""
+        ...
+
+    async def difference(self, ref: ChannelRef, pts: int) -> ChannelDifference:
+        """See ReadDifference."""
+        ...
+
+    async def follow(self) -> Pushes:
+        """See FollowUpdates; only of a session that was made to receive updates."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ import asyncio
 import struct
 from collections.abc import Callable
 
+from teltubby.adapters.mtproto_proxy import Proxy
+
 TAG = b"\xee\xee\xee\xee"
 MAX_PACKET = 4 << 20
 """A part of 1 MiB with everything around it is far smaller."""
@@ -23,6 +25,21 @@ class TransportError(ConnectionError):
     def __init__(self, code: int) -> None:
         super().__init__(f"transport error {code}")
         self.code = code
+
+
+async def open_link(host: str, port: int, proxy: Proxy | None = None) -> Link:
+    """A connection to this address, by way of the proxy where there is one. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if proxy is None:
+        _, link = await loop.create_connection(Link, host, port)
+        return link
+    reached = await proxy.connect(host, port)
+    try:
+        _, link = await loop.create_connection(Link, sock=reached)
+    except BaseException:
+        reached.close()
+        raise
+    return link
 
 
 class Link(asyncio.BufferedProtocol):

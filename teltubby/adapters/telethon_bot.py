@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from telethon import TelegramClient, errors, functions, types
 
 from teltubby.adapters.base import Account, SentLine
+from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.session_vault import SessionVault
 from teltubby.adapters.telethon_client import DataCentre, telegram_hosted, who_is_signed_in
 from teltubby.adapters.telethon_errors import DEAD_KEYS, FOREIGN, translate
@@ -34,6 +35,7 @@ class BotSession(TelethonSession):
         timeout: float,
         data_centre: DataCentre | None = None,
         public_key: str | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         super().__init__(
             api_id=api_id,
@@ -42,6 +44,7 @@ class BotSession(TelethonSession):
             timeout=timeout,
             data_centre=data_centre,
             public_key=public_key,
+            proxy=proxy,
         )
         self._bot_token = bot_token
         self._bot_id = int(bot_token.partition(":")[0])

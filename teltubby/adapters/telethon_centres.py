@@ -16,8 +16,9 @@ from typing import Any
 from telethon import TelegramClient, errors, functions
 
 from teltubby.adapters.mtproto_envelope import Envelope
-from teltubby.adapters.mtproto_link import Link
+from teltubby.adapters.mtproto_link import Link, open_link
 from teltubby.adapters.mtproto_plain import PlainLink
+from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.mtproto_rpc import RpcConnection, RpcFault
 from teltubby.adapters.telethon_errors import FOREIGN, translate
 from teltubby.adapters.telethon_parts import TelethonParts
@@ -60,10 +61,12 @@ class Centres:
         keys: Mapping[int, bytes],
         keep: Callable[[Mapping[int, bytes]], Awaitable[None]],
         timeout: float,
+        proxy: Proxy | None = None,
     ) -> None:
         self._client = client
         self._names = names
         self._timeout = timeout
+        self._proxy = proxy
         self._prefix = bytes(introduction(functions.help.GetConfigRequest()))[:-4]
         self._keys = dict(keys)
         self._keep = keep
@@ -125,16 +128,13 @@ class Centres:
         return [(option.ip_address, option.port) for option in chosen]
 
     async def _open_link(self, addresses: list[tuple[str, int]]) -> Link:
-        loop = asyncio.get_running_loop()
         problem: Exception | None = None
         for host, port in addresses:
             try:
                 async with asyncio.timeout(min(self._timeout, CONNECT_SECONDS)):
-                    _, link = await loop.create_connection(Link, host, port)
+                    return await open_link(host, port, self._proxy)
             except (OSError, TimeoutError) as error:
                 problem = error
-            else:
-                return link
         self._options = None  # they may have moved
         raise ConnectionLost(f"no address of the data centre answers: {problem}") from problem
 

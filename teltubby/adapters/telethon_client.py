@@ -6,6 +6,7 @@ Whoever owns a session is the layer that tries again; the engine has a flood pol
 from __future__ import annotations
 
 import functools
+import logging
 import platform
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -19,12 +20,15 @@ from telethon.sessions import StringSession
 
 from teltubby import __version__
 from teltubby.adapters.base import Account
-from teltubby.adapters.telethon_private import PrivateNames, ask_for_no_state
+from teltubby.adapters.mtproto_proxy import Proxy
+from teltubby.adapters.telethon_private import PrivateNames, TelethonChanged, ask_for_no_state, take_updates
 from teltubby.errors import TelegramUnavailable, Unauthorised
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_LOG = logging.getLogger(__name__)
 
 DEVICE_MODEL = "teltubby"
 
@@ -42,7 +46,7 @@ class DataCentre:
 class Application:
     """As what application we connect, and where. `timeout` in seconds bounds connecting and each request.
 
-    `public_key` is the server's RSA key in PEM where it is not Telegram's own.
+    `public_key` is the server's RSA key in PEM where it is not Telegram's own. Every connection goes by the `proxy`.
     """
 
     api_id: int
@@ -50,10 +54,12 @@ class Application:
     timeout: float
     data_centre: DataCentre | None = None
     public_key: str | None = None
+    proxy: Proxy | None = None
 
     def session(self, text: str = "") -> StringSession:
         """A login as Telethon keeps it, or none yet."""
         session = StringSession(text)
+        session.process_entities = _keep_nothing
         if self.data_centre is not None and session.dc_id in (0, self.data_centre.id):  # else the account moved
             session.set_dc(self.data_centre.id, self.data_centre.host, self.data_centre.port)
         return session
@@ -74,10 +80,23 @@ class Application:
             flood_sleep_threshold=0,
             raise_last_call_error=True,
             receive_updates=receive_updates,
+            proxy=None if self.proxy is None else self.proxy.for_telethon(),
             device_model=DEVICE_MODEL,
         )
         if not receive_updates:
             ask_for_no_state(client)
+        return client
+
+    def follower(
+        self, session: StringSession, take: Callable[[Any], None], ended: Callable[[], None]
+    ) -> TelegramClient:
+        """A client that is pushed updates, as `take_updates` says; where Telethon has changed, one that is not."""
+        client = self.client(session, receive_updates=True)
+        try:
+            take_updates(client, take, ended)
+        except TelethonChanged as error:
+            _LOG.warning("updates of channels are not pushed, only asked for now and then: %s", error)
+            return self.client(session)
         return client
 
     def introduced(self, names: PrivateNames, query: Any) -> Any:
@@ -130,6 +149,11 @@ async def who_is_signed_in(client: TelegramClient) -> types.User:
 def account_of(user: types.User) -> Account:
     """The account that a `user` describes."""
     return Account(id=user.id, username=user.username, is_bot=bool(user.bot), phone=user.phone)
+
+
+def _keep_nothing(answer: Any) -> None:
+    """Of every answer Telethon's session would note all people and chats in it, for ever, and nobody asks for them."""
+    del answer
 
 
 def _trust(public_key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 
+from python_socks import ProxyError
 from telethon import errors
 
 from teltubby.errors import (
@@ -40,6 +41,7 @@ FOREIGN = (
     ConnectionError,
     TimeoutError,
     OSError,
+    ProxyError,
     ValueError,  # Telethon's "request was unsuccessful N time(s)", and what it cannot make of an answer
 )
 
@@ -67,6 +69,9 @@ _UNSEEN = (
     errors.ChannelPublicGroupNaError,
     errors.ChatForbiddenError,
     errors.ChatIdInvalidError,
+    errors.InviteHashEmptyError,
+    errors.InviteHashExpiredError,
+    errors.InviteHashInvalidError,
     errors.InputUserDeactivatedError,
     errors.PeerIdInvalidError,
     errors.UserBannedInChannelError,
@@ -108,7 +113,11 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError]], ...] 
     ),
 )
 
-_OF_SIGNING_IN: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError], str], ...] = (
+_IN_OUR_WORDS: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError], str], ...] = (
+    ((errors.UsernameNotOccupiedError,), ChatUnavailable, "nobody has this name"),
+    ((errors.UsernameInvalidError,), ChatUnavailable, "Telegram takes this for no name"),
+    ((errors.InviteHashExpiredError,), ChatUnavailable, "the invite link has expired, or was withdrawn"),
+    ((errors.InviteHashInvalidError, errors.InviteHashEmptyError), ChatUnavailable, "there is no such invite link"),
     ((errors.PhoneCodeInvalidError, errors.PhoneCodeEmptyError), CodeRejected, "the code is wrong"),
     (
         (errors.PhoneCodeExpiredError, errors.PhoneCodeHashEmptyError),
@@ -123,6 +132,9 @@ _OF_SIGNING_IN: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError]
     ),
     ((errors.UpdateAppToLoginError,), BadRequest, "Telegram wants an official app to sign in first"),
 )
+
+"""Where Telethon's words say nothing to people, or something else: a name that nobody has is "not in use by anyone else
+yet"."""
 
 _NAMES: tuple[tuple[str, type[TeltubbyError]], ...] = (
     ("FROZEN_", AccountSuspended),
@@ -150,7 +162,9 @@ def translate(error: BaseException) -> TeltubbyError:
     text = str(error).partition(_REQUEST)[0] or type(error).__name__
     if isinstance(error, errors.AuthKeyNotFound):
         text = "Telegram does not know the session's key"  # Telethon writes an essay about it
-    for kinds, meaning, words in _OF_SIGNING_IN:
+    if isinstance(error, ProxyError):
+        return TelegramUnavailable(f"the proxy does not connect us: {text}")
+    for kinds, meaning, words in _IN_OUR_WORDS:
         if isinstance(error, kinds):
             return meaning(words)
     if isinstance(error, errors.RPCError):

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
-from telethon import types
+from telethon import TelegramClient, functions, types
+from telethon.sessions import StringSession
 
 from teltubby.adapters.base import Account
+from teltubby.adapters.clock import utc_now
+from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.session_vault import SavedSession, SessionVault
+from teltubby.adapters.telethon_channels import Channels
 from teltubby.adapters.telethon_client import DataCentre, account_of, telegram_hosted, who_is_signed_in
 from teltubby.adapters.telethon_dialogue import Dialogue
 from teltubby.adapters.telethon_errors import FOREIGN, translate
+from teltubby.adapters.telethon_known import KnownChannels
+from teltubby.adapters.telethon_pushes import Inbox
 from teltubby.adapters.telethon_session import OPEN_REQUESTS, TelethonSession
 from teltubby.errors import (
+    BadRequest,
     NotSignedIn,
     SessionFileDamaged,
     SessionFileUnusable,
@@ -22,15 +31,18 @@ from teltubby.errors import (
     WrongAccount,
 )
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
+from teltubby.messages.channels import ChannelDifference, ChannelRef, FoundChannel, PostPage, Pushes
+from teltubby.messages.collected import ReadMessage
 from teltubby.messages.session import ShownQr
 
 _LOG = logging.getLogger(__name__)
 
 
 class PersonSession(TelethonSession):
-    """`PersonalGateway`; `phone` is MTPROTO_PHONE_NUMBER, None where any account may sign in.
+    """`PersonalGateway` and `ChannelGateway`; `phone` is MTPROTO_PHONE_NUMBER, None where any account may sign in.
 
-    The dialogue has a connection of its own, which ends with it: after it, `open` connects with what was stored.
+    Updates are pushed to one that `follows`; `clock` says when channels were asked. The dialogue has a connection of
+    its own, which ends with it: after it, `open` connects with what was stored.
     """
 
     def __init__(
@@ -43,6 +55,9 @@ class PersonSession(TelethonSession):
         timeout: float,
         data_centre: DataCentre | None = None,
         public_key: str | None = None,
+        proxy: Proxy | None = None,
+        follows: bool = False,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         super().__init__(
             api_id=api_id,
@@ -51,8 +66,14 @@ class PersonSession(TelethonSession):
             timeout=timeout,
             data_centre=data_centre,
             public_key=public_key,
+            proxy=proxy,
         )
         self._phone = phone
+        self._follows = follows
+        self._clock = clock
+        self._known = KnownChannels()
+        self._inbox = Inbox(self._known, clock)
+        self._asked_of: Channels | None = None
         self._dialogue: Dialogue | None = None
 
     @telegram_hosted
@@ -76,7 +97,7 @@ class PersonSession(TelethonSession):
     async def begin(self) -> None:
         """See PersonalGateway."""
         await self._disconnect()
-        await asyncio.to_thread(self._vault.lock)
+        await self._lock()
         self._dialogue = Dialogue(self._application, self._phone)
         await self._dialogue.connect()
 
@@ -134,7 +155,62 @@ class PersonSession(TelethonSession):
         client = None if self._dialogue is None else self._dialogue.client
         return super().connections + (client is not None and bool(client.is_connected()))
 
+    # -- channels
+
+    @telegram_hosted
+    async def find_channel(self, peer: str) -> FoundChannel:
+        """See ChannelGateway."""
+        return await self._channels().find(peer)
+
+    @telegram_hosted
+    async def describe_channel(self, ref: ChannelRef) -> FoundChannel:
+        """See ChannelGateway."""
+        return await self._channels().describe(ref)
+
+    @telegram_hosted
+    async def posts_before(self, ref: ChannelRef, before: int | None, limit: int) -> PostPage:
+        """See ChannelGateway."""
+        return await self._channels().before(ref, before, limit)
+
+    @telegram_hosted
+    async def posts_after(self, ref: ChannelRef, after: int, limit: int) -> PostPage:
+        """See ChannelGateway."""
+        return await self._channels().after(ref, after, limit)
+
+    @telegram_hosted
+    async def posts_by_id(self, ref: ChannelRef, msg_ids: Sequence[int]) -> tuple[ReadMessage, ...]:
+        """See ChannelGateway."""
+        return await self._channels().by_id(ref, msg_ids)
+
+    @telegram_hosted
+    async def difference(self, ref: ChannelRef, pts: int) -> ChannelDifference:
+        """See ChannelGateway."""
+        return await self._channels().difference(ref, pts)
+
+    @telegram_hosted
+    async def follow(self) -> Pushes:
+        """See ChannelGateway. updates.getState is what makes Telegram push (core.telegram.org/api/updates)."""
+        if not self._follows:
+            raise BadRequest("this session was not made to be told of updates")
+        self._signed_in()
+        stream = self._inbox.follow()
+        await self._ask(functions.updates.GetStateRequest())
+        return stream
+
+    def _channels(self) -> Channels:
+        places = self._signed_in()
+        if self._asked_of is None:
+            self._asked_of = Channels(self._ask, places=places, known=self._known, clock=self._clock)
+        return self._asked_of
+
     # -- inner workings
+
+    def _new_client(self, session: StringSession) -> TelegramClient:
+        self._known = KnownChannels()  # of whoever is signed in now: access hashes are each account's own
+        self._inbox = Inbox(self._known, self._clock)
+        if not self._follows:
+            return super()._new_client(session)
+        return self._application.follower(session, self._inbox.take, self._inbox.end)
 
     async def _accept(self, me: types.User, dialogue: Dialogue) -> Account:
         """Keep the session of who signed in, or end it where it is another account, or cannot be kept."""
@@ -164,6 +240,8 @@ class PersonSession(TelethonSession):
 
     async def _disconnect(self) -> None:
         await self._end_dialogue()
+        self._inbox.end()
+        self._asked_of = None
         await super()._disconnect()
 
     async def _end_dialogue(self) -> None:

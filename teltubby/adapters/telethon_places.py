@@ -1,4 +1,4 @@
-"""Finding the document at a Place, as one account sees it.
+"""Finding the document (in a channel: or the photo) at a Place, as one account sees it.
 
 Who may name a channel or another account must know its access hash, which is each account's own; bots may give 0 for
 what they are a member of (core.telegram.org/api/peers).
@@ -15,6 +15,7 @@ from typing import Any, assert_never
 
 from telethon import functions, types
 
+from teltubby.adapters.telethon_photos import largest_size, size_bytes
 from teltubby.errors import ChatUnavailable, FileGone
 from teltubby.messages.transfer import ChannelPlace, DialogPlace, FileLocation, MailboxPlace, Place
 
@@ -67,6 +68,10 @@ class Places:
         request = functions.messages.GetMessagesRequest([types.InputMessageID(number) for number in ids])
         return _messages(await self._ask(request))
 
+    async def channel(self, channel_id: int) -> types.InputChannel:
+        """How the account asks for a channel by its bare id. Raises ChatUnavailable."""
+        return await self._channel(ChannelPlace(channel_id=CHANNEL_BASE - channel_id, message_id=0))
+
     async def _in_mailbox(self, place: MailboxPlace) -> FileLocation:
         message = next(iter(await self.mailbox([place.message_id])), None)
         if message is None:
@@ -84,7 +89,7 @@ class Places:
         message = next((each for each in found if each.id == place.message_id), None)
         if message is None:
             raise FileGone(f"message {place.message_id} no longer exists in the channel")
-        return _document(message)
+        return _photo(message) or _document(message)
 
     async def _channel(self, place: ChannelPlace) -> types.InputChannel:
         number = CHANNEL_BASE - place.channel_id
@@ -180,8 +185,33 @@ def _messages(found: Any) -> list[types.Message]:
     return [message for message in getattr(found, "messages", ()) if isinstance(message, types.Message)]
 
 
+def _carried(message: types.Message) -> Any:
+    """What the message carries; of paid media that were bought, the first, as the collector tells of them."""
+    media = message.media
+    first = next(iter(media.extended_media), None) if isinstance(media, types.MessageMediaPaidMedia) else None
+    return first.media if isinstance(first, types.MessageExtendedMedia) else media
+
+
+def _photo(message: types.Message) -> FileLocation | None:
+    """The largest size of the photo, where the message carries one: but for the Bot API, only large files are sought in
+    private chats, and those are documents.
+    """
+    photo = getattr(_carried(message), "photo", None)
+    largest = largest_size(photo) if isinstance(photo, types.Photo) else None
+    if not isinstance(photo, types.Photo) or largest is None or (size := size_bytes(largest)) is None:
+        return None
+    return FileLocation(
+        document_id=photo.id,
+        access_hash=photo.access_hash,
+        file_reference=bytes(photo.file_reference),
+        data_centre=photo.dc_id,
+        size=size,
+        thumb_size=largest.type,
+    )
+
+
 def _document(message: types.Message) -> FileLocation:
-    document = getattr(message.media, "document", None)
+    document = getattr(_carried(message), "document", None)
     if not isinstance(document, types.Document):
         raise FileGone(f"message {message.id} carries no document")
     return FileLocation(

@@ -7,6 +7,7 @@ parts are fetched over Telethon's public methods (`telethon_stock`), slower.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import struct
@@ -42,6 +43,43 @@ def ask_for_no_state(client: TelegramClient) -> None:
 
 async def _as_it_is(user: types.User) -> types.User:
     return user
+
+
+def take_updates(client: TelegramClient, take: Callable[[Any], None], ended: Callable[[], None]) -> None:
+    """Have `take` called with what Telegram pushes (objects of the type `Updates`), and `ended` when no more can come.
+
+    In place of Telethon's own loop, which asks Telegram for what it believes was missed, and loses some of it: the
+    client then asks for nothing by itself. `client` is not connected yet. Raises TelethonChanged.
+    """
+    queue = getattr(client, "_updates_queue", None)
+    loop, floods = getattr(client, "_update_loop", None), getattr(client, "_flood_waited_requests", None)
+    if not (isinstance(queue, asyncio.Queue) and inspect.iscoroutinefunction(loop) and isinstance(floods, dict)):
+        raise TelethonChanged(f"Telethon {__version__} keeps the updates it gets in another way than expected")
+    ask_for_no_state(client)
+
+    async def drain() -> None:
+        lost = client.disconnected
+        lost.add_done_callback(lambda done: queue.put_nowait(None))
+        try:
+            while (pushed := await queue.get()) is not None:
+                take(pushed)
+        finally:
+            ended()
+            if lost.done() and not lost.cancelled():
+                lost.exception()  # looked at, or asyncio complains of it
+
+    client._update_loop = drain
+    client._flood_waited_requests = _Forgetful()
+
+
+class _Forgetful(dict[int, float]):
+    """Until when Telegram wants no request of a kind: the house has a policy of its own (telegram.md, Telethon).
+
+    Of a client without updates Telethon notes only the kind of the wrapping that says so.
+    """
+
+    def __setitem__(self, kind: int, until: float) -> None:
+        del kind, until
 
 
 class PlainSender(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from telethon import TelegramClient, functions, types
 from telethon.sessions import StringSession
 
 from teltubby.adapters.base import Account
+from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.session_vault import SavedSession, SessionVault
 from teltubby.adapters.telethon_centres import Centres
 from teltubby.adapters.telethon_client import Application, DataCentre, account_of, disconnect, telegram_hosted
@@ -50,9 +52,15 @@ class TelethonSession:
         timeout: float,
         data_centre: DataCentre | None = None,
         public_key: str | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._application = Application(
-            api_id=api_id, api_hash=api_hash, timeout=timeout, data_centre=data_centre, public_key=public_key
+            api_id=api_id,
+            api_hash=api_hash,
+            timeout=timeout,
+            data_centre=data_centre,
+            public_key=public_key,
+            proxy=proxy,
         )
         self._vault = vault
         self._timeout = timeout
@@ -145,15 +153,36 @@ class TelethonSession:
 
     async def _load(self) -> SavedSession | None:
         """The session file's content. Raises SessionFileUnusable, SessionFileDamaged."""
-        await asyncio.to_thread(self._vault.lock)
+        await self._lock()
         return await asyncio.to_thread(self._vault.load)
+
+    async def _lock(self) -> None:
+        """Have the session file; cancelled meanwhile, it is let go of again. Raises SessionFileUnusable."""
+        locking = asyncio.ensure_future(asyncio.to_thread(self._vault.lock))
+        try:
+            await asyncio.shield(locking)
+        except asyncio.CancelledError:  # the thread goes on, and would hold it for nobody
+            while not locking.done():
+                with suppress(asyncio.CancelledError):  # anyio cancels again and again
+                    await asyncio.wait([locking])
+            if locking.exception() is None:
+                self._vault.unlock()
+            raise
 
     async def _connect(self, session: StringSession) -> TelegramClient:
         """Connect with this login, in place of a client that is there. Raises what FOREIGN names, Unauthorised."""
         await self._disconnect()
-        self._client = self._application.client(session)
-        await self._client.connect()
+        self._client = self._new_client(session)
+        try:
+            await self._client.connect()
+        except ConnectionError as error:  # all that it says is how often it tried
+            if self._application.proxy is None:
+                raise
+            raise ConnectionError("Telegram cannot be reached by the proxy of TELEGRAM_PROXY") from error
         return self._client
+
+    def _new_client(self, session: StringSession) -> TelegramClient:
+        return self._application.client(session)
 
     async def _disconnect(self) -> None:
         client, self._client, self._centres, self._places = self._client, None, None, None
@@ -208,6 +237,7 @@ class TelethonSession:
             keys=keys,
             keep=self._keep_keys,
             timeout=self._timeout,
+            proxy=self._application.proxy,
         )
 
     async def _keep_keys(self, keys: Mapping[int, bytes]) -> None:

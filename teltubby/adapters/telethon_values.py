@@ -7,7 +7,7 @@ from typing import Any
 
 from telethon import types
 
-from teltubby.adapters.telethon_places import CHANNEL_BASE
+from teltubby.archive.peers import CHANNEL_BASE
 
 LARGEST = 2**63 - 1
 """Of an id or a counter: what SQLite holds, and the schema's `long`."""

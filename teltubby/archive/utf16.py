@@ -5,25 +5,28 @@ Source: core.telegram.org/api/entities, "Entity length".
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from itertools import accumulate
+import re
+from bisect import bisect_left
 
-LAST_OF_ONE_UNIT = 0xFFFF
+_WIDE = re.compile("[\U00010000-\U0010ffff]")
 
 
 class Utf16Text:
-    """A text whose places are given in UTF-16 units. Making it takes time in proportion to the text, once."""
+    """A text whose places are given in UTF-16 units. Making it takes time in proportion to the text, once, and then to
+    its characters of two units, which most texts have none or few of.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        one_each = not text or ord(max(text)) <= LAST_OF_ONE_UNIT
-        self._starts = None if one_each else list(accumulate((width(each) for each in text), initial=0))
-        self.units = len(text) if self._starts is None else self._starts[-1]
+        # isascii is known of a text without looking at it.
+        self._wide = [] if text.isascii() else [found.start() for found in _WIDE.finditer(text)]
+        self._wide_units = [character + before for before, character in enumerate(self._wide)]
+        self.units = len(text) + len(self._wide)
         """How long the text is."""
 
     def units_at(self, character: int) -> int:
         """Where a character stands; for the text's length in characters, its length in units."""
-        return character if self._starts is None else self._starts[character]
+        return character + bisect_left(self._wide, character)
 
     def span(self, offset: int, length: int) -> tuple[int, int]:
         """From which character to which (without it) `length` units from `offset` on lie.
@@ -32,16 +35,13 @@ class Utf16Text:
         """
         start = min(max(offset, 0), self.units)
         end = min(max(offset + length, start), self.units)
-        if self._starts is None:
+        if not self._wide:
             return start, end
-        return bisect_right(self._starts, start) - 1, bisect_left(self._starts, end)
+        wide_before_end = bisect_left(self._wide_units, end)
+        is_cut = wide_before_end > 0 and self._wide_units[wide_before_end - 1] == end - 1
+        return start - bisect_left(self._wide_units, start), end - wide_before_end + is_cut
 
     def slice(self, offset: int, length: int) -> str:
         """The text there."""
         first, last = self.span(offset, length)
         return self.text[first:last]
-
-
-def width(character: str) -> int:
-    """1 or 2 units."""
-    return 1 + (ord(character) > LAST_OF_ONE_UNIT)

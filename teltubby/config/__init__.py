@@ -12,12 +12,13 @@ from teltubby.config.choices import (
     Role,
     TelegramMode,
 )
+from teltubby.config.collector import CollectorSettings
 from teltubby.config.loading import load, load_for_sessions, load_health
 from teltubby.config.model import Config, Origin
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
 from teltubby.config.reference import effective
 from teltubby.config.storage import IngestSettings, S3Settings, StorageSettings
-from teltubby.config.telegram import CollectorSettings, MtprotoSettings, TelegramSettings
+from teltubby.config.telegram import MtprotoSettings, TelegramSettings
 from teltubby.config.variable import DataCentre
 
 __all__ = [

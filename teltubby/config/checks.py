@@ -141,6 +141,20 @@ def check_queue(config: Config) -> Iterator[Mistake]:
     yield from _distinct({"JOB_EXCHANGE": queue.exchange, "JOB_DLX_EXCHANGE": queue.dlx_exchange})
 
 
+def check_collector(config: Config) -> Iterator[Mistake]:
+    """The collector's database is a file of its own."""
+    path = config.collector.database_path
+    others = {"SQLITE_PATH": config.ingest.sqlite_path}
+    if config.queue.backend is QueueBackend.EMBEDDED:
+        others["EMBEDDED_QUEUE_PATH"] = config.queue.embedded_path
+    for name, other in others.items():
+        if path == other:
+            yield Mistake(
+                about=("MTPROTO_DATABASE_PATH", name),
+                sentence=f"MTPROTO_DATABASE_PATH is '{path}', but must differ from {name}.",
+            )
+
+
 Check = Callable[[Config], Iterator[Mistake]]
 
 CHECKS: tuple[Check, ...] = (
@@ -149,6 +163,7 @@ CHECKS: tuple[Check, ...] = (
     check_mtproto,
     check_storage,
     check_queue,
+    check_collector,
 )
 
 

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from teltubby.config.checks import CHECKS, Check, Mistake, check_mtproto, check_telegram
 from teltubby.config.choices import QueueBackend, Role
+from teltubby.config.collector import CollectorSettings
 from teltubby.config.group import Group
 from teltubby.config.model import Config, Origin, all_variables, variables
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
 from teltubby.config.sources import Sources, gather, shown
 from teltubby.config.storage import IngestSettings, S3Settings, StorageSettings
-from teltubby.config.telegram import CollectorSettings, MtprotoSettings, TelegramSettings
+from teltubby.config.telegram import MtprotoSettings, TelegramSettings
 from teltubby.config.variable import Variable, Wrong
 from teltubby.errors import ConfigurationError
 

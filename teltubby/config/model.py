@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
 from teltubby.config.choices import Role
+from teltubby.config.collector import CollectorSettings
 from teltubby.config.group import Group
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
 from teltubby.config.storage import IngestSettings, S3Settings, StorageSettings
-from teltubby.config.telegram import CollectorSettings, MtprotoSettings, TelegramSettings
+from teltubby.config.telegram import MtprotoSettings, TelegramSettings
 from teltubby.config.variable import Variable
 
 
@@ -67,7 +69,10 @@ class Config:
             for field, variable in variables(group).items()
             if self.origins[variable.name] is not Origin.DEFAULT
         )
-        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        proxy = self.collector.proxy
+        password = None if proxy is None else urlsplit(proxy.get_secret_value()).password
+        return (*secrets, unquote(password)) if password else tuple(secrets)  # as it is said to the proxy
 
 
 def variables(group: type[Group]) -> dict[str, Variable]:

@@ -24,19 +24,11 @@ def effective(config: Config) -> Iterator[str]:
 
 
 def tables() -> str:
-    """Every setting in Markdown: those that take effect by group, then those that are only accepted so far."""
-    sections = []
-    for group in GROUPS.values():
-        rows = [_row(group, field) for field, variable in variables(group).items() if not variable.later]
-        if rows:
-            sections.append(_section(_first_line(group.__doc__).rstrip("."), rows))
-    waiting: dict[str, list[str]] = {}
-    for group in GROUPS.values():
-        for field, variable in variables(group).items():
-            if variable.later:
-                waiting.setdefault(variable.later, []).append(_row(group, field))
-    sections += [_section(f"Accepted, takes effect with {feature}", rows) for feature, rows in waiting.items()]
-    return "\n".join(sections)
+    """Every setting in Markdown, by group."""
+    return "\n".join(
+        _section(_first_line(group.__doc__).rstrip("."), [_row(group, field) for field in variables(group)])
+        for group in GROUPS.values()
+    )
 
 
 def example() -> str:
@@ -48,10 +40,9 @@ def example() -> str:
     for group in GROUPS.values():
         lines += ["", f"# --- {_first_line(group.__doc__)}"]
         for field, variable in variables(group).items():
-            later = f" (accepted, takes effect with {variable.later})" if variable.later else ""
             default = group.model_fields[field].default
             text = default.get_secret_value() if isinstance(default, SecretStr) else as_text(default)
-            lines += [f"# {variable.about}{later}", f"#{variable.name}={text}"]
+            lines += [f"# {variable.about}", f"#{variable.name}={text}"]
     return "\n".join(lines) + "\n"
 
 

@@ -10,25 +10,18 @@ from pydantic import Field, SecretStr
 
 from teltubby.config.choices import TelegramMode
 from teltubby.config.group import (
-    AT_ONCE,
-    NOT_NEGATIVE,
     PATH,
     POSITIVE,
     SECONDS,
     WEB_ADDRESS,
     YES_NO,
-    AtOnce,
-    Count,
     Group,
-    Positive,
     Seconds,
     Text,
 )
 from teltubby.config.variable import (
     DataCentreAddress,
     IdList,
-    NameList,
-    ProxyAddress,
     PublicKeyFile,
     RouteList,
     Variable,
@@ -43,8 +36,6 @@ CLOUD_DOWNLOAD_LIMIT = 20_971_520
 """Bytes that Telegram's own Bot API server serves at most (core.telegram.org/bots/api#getfile)."""
 LOCAL_DOWNLOAD_LIMIT = 2_000_000_000
 """Bytes that a self-hosted Bot API server started with --local serves at most."""
-
-_COLLECTOR = "the collector"
 
 
 class TelegramSettings(Group):
@@ -239,50 +230,3 @@ class MtprotoSettings(Group):
     def accounts(self) -> frozenset[AccountKind]:
         """Whose sessions the routes need."""
         return frozenset(route.account for route in self.routes)
-
-
-class CollectorSettings(Group):
-    """The collector of channel history."""
-
-    enabled: Annotated[
-        bool, Variable("MTPROTO_ENABLED", YES_NO, "The collector; not the worker.", later=_COLLECTOR)
-    ] = False
-    history_enabled: Annotated[
-        bool, Variable("MTPROTO_HISTORY_ENABLED", YES_NO, "Collect history.", later=_COLLECTOR)
-    ] = False
-    updates_enabled: Annotated[
-        bool, Variable("MTPROTO_UPDATES_ENABLED", YES_NO, "Collect updates.", later=_COLLECTOR)
-    ] = False
-    peers: Annotated[
-        NameList,
-        Variable("MTPROTO_PEERS", "a comma-separated list", "Channels to collect.", later=_COLLECTOR),
-    ] = ()
-    history_limit_per_run: Annotated[
-        Positive,
-        Variable("MTPROTO_HISTORY_LIMIT_PER_RUN", POSITIVE, "Messages per channel and run.", later=_COLLECTOR),
-    ] = 500
-    concurrency: Annotated[
-        AtOnce,
-        Variable("MTPROTO_CONCURRENCY", AT_ONCE, "Channels at once.", later=_COLLECTOR),
-    ] = 4
-    sleep_threshold: Annotated[
-        float,
-        Field(ge=0, allow_inf_nan=False),
-        Variable("MTPROTO_SLEEP_THRESHOLD", "a number of seconds, 0 or more", "Flood waits sat out.", later=_COLLECTOR),
-    ] = 1.5
-    retry_backoff: Annotated[
-        Seconds, Variable("MTPROTO_RETRY_BACKOFF", "a number above 0", "Backoff of retries.", later=_COLLECTOR)
-    ] = 2.0
-    retry_max: Annotated[
-        Count, Variable("MTPROTO_RETRY_MAX", NOT_NEGATIVE, "Retries of a request.", later=_COLLECTOR)
-    ] = 5
-    proxy: Annotated[
-        ProxyAddress | None,
-        Variable(
-            "TELEGRAM_PROXY",
-            "an address like socks5://host:1080",
-            "A proxy to Telegram.",
-            later=_COLLECTOR,
-            secret=True,
-        ),
-    ] = None

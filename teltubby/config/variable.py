@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from teltubby.messages.collector import MetricsStep
 from teltubby.messages.routes import FileRoute
 
 
@@ -17,16 +20,14 @@ from teltubby.messages.routes import FileRoute
 class Variable:
     """An environment variable, attached to the field of a settings group that it fills.
 
-    `expects` completes the sentence "… must be", `about` is its line in docs/configuration.md. `later` names the
-    feature that will use the value, when it is only accepted and validated so far. `aliases` are read when `name`
-    is not set.
+    `expects` completes the sentence "… must be", `about` is its line in docs/configuration.md. `aliases` are read when
+    `name` is not set.
     """
 
     name: str
     expects: str
     about: str
     aliases: tuple[str, ...] = ()
-    later: str = ""
     secret: bool = False
 
     @property
@@ -52,6 +53,10 @@ class DataCentre:
         return f"{self.number}@{host}:{self.port}"
 
 
+_UNITS = {"m": 60, "h": 3600, "d": 86400}
+_METRICS_STEP = re.compile(r"(?P<age>[1-9]\d{0,4}[mhd]):(?P<every>[1-9]\d{0,4}[mhd])", re.ASCII)
+LEAST_INTERVAL = 60.0
+"""Seconds between two readings of counters: Telegram itself refreshes views no more often."""
 _DATA_CENTRE = re.compile(r"(?P<number>[1-9]\d{0,4})@(?:\[(?P<v6>[0-9A-Fa-f:.]+)]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})")
 # Telegram publishes its keys as PKCS#1; openssl writes SubjectPublicKeyInfo by default.
 _PEM_HEADERS = ("-----BEGIN RSA PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----")
@@ -125,6 +130,30 @@ def _no_repetition(routes: tuple[FileRoute, ...]) -> tuple[FileRoute, ...]:
     return routes
 
 
+def _parse_schedule(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    steps = []
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        match = _METRICS_STEP.fullmatch(part)
+        if match is None:
+            raise ValueError
+        steps.append(MetricsStep(age=_span(match["age"]), every=_span(match["every"])))
+    return tuple(steps)
+
+
+def _check_schedule(steps: tuple[MetricsStep, ...]) -> tuple[MetricsStep, ...]:
+    if any(earlier.age >= later.age or earlier.every > later.every for earlier, later in pairwise(steps)):
+        raise Wrong("ages and intervals must grow from step to step")
+    if any(step.every.total_seconds() < LEAST_INTERVAL or step.every > step.age for step in steps):
+        raise Wrong("an interval is at least a minute, and no longer than the age")
+    return steps
+
+
+def _span(text: str) -> timedelta:
+    return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+
+
 IdList = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split_list)]
 RouteList = Annotated[tuple[FileRoute, ...], BeforeValidator(_split_list), AfterValidator(_no_repetition)]
 NameList = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
@@ -132,3 +161,4 @@ DataCentreAddress = Annotated[DataCentre, BeforeValidator(_parse_data_centre)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 PublicKeyFile = Annotated[Path, AfterValidator(_check_public_key)]
 ProxyAddress = Annotated[SecretStr, AfterValidator(_check_proxy)]
+MetricsSchedule = Annotated[tuple[MetricsStep, ...], BeforeValidator(_parse_schedule), AfterValidator(_check_schedule)]

@@ -6,6 +6,7 @@
 - account: `who` is `banned`, `deactivated` or `frozen` (true or false).
 - revoke_token: of the bot; answers the new `token`.
 - relay: a new private channel that the curator made, with the bot as an admin; answers its `chat_id`.
+- channel: a new public channel `username` of the curator's with so many `posts`; answers its `channel_id`.
 - membership: `who` becomes a "member", "administrator" (with `can_post` and `can_delete` unless false), "left" or
   "kicked" in `chat_id`.  delete_chat: `chat_id`.
 - clock: `skew` is by how many seconds Telegram's clock is ahead, `advance` lets that many pass.
@@ -42,6 +43,7 @@ class AccountOrders:
             "account": self._account,
             "revoke_token": self._revoke_token,
             "relay": self._relay,
+            "channel": self._channel,
             "membership": self._membership,
             "delete_chat": self._delete_chat,
             "clock": self._clock,
@@ -76,6 +78,13 @@ class AccountOrders:
     def _relay(self, order: Fields) -> Answer:
         chat = self._world.add_chat(ChatKind.CHANNEL, "Relay", admins=(self._curator, self._bot))
         return {"chat_id": chat.bot_api_id}
+
+    def _channel(self, order: Fields) -> Answer:
+        posts, username = order["posts"], str(order["username"])
+        if not isinstance(posts, int):
+            raise TypeError(f"{posts!r} is no number of posts")
+        chat = self._world.add_seeded_channel(username, posts, username=username, admins=(self._curator,))
+        return {"channel_id": chat.id}
 
     def _membership(self, order: Fields) -> Answer:
         chat, user, wanted = self._chat(order), self._who(order), Membership(str(order["membership"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
@@ -144,9 +143,8 @@ def document_unique_id(document_id: int) -> str:
 
 
 def photo_unique_id(photo_id: int, letter: str) -> str:
-    """file_unique_id of one photo size, in the form `<i32 1><i64 volume><i32 local>` with stand-ins for both."""
-    volume = int.from_bytes(hashlib.sha256(f"volume {photo_id}".encode()).digest()[:4], "little")
-    return _base64url(zeros_encoded(struct.pack("<iqi", UNIQUE_PHOTO, volume, photo_id % 65521 * 256 + ord(letter))))
+    """file_unique_id of one photo size: `<i32 1><i64 id><u8 letter + 5>` (TDLib, PhotoSizeSource::get_unique)."""
+    return _base64url(zeros_encoded(struct.pack("<iqB", UNIQUE_PHOTO, photo_id, ord(letter) + 5)))
 
 
 def zeros_encoded(data: bytes) -> bytes:

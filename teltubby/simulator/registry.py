@@ -273,7 +273,7 @@ class Registry:
 
 
 def _photo_sizes(content: Content, width: int, height: int) -> tuple[PhotoSize, ...]:
-    """Renditions as Telegram makes them; the largest (y) is the photo itself, the others have content of their own."""
+    """Renditions as Telegram makes them; the largest is the photo itself, the others have content of their own."""
     longest = max(width, height)
     smaller = []
     for letter, side, share in SMALLER_SIZES:
@@ -284,4 +284,10 @@ def _photo_sizes(content: Content, width: int, height: int) -> tuple[PhotoSize, 
             smaller.append(
                 PhotoSize(letter=letter, width=round(width * scale), height=round(height * scale), content=size)
             )
-    return (*smaller, PhotoSize(letter="y", width=width, height=height, content=content))
+    return (*smaller, PhotoSize(letter=letter_of_largest(width, height), width=width, height=height, content=content))
+
+
+def letter_of_largest(width: int, height: int) -> str:
+    """What Telegram calls the size in which a photo is as large as it was sent."""
+    sides = *((letter, side) for letter, side, _ in SMALLER_SIZES), ("y", 1280)
+    return next((letter for letter, side in sides if max(width, height) <= side), "w")

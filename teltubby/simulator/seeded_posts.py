@@ -124,7 +124,7 @@ class SeededPosts:
             emoji="😀" if kind is FileKind.STICKER else None,
             sizes=(
                 PhotoSize(letter="m", width=width // 4, height=height // 4, content=thumb),
-                PhotoSize(letter="y", width=width, height=height, content=content),
+                PhotoSize(letter="x" if width == height else "y", width=width, height=height, content=content),
             )
             if kind is FileKind.PHOTO
             else (),

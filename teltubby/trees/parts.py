@@ -7,9 +7,10 @@ needs no Bot API, a single box no S3. That happens when the tree is built, befor
 from __future__ import annotations
 
 import importlib.util
+import logging
 import random
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -26,15 +27,21 @@ from teltubby.transfer.pacing import Limits
 from teltubby.transfer.upload import FirstCopy
 
 if TYPE_CHECKING:
+    from teltubby.actors.media_reading import MediaReading
     from teltubby.actors.receiving import Webhook
+    from teltubby.adapters.mtproto_proxy import Proxy
     from teltubby.adapters.rabbitmq_topology import BrokerNames
     from teltubby.adapters.session_vault import SessionVault
     from teltubby.adapters.telethon_bot import BotSession
     from teltubby.adapters.telethon_person import PersonSession
     from teltubby.adapters.telethon_session import DataCentre
 
-MTPROTO_PACKAGES = ("telethon", "cryptg")
+_LOG = logging.getLogger(__name__)
+
+MTPROTO_PACKAGES = ("telethon", "cryptg", "python_socks")
 """cryptg too: without it Telethon decrypts 2 MB/s (telegram.md)."""
+
+MEDIA_PACKAGES = ("hachoir", "PIL")
 
 RECONNECT = Backoff(first=0.5, cap=30.0)
 """For every actor's own reconnect loop."""
@@ -53,6 +60,24 @@ def mtproto_missing(config: Config) -> str | None:
     if config.mtproto.api_id is None or config.mtproto.api_hash is None:
         return "MTPROTO_API_ID and MTPROTO_API_HASH are not set; large files wait in the queue"
     return None
+
+
+def media_reading() -> MediaReading:
+    """Reads the details of media, if the extra `media` is installed; else it is said how to have that, once."""
+    from teltubby.actors.media_reading import MediaReading
+
+    missing = [name for name in MEDIA_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        _say_once("details of media are not read: pip install 'teltubby[media]'")
+        return MediaReading()
+    from teltubby.adapters.media_details import read_details
+
+    return MediaReading(partial(read_details, preview=False))
+
+
+@cache
+def _say_once(what: str) -> None:
+    _LOG.info("%s", what)
 
 
 def store(config: Config) -> Callable[[], ObjectStore]:
@@ -154,8 +179,11 @@ def bot_session(config: Config) -> Callable[[], BotSession]:
     return _bot_session(config, config.mtproto.bot_session_path)
 
 
-def personal_session(config: Config) -> Callable[[], PersonSession]:
-    """Makes the session of a person. Only where `mtproto_missing` is None."""
+def personal_session(config: Config, *, follows: bool = False) -> Callable[[], PersonSession]:
+    """Makes the session of a person; updates of channels are pushed to one that `follows`.
+
+    Only where `mtproto_missing` is None.
+    """
     from teltubby.adapters.telethon_person import PersonSession
 
     phone = config.mtproto.phone_number
@@ -163,6 +191,7 @@ def personal_session(config: Config) -> Callable[[], PersonSession]:
         PersonSession,
         **_telegram(config, config.mtproto.session_path),
         phone=None if phone is None else phone.get_secret_value(),
+        follows=follows,
     )
 
 
@@ -194,13 +223,15 @@ class _Telegram(TypedDict):
     timeout: float
     data_centre: DataCentre | None
     public_key: str | None
+    proxy: Proxy | None
 
 
 def _telegram(config: Config, path: Path) -> _Telegram:
     """What every MTProto session is made with."""
+    from teltubby.adapters.mtproto_proxy import Proxy
     from teltubby.adapters.telethon_session import DataCentre
 
-    settings = config.mtproto
+    settings, proxy = config.mtproto, config.collector.proxy
     if settings.api_id is None or settings.api_hash is None:
         raise AssertionError("a checked configuration has an api id")
     centre = settings.data_centre
@@ -211,6 +242,7 @@ def _telegram(config: Config, path: Path) -> _Telegram:
         "timeout": config.ingest.io_timeout_seconds,
         "data_centre": None if centre is None else DataCentre(id=centre.number, host=centre.host, port=centre.port),
         "public_key": None if settings.public_key is None else Path(settings.public_key).read_text(),
+        "proxy": None if proxy is None else Proxy.read(proxy.get_secret_value()),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from teltubby.actors.session import SessionActor, SessionMessage
 from teltubby.actors.sign_in_steps import SignInMeans
 from teltubby.actors.troubles import Troubles
+from teltubby.adapters.base import ChannelGateway
 from teltubby.adapters.sealed_boxes import SealedBoxes, seal
 from teltubby.messages.control import BeginSignIn, CancelSignIn, SignInMethod, SubmitCode, SubmitPassword
 from teltubby.messages.routes import AccountKind
@@ -124,8 +125,9 @@ async def session_actor(
     *,
     is_needed: bool | None = None,
     session_file: Path = NOWHERE,
+    channels: ChannelGateway | None = None,
 ) -> AsyncIterator[Watched]:
-    """The actor of the bot's session, or of a person's where `session` is a PersonTwin."""
+    """The actor of the bot's session, or of a person's where `session` is a PersonTwin; `channels` are what it sees."""
     session = session or SessionTwin()
     session.documents[ANNA, 1] = RemoteTwin(1001, b"x")
     mailbox, boxes = Mailbox[SessionMessage]("session"), SealedBoxes()
@@ -149,6 +151,7 @@ async def session_actor(
             clock=wall_clock,
             session_file=session_file,
             sign_in=means,
+            channels=channels,
         )
 
     async with running(ChildSpec("session", start, mailbox=mailbox)) as tree:

@@ -12,6 +12,7 @@ from typing import Any
 from anyio import to_thread
 from telethon.errors import InvalidBufferError
 
+from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.session_key import SessionKey
 from teltubby.adapters.session_vault import SavedSession, SessionVault
 from teltubby.adapters.telethon_bot import BotSession
@@ -51,7 +52,15 @@ class House:
             public_key=public_key or self.telegram.public_key_pem,
         )
 
-    def person(self, *, phone: str | None = None, timeout: float = 5.0, path: Path | None = None) -> PersonSession:
+    def person(
+        self,
+        *,
+        phone: str | None = None,
+        timeout: float = 5.0,
+        path: Path | None = None,
+        follows: bool = False,
+        proxy: Proxy | None = None,
+    ) -> PersonSession:
         """The session of a person, in a file of its own; it is closed in the end."""
         session = PersonSession(
             api_id=1,
@@ -61,6 +70,8 @@ class House:
             timeout=timeout,
             data_centre=self.data_centre,
             public_key=self.telegram.public_key_pem,
+            follows=follows,
+            proxy=proxy,
         )
         self.persons.append(session)
         return session

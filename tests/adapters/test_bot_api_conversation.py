@@ -132,6 +132,22 @@ async def test_a_picture_with_a_caption(gateway: BotGateway, curator: Curator) -
         await gateway.send_photo(curator.user.id, b"no picture", html="x")
 
 
+async def test_a_file_with_its_name(gateway: BotGateway, curator: Curator) -> None:
+    (start,) = await gateway.updates(offset=0, wait=0)
+    page = b"<!doctype html><title>News</title>" + bytes(2 << 20)
+    sent = await gateway.send_document(curator.user.id, "news report.html", page, reply_to=start.message_id)
+    (line,) = said(curator)
+    assert (line.text, line.media) == ("", FileKind.DOCUMENT) and line.reply_to is not None
+    assert line.file is not None and line.file.name == "news report.html"
+    assert line.file.read(0, line.file.size) == page
+    again = await gateway.send_document(curator.user.id, "a.html", b"x", html="<b>a</b> &amp; b", reply_to=99_999)
+    assert again == sent + 1 and said(curator)[-1].text == "a & b"
+    with pytest.raises(BadRequest, match="caption is too long"):
+        await gateway.send_document(curator.user.id, "a.html", b"x", html="x" * 1025)
+    with pytest.raises(BadRequest):
+        await gateway.send_document(curator.user.id, "a.html", b"")
+
+
 async def test_messages_of_both_sides_are_deleted_once(
     gateway: BotGateway, telegram: SimulatedTelegram, curator: Curator
 ) -> None:
@@ -162,6 +178,7 @@ async def test_who_blocked_the_bot_gets_nothing(gateway: BotGateway, curator: Cu
         gateway.send(curator.user.id, "hello?", keyboard=KEYBOARD),
         gateway.edit(curator.user.id, sent, "hello?"),
         gateway.send_photo(curator.user.id, PNG, html="x"),
+        gateway.send_document(curator.user.id, "a.html", b"x"),
         gateway.show_typing(curator.user.id),
     ):
         with pytest.raises(ChatUnavailable):

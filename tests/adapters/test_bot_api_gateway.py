@@ -221,6 +221,7 @@ METHODS: dict[str, Ask] = {
     "getFile": lambda gateway, chat, into: gateway.download("x", into),
     "setMyCommands": lambda gateway, chat, into: gateway.set_commands({"a": "b"}),
     "sendPhoto": lambda gateway, chat, into: gateway.send_photo(chat, PNG, html="x"),
+    "sendDocument": lambda gateway, chat, into: gateway.send_document(chat, "a.html", b"x"),
     "deleteMessage": lambda gateway, chat, into: gateway.delete(chat, 2),
     "answerCallbackQuery": lambda gateway, chat, into: gateway.answer_press("1", "x"),
     "sendChatAction": lambda gateway, chat, into: gateway.show_typing(chat),

@@ -156,7 +156,7 @@ async def test_what_the_bot_uploads_is_there_for_mtproto(
 ) -> None:
     body, probe = hashlib.shake_256(b"a probe").digest(25 * MIB), tmp_path / "probe.bin"
     await to_thread.run_sync(probe.write_bytes, body)
-    sent = await inspector.send_document(channel.bot_api_id, probe, html="<b>probe</b>")
+    sent = await inspector.send_file(channel.bot_api_id, probe, html="<b>probe</b>")
     async with house.opened() as session:
         location = await session.locate(ChannelPlace(channel_id=channel.bot_api_id, message_id=sent))
         assert location.size == len(body)
@@ -175,4 +175,4 @@ async def test_what_the_bot_api_does_not_take(
     probe = tmp_path / "probe.bin"
     await to_thread.run_sync(probe.write_bytes, bytes(size))
     with pytest.raises(kind):
-        await inspector.send_document(channel.bot_api_id, probe, html="")
+        await inspector.send_file(channel.bot_api_id, probe, html="")

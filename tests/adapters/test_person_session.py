@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from teltubby.adapters.session_vault import SessionVault
 from teltubby.errors import (
     AccountSuspended,
     NotSignedIn,
@@ -277,3 +279,26 @@ async def test_a_clock_an_hour_off_is_no_hindrance(house: House, monkeypatch: py
         await session.aclose()
     async with house.opened() as bots:
         assert isinstance(bots.data_centre, int)
+
+
+async def test_cancelled_while_it_takes_the_file_it_lets_go_of_it(
+    house: House, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that locks cannot be cancelled: what it has got then belongs to nobody."""
+    begun, goes_on, lock = threading.Event(), threading.Event(), SessionVault.lock
+
+    def slow(vault: SessionVault) -> None:
+        begun.set()
+        goes_on.wait(WITHIN)
+        lock(vault)
+
+    session = house.person(phone=NUMBER)
+    with monkeypatch.context() as patched:
+        patched.setattr(SessionVault, "lock", slow)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.open)
+            await to_thread.run_sync(begun.wait, WITHIN)
+            tasks.cancel_scope.cancel()
+            goes_on.set()
+    another = house.person(phone=NUMBER)
+    await another.open()

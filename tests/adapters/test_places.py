@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -219,11 +220,30 @@ async def test_a_channel_that_was_deleted_is_told(around: Neighbourhood) -> None
         await around.session.locate(place)
 
 
+async def test_a_photo_in_a_channel_is_found_and_read_in_its_largest_size(around: Neighbourhood) -> None:
+    """Asked for as a photo, for nothing else is served: as a document it is no location."""
+    photo = around.ada.curator.new_file(FileKind.PHOTO, SIZE, width=1280, height=960)
+    location = await around.session.locate(around.posted(around.chat(), photo))
+    assert (location.is_photo, location.thumb_size) == (True, "y")
+    assert await reads(around.session, location, photo)
+    small = photo.sizes[0]
+    parts = await around.session.dial(location.data_centre)
+    try:
+        thumbnail = await parts.fetch(replace(location, thumb_size=small.letter), 0, 1 << 20)
+        assert bytes(thumbnail) == small.content.read(0, SIZE)
+        hashes = await parts.hashes(location, 0)
+        assert hashes[0].sha256 == hashlib.sha256(photo.read(0, hashes[0].length)).digest()
+        with pytest.raises(FileGone):
+            await parts.fetch(replace(location, thumb_size=""), 0, 1 << 20)
+    finally:
+        await parts.aclose()
+
+
 async def test_what_is_not_in_the_channel_is_told(around: Neighbourhood) -> None:
     chat = around.chat()
-    text, photo = around.posted(chat), around.posted(chat, around.file(FileKind.PHOTO))
+    text = around.posted(chat)
     missing = ChannelPlace(channel_id=chat.bot_api_id, message_id=99_999)
-    for place in (text, photo, missing):
+    for place in (text, missing):
         with pytest.raises(FileGone):
             await around.session.locate(place)
 

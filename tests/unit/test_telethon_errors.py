@@ -7,6 +7,7 @@ import errno
 import os
 
 import pytest
+from python_socks import ProxyError
 from telethon import errors
 from telethon.errors import rpcerrorlist
 from telethon.tl.types import RpcError
@@ -81,6 +82,11 @@ def rpc(code: int, name: str) -> BaseException:
         (400, "USER_BANNED_IN_CHANNEL", ChatUnavailable),
         (400, "PEER_ID_INVALID", ChatUnavailable),
         (400, "USERNAME_NOT_OCCUPIED", ChatUnavailable),
+        (400, "INVITE_HASH_EXPIRED", ChatUnavailable),
+        (400, "INVITE_HASH_INVALID", ChatUnavailable),
+        (400, "INVITE_HASH_EMPTY", ChatUnavailable),
+        (406, "CHANNEL_PRIVATE", ChatUnavailable),
+        (500, "PERSISTENT_TIMESTAMP_OUTDATED", TelegramUnavailable),
         (400, "MSG_ID_INVALID", FileGone),
         (401, "SESSION_PASSWORD_NEEDED", PasswordNeeded),
         (400, "PHONE_CODE_INVALID", CodeRejected),
@@ -101,6 +107,18 @@ def test_an_answer_means(code: int, name: str, kind: type[TeltubbyError]) -> Non
     meaning = translate(rpc(code, name))
     assert type(meaning) is kind
     assert str(meaning)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("USERNAME_NOT_OCCUPIED", "nobody has this name"),
+        ("INVITE_HASH_EXPIRED", "the invite link has expired, or was withdrawn"),
+        ("INVITE_HASH_INVALID", "there is no such invite link"),
+    ],
+)
+def test_a_channel_that_is_not_there_is_told_in_words_for_people(name: str, words: str) -> None:
+    assert str(translate(rpc(400, name))) == words
 
 
 @pytest.mark.parametrize("name", ["FLOOD_WAIT_77", "FLOOD_PREMIUM_WAIT_77", "FLOOD_TEST_PHONE_WAIT_77"])
@@ -124,6 +142,7 @@ def test_every_wait_says_how_long(name: str) -> None:
         (errors.AuthKeyNotFound(), SessionRevoked),
         (ValueError("Request was unsuccessful 1 time(s)"), TelegramUnavailable),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SpoolFull),
+        (ProxyError("Username and password authentication failure", error_code=1), TelegramUnavailable),
         (OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)), TelegramUnavailable),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else type(value).__name__,
