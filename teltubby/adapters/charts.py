@@ -21,14 +21,14 @@ PAINT_SECONDS = 60.0
 NOT_INSTALLED = 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SAID_CHARACTERS = 300
-_PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "LANG", "LC_ALL", "MPLCONFIGDIR", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")
+PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "LANG", "LC_ALL", "MPLCONFIGDIR", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 async def paint_statistics(statistics: Statistics) -> bytes:
     """A PNG of what was archived. Raises ExtraNotInstalled, NotAnswered (too slow), Transient (anything else)."""
     command = [sys.executable, "-m", PAINTER]
     # Nothing but what Python needs to start: the child has no business with tokens and keys.
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         with anyio.fail_after(PAINT_SECONDS):
             done = await anyio.run_process(

@@ -85,25 +85,14 @@ def thin(file: SqliteFile, rules: Iterable[Thinning], now: datetime) -> int:
     rules = tuple(rules)
     for (channel_id,) in file.read("SELECT channel_id FROM channels"):
         last = -1
-        while (span := _next_posts(file, channel_id, last)) is not None:
-            first, last = span
-            with file.write() as connection:
-                for rule in rules:
-                    removed += connection.execute(
-                        _THIN,
-                        {
-                            "channel": channel_id,
-                            "first": first,
-                            "last": last,
-                            "before": to_text(now - rule.age),
-                            "step": int(rule.step.total_seconds()),
-                        },
-                    ).rowcount
+        while (span := posts_to_thin(file, channel_id, last)) is not None:
+            last = span[1]
+            removed += thin_posts(file, channel_id, span, rules, now)
     return removed
 
 
-def _next_posts(file: SqliteFile, channel_id: int, after: int) -> tuple[int, int] | None:
-    """The first and the last id of the next posts that have snapshots."""
+def posts_to_thin(file: SqliteFile, channel_id: int, after: int) -> tuple[int, int] | None:
+    """The first and the last id of the next posts (POSTS_AT_ONCE) that have snapshots; None when there are no more."""
     row = file.read_one(
         "SELECT min(msg_id) AS first, max(msg_id) AS last FROM"
         " (SELECT msg_id FROM post_latest WHERE channel_id = ? AND msg_id > ? ORDER BY msg_id LIMIT ?)",
@@ -112,6 +101,27 @@ def _next_posts(file: SqliteFile, channel_id: int, after: int) -> tuple[int, int
         POSTS_AT_ONCE,
     )
     return None if row is None or row["first"] is None else (row["first"], row["last"])
+
+
+def thin_posts(
+    file: SqliteFile, channel_id: int, span: tuple[int, int], rules: Iterable[Thinning], now: datetime
+) -> int:
+    """Do to the posts of a span of ids what `thin` does to all, in one transaction."""
+    removed = 0
+    first, last = span
+    with file.write() as connection:
+        for rule in rules:
+            removed += connection.execute(
+                _THIN,
+                {
+                    "channel": channel_id,
+                    "first": first,
+                    "last": last,
+                    "before": to_text(now - rule.age),
+                    "step": int(rule.step.total_seconds()),
+                },
+            ).rowcount
+    return removed
 
 
 def _record_late(connection: Transaction, channel_id: int, msg_id: int, reading: Snapshot) -> None:

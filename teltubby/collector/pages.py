@@ -32,7 +32,8 @@ class Cursor:
 class Page:
     """What one answer or update of Telegram brought of one channel, read at `seen_at`, and the cursor that it moves.
 
-    `metrics` are readings beside those in `messages`; `deleted` are ids that Telegram says are gone.
+    `metrics` are readings beside those in `messages`; `deleted` are ids that Telegram says are gone; `wanted` are ids
+    of posts whose files are to be archived, which are stored or in this page.
     """
 
     channel_id: int
@@ -41,6 +42,7 @@ class Page:
     metrics: tuple[PostMetrics, ...] = ()
     deleted: tuple[int, ...] = ()
     unreadable: tuple[UnreadableMessage, ...] = ()
+    wanted: tuple[int, ...] = ()
     cursor: Cursor | None = None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from teltubby.adapters.sqlite_file import SqliteFile, SqlRow, Transaction, to_moment, to_text
-from teltubby.collector.channels import ChannelRepository, move_cursor
+from teltubby.collector.channels import ChannelRepository, add_posts, move_cursor
 from teltubby.collector.metrics import Thinning, record_metrics, thin
 from teltubby.collector.ownership import own
 from teltubby.collector.pages import Page, Recorded
@@ -18,6 +18,7 @@ from teltubby.collector.queries import Queries
 from teltubby.collector.rows import read_metrics, read_post, to_json
 from teltubby.collector.schema import SCHEMA_VERSION, migrate, version
 from teltubby.collector.search import PostSearch
+from teltubby.collector.tracking import TrackingRepository, want
 from teltubby.collector.versions import PostVersion, read_version
 from teltubby.errors import DatabaseUnavailable
 from teltubby.messages.collected import Post, PostMetrics, UnreadableMessage
@@ -118,6 +119,7 @@ class CollectorStore:
         self.metrics = PostMetricsRepository(file)
         self.queries = Queries(file)
         self.search = PostSearch(file)
+        self.tracking = TrackingRepository(file)
 
     @classmethod
     def open(
@@ -153,10 +155,25 @@ class CollectorStore:
         file = SqliteFile.open(path, newest=SCHEMA_VERSION, busy_timeout=busy_timeout, setting=setting)
         try:
             if version(file) != SCHEMA_VERSION:
-                raise DatabaseUnavailable(
-                    f"The database {path} is of an older teltubby: let the collector open it once"
-                )
+                raise _older(path)
             file.read("PRAGMA query_only = ON")
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, None, BUCKET_SECONDS)
+
+    @classmethod
+    def open_to_track(cls, path: Path, *, busy_timeout: float = 5.0, setting: str = SETTING) -> CollectorStore:
+        """Open or create the file beside its owner, for `tracking.add`, `remove` and `all`, and nothing else.
+
+        Raises DatabaseUnavailable when an older program made it; ConfigurationError as `open` does.
+        """
+        file = SqliteFile.open(path, newest=SCHEMA_VERSION, busy_timeout=busy_timeout, setting=setting)
+        try:
+            if version(file) == 0:
+                migrate(file)
+            elif version(file) != SCHEMA_VERSION:
+                raise _older(path)
         except BaseException:
             file.close()
             raise
@@ -182,6 +199,10 @@ class CollectorStore:
             deleted = record_deletions(connection, page.channel_id, page.deleted, seen_at) if page.deleted else 0
             if page.unreadable:
                 _record_unreadable(connection, page.unreadable, seen_at)
+            if new:
+                add_posts(connection, page.channel_id, new)
+            if page.wanted:
+                want(connection, page.channel_id, page.wanted, seen_at)
             if page.cursor is not None:
                 move_cursor(connection, page.channel_id, page.cursor)
         return Recorded(new=new, edited=edited, deleted=deleted)
@@ -193,6 +214,10 @@ class CollectorStore:
         finally:
             if self._lock is not None:
                 self._lock.close()
+
+
+def _older(path: Path) -> DatabaseUnavailable:
+    return DatabaseUnavailable(f"The database {path} is of an older teltubby: let the collector open it once")
 
 
 def _record_unreadable(connection: Transaction, messages: Iterable[UnreadableMessage], seen_at: str) -> None:

@@ -45,7 +45,8 @@ def _the_first_shape(connection: Transaction) -> None:
         """CREATE TABLE channels (
             number INTEGER PRIMARY KEY, channel_id INTEGER NOT NULL UNIQUE, username TEXT, title TEXT NOT NULL,
             kind TEXT NOT NULL, is_supergroup INTEGER NOT NULL, seen_at TEXT NOT NULL, about TEXT,
-            linked_chat_id INTEGER, migrated_from INTEGER, details_at TEXT NOT NULL DEFAULT '')""",
+            linked_chat_id INTEGER, migrated_from INTEGER, details_at TEXT NOT NULL DEFAULT '',
+            posts INTEGER NOT NULL DEFAULT 0)""",
         """CREATE TABLE channel_metrics (
             channel_id INTEGER NOT NULL REFERENCES channels (channel_id), snapshot_time TEXT NOT NULL,
             subscribers INTEGER NOT NULL, ts TEXT NOT NULL, PRIMARY KEY (channel_id, snapshot_time)) WITHOUT ROWID""",
@@ -77,6 +78,17 @@ def _the_first_shape(connection: Transaction) -> None:
         """CREATE TABLE unreadable (
             channel_id INTEGER NOT NULL REFERENCES channels (channel_id), msg_id INTEGER NOT NULL,
             seen_at TEXT NOT NULL, reason TEXT NOT NULL, raw_json TEXT NOT NULL, PRIMARY KEY (channel_id, msg_id))""",
+        """CREATE TABLE tracked (
+            peer TEXT PRIMARY KEY, user_id INTEGER, added_at TEXT NOT NULL, media_json TEXT,
+            is_swept INTEGER NOT NULL)""",
+        """CREATE TABLE found_peers (
+            peer TEXT PRIMARY KEY, channel_id INTEGER, access_hash INTEGER, account_id INTEGER, trouble TEXT,
+            trouble_at TEXT) WITHOUT ROWID""",
+        "CREATE INDEX found_peers_channel ON found_peers (channel_id)",
+        """CREATE TABLE media_wanted (
+            number INTEGER PRIMARY KEY, channel_id INTEGER NOT NULL, msg_id INTEGER NOT NULL, wanted_at TEXT NOT NULL,
+            sent_at TEXT, UNIQUE (channel_id, msg_id), FOREIGN KEY (channel_id, msg_id) REFERENCES posts)""",
+        "CREATE INDEX media_wanted_unsent ON media_wanted (number) WHERE sent_at IS NULL",
         f"""CREATE TABLE post_metrics (
             channel_id INTEGER NOT NULL, msg_id INTEGER NOT NULL, snapshot_time TEXT NOT NULL, {_COUNTER_COLUMNS},
             PRIMARY KEY (channel_id, msg_id, snapshot_time)) WITHOUT ROWID""",
@@ -113,7 +125,7 @@ def migrate(file: SqliteFile) -> None:
     """Bring the file to SCHEMA_VERSION, in one transaction: a file is migrated whole or left as it was."""
     if version(file) == SCHEMA_VERSION:
         return
-    with file.write() as connection:
+    with file.write() as connection:  # which waits for another process that migrates it at this moment
         for migration in MIGRATIONS[version(file) :]:
             migration(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
