@@ -91,6 +91,7 @@ def bot_wing(
     store, gateway = parts.store(config), parts.gateway(config)
     first_copy = parts.first_copy(config, mail.first_copy)
     artifacts, signs = Artifacts(ledger=mail.ledger.ref, upload=mail.upload.ref), SignsOfLife()
+    media = parts.media_reading()
     return [
         ChildSpec(
             "ledger",
@@ -127,6 +128,7 @@ def bot_wing(
                 backoff=parts.RECONNECT,
                 rng=parts.RNG,
                 troubles=troubles,
+                full=lambda: artifacts.growth.is_full,
             ),
             mailbox=mail.queue,
         ),
@@ -158,6 +160,7 @@ def bot_wing(
                 metrics=metrics,
                 troubles=troubles,
                 missing=missing,
+                media=media,
             ),
             mailbox=mail.bot,
         ),

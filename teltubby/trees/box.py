@@ -11,6 +11,7 @@ from teltubby.supervision import Supervisor
 from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
 from teltubby.trees.bot import BotMail, bot_wing, usage
+from teltubby.trees.collecting import say_what_is_off
 from teltubby.trees.common import root
 from teltubby.trees.worker import worker_wing
 
@@ -21,7 +22,9 @@ def box_tree(config: Config) -> Supervisor:
     missing = parts.mtproto_missing(config)
     bot_broker = parts.broker(config, doorbell, client="teltubby box, bot wing")
     wings = [Supervisor("bot", bot_wing(config, bot_broker, mail, metrics, troubles, missing=missing))]
-    if missing is None:
+    if missing is not None:
+        say_what_is_off(config, troubles, missing=missing)
+    else:
         worker_broker = parts.broker(config, doorbell, client="teltubby box, worker wing")
         first_copy = reportable(parts.first_copy(config, mail.first_copy))
         wings.append(Supervisor("worker", worker_wing(config, worker_broker, troubles, first_copy=first_copy)))

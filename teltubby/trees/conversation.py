@@ -9,11 +9,14 @@ from teltubby.actors.archiving import Archiving, Bookkeeping
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.audit import Audit
 from teltubby.actors.bot import BotActor
+from teltubby.actors.channel_media import ChannelMedia
+from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Chat
 from teltubby.actors.edits import Edits
 from teltubby.actors.intake import Intake
 from teltubby.actors.items import ItemRules, Items
 from teltubby.actors.job_orders import JobOrders
+from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper, QuotaRules
@@ -53,6 +56,7 @@ def bot_actor(
     metrics: Metrics,
     troubles: Troubles,
     missing: str | None,
+    media: MediaReading,
 ) -> BotActor:
     """A new incarnation: nothing of it outlives a restart, what must is in the ledger. `store` only names places.
 
@@ -96,15 +100,17 @@ def bot_actor(
         patience=patience,
         backoff=parts.RECONNECT,
         rng=parts.RNG,
+        media=media,
+    )
+    books = Bookkeeping(
+        bucket=store.bucket,
+        location=store.location,
+        chat_slug_from=config.ingest.key_chat_slug.value,
+        bot_api_max_file_size_bytes=config.ingest.bot_api_max_file_size_bytes,
+        max_retries=config.worker.max_retries,
     )
     archiving = Archiving(
-        Bookkeeping(
-            bucket=store.bucket,
-            location=store.location,
-            chat_slug_from=config.ingest.key_chat_slug.value,
-            bot_api_max_file_size_bytes=config.ingest.bot_api_max_file_size_bytes,
-            max_retries=config.worker.max_retries,
-        ),
+        books,
         items=items,
         ledger=ledger,
         artifacts=artifacts,
@@ -115,14 +121,16 @@ def bot_actor(
         width=config.ingest.concurrency,
     )
     workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers()
+    audit = Audit(ledger=ledger, clock=utc_now)
     sign_in = SignInDesk(
         workers=workers,
         whispers=whispers,
-        audit=Audit(ledger=ledger, clock=utc_now),
+        audit=audit,
         queue=queue,
         chat=chat,
         pictures=SignInPictures(ledger=ledger, chat=chat),
     )
+    channels = ChannelsDesk(queue=queue, audit=audit, chat=chat, missing=missing, clock=utc_now)
     desk = furnished_desk(
         chat=chat,
         job_orders=JobOrders(
@@ -137,6 +145,7 @@ def bot_actor(
         mode=config.telegram.mode.value,
         workers=workers,
         sign_in=sign_in,
+        channels=channels,
         recount=quota.recount,
     )
     news = News(
@@ -150,6 +159,16 @@ def bot_actor(
         metrics=metrics,
         location=store.location,
         dedup=config.ingest.dedup_enable,
+    )
+    channel_media = ChannelMedia(
+        books,
+        ledger=ledger,
+        queue=queue,
+        artifacts=artifacts,
+        metrics=metrics,
+        max_bytes=config.ingest.max_file_bytes,
+        dedup=config.ingest.dedup_enable,
+        width=config.ingest.concurrency,
     )
     receiving = Receiving(
         gateway=gateway,
@@ -192,6 +211,8 @@ def bot_actor(
             admins=config.telegram.whitelist_ids,
             clock=utc_now,
         ),
+        channels=channels,
+        channel_media=channel_media.take,
         quota=quota,
         chat=chat,
         recollection=recollection,

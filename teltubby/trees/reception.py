@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
 from teltubby.actors.growth import Growth
@@ -36,6 +37,7 @@ def furnished_desk(
     mode: str,
     workers: Workers,
     sign_in: SignInDesk,
+    channels: ChannelsDesk,
     recount: Callable[[], None],
     paint: Paint = paint_statistics,
     clock: Callable[[], datetime] = utc_now,
@@ -56,6 +58,7 @@ def furnished_desk(
         ),
         job_orders=job_orders,
         sign_in=sign_in,
+        channels=channels,
         purge=Purge(ledger=ledger, upload=upload, recount=recount),
         mode=mode,
     )

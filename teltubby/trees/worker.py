@@ -24,6 +24,7 @@ from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.metrics import Metrics
 from teltubby.adapters.sealed_boxes import SealedBoxes
 from teltubby.config import Config
+from teltubby.messages.collector import CollectorMessage
 from teltubby.messages.queue import ConsumerMessage, ReportSignIn
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import FetchLarge, UploadMessage
@@ -32,6 +33,7 @@ from teltubby.supervision import ChildSpec, Intensity, Mailbox, Ref, Strategy, S
 from teltubby.transfer.spool_folder import SpoolFolder
 from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
+from teltubby.trees.collecting import collector_children, say_what_is_off
 from teltubby.trees.common import root
 
 SECONDS_PER_HOUR = 3600
@@ -58,10 +60,13 @@ def worker_wing(
     """Upload first and the queue last: a stop ends the taking of jobs before it ends what jobs need."""
     width, name, settings = config.worker.concurrency, worker_name(), config.mtproto
     store, boxes = parts.store(config), SealedBoxes()
+    say_what_is_off(config, troubles, missing=None)
     upload = Mailbox[UploadMessage]("upload")
     download = Mailbox[FetchLarge]("download")
     queue = Mailbox[ConsumerMessage]("queue", capacity=256)
-    sessions = {kind: Mailbox[SessionMessage](f"{kind}_session") for kind in STARTED if kind in settings.accounts}
+    collector = Mailbox[CollectorMessage]("collector") if config.collector.is_on else None
+    accounts = settings.accounts | ({AccountKind.USER} if collector is not None else frozenset())
+    sessions = {kind: Mailbox[SessionMessage](f"{kind}_session") for kind in STARTED if kind in accounts}
     refs = {kind: mailbox.ref for kind, mailbox in sessions.items()}
     run = JobRun(
         worker=name,
@@ -77,6 +82,7 @@ def worker_wing(
         spools=SpoolFolder(
             config.storage.spool_dir / "large", keep_seconds=config.storage.spool_keep_hours * SECONDS_PER_HOUR
         ),
+        media=parts.media_reading(),
     )
     return [
         ChildSpec(
@@ -101,6 +107,7 @@ def worker_wing(
                     lambda: DownloadActor(refs, width=width, engine=parts.engine(config)),
                     mailbox=download,
                 ),
+                *collector_children(config, collector, worker=name, sessions=refs, queue=queue.ref, troubles=troubles),
             ],
             strategy=Strategy.REST_FOR_ONE,
             intensity=Intensity(restarts=5, within=300),
@@ -119,6 +126,7 @@ def worker_wing(
                 backoff=parts.RECONNECT,
                 rng=parts.RNG,
                 clock=utc_now,
+                collector=None if collector is None else collector.ref,
             ),
             mailbox=queue,
         ),
@@ -130,8 +138,9 @@ def session_actor(
 ) -> Callable[[], SessionActor]:
     """Makes the owner of an account's session: a person signs in by dialogue, a bot by itself.
 
-    The person's account is needed where no configured way goes over the bot's.
+    The person's account is needed where no configured way goes over the bot's, and where channels are collected.
     """
+    collects = config.collector.is_on
     common = partial(
         SessionActor,
         account=account,
@@ -145,7 +154,8 @@ def session_actor(
     if account is AccountKind.BOT:
         bot_session = parts.bot_session(config)
         return lambda: common(bot_session(), is_needed=True)
-    personal_session = parts.personal_session(config)
+    personal_session = parts.personal_session(config, follows=collects and config.collector.updates_enabled)
+    is_needed = collects or AccountKind.BOT not in config.mtproto.accounts
 
     def tell(told: SignInTold) -> None:
         queue.tell(ReportSignIn(report=told))
@@ -153,6 +163,6 @@ def session_actor(
     def make() -> SessionActor:
         gateway = personal_session()
         means = SignInMeans(gateway=gateway, boxes=boxes, tell=tell)
-        return common(gateway, is_needed=AccountKind.BOT not in config.mtproto.accounts, sign_in=means)
+        return common(gateway, is_needed=is_needed, sign_in=means, channels=gateway)
 
     return make
