@@ -31,6 +31,8 @@ class Bubble:
     texts: list[tuple[float, str]]
     keyboard: Keyboard = ()
     picture: bytes | None = None
+    document: tuple[str, bytes] | None = None
+    """Name and content of a file."""
     gone: bool = False
 
     @property
@@ -141,6 +143,20 @@ class BotTwin:
             raise BadRequest("message caption is too long")
         message_id = self._post(chat_id, reply_to, html, picture=png)
         await self.script.end("send_photo")
+        return message_id
+
+    async def send_document(
+        self, chat_id: int, name: str, body: bytes, *, html: str = "", reply_to: int | None = None
+    ) -> int:
+        await self._begin("send_document", (chat_id, name))
+        self._refuse(chat_id, html or "a file")
+        if len(html) > 1024:
+            raise BadRequest("message caption is too long")
+        if not body:
+            raise BadRequest("file must be non-empty")
+        message_id = self._post(chat_id, reply_to, html)
+        self.telegram.bubble(message_id).document = (name, body)
+        await self.script.end("send_document")
         return message_id
 
     async def delete(self, chat_id: int, message_id: int) -> None:

@@ -27,7 +27,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("actors",),
     ("trees",),
     ("runtime",),
-    ("cli", "demo", "doctor", "login", "__main__"),
+    ("exit_codes", "interrupts"),
+    ("cli", "collecting", "demo", "doctor", "login", "tasks", "__main__"),
 )
 """Lowest first; a module imports its own layer and those below."""
 
@@ -41,7 +42,11 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "boto3": ("adapters", "simulator"),
     "botocore": ("adapters", "simulator"),
     "cryptg": ("adapters", "simulator"),
+    "hachoir": ("adapters",),
+    "jinja2": ("collector",),
     "matplotlib": ("adapters",),
+    "PIL": ("adapters",),
+    "pyarrow": ("adapters",),
     "sqlite3": ("adapters", "simulator"),
     "sqlite_utils": ("adapters", "simulator"),
     "telethon": ("adapters", "simulator"),

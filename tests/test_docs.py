@@ -20,10 +20,11 @@ from teltubby.actors.sign_in_steps import STAGE_SECONDS, TRIES
 from teltubby.actors.whispers import KEPT_SECONDS
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.session_states import LONG_FLOOD_SECONDS, SessionEvent, after, trouble_after
-from teltubby.cli import EX_CONFIG, app
+from teltubby.cli import app
 from teltubby.config import Role, load
 from teltubby.config.model import all_variables
 from teltubby.config.telegram import MtprotoSettings
+from teltubby.exit_codes import EX_CONFIG
 from teltubby.messages.media import SkipReason
 from teltubby.messages.routes import ARTIFACT_ROUTE, AccountKind, FileRoute
 from teltubby.messages.session import SessionStanding, SessionState
@@ -98,6 +99,8 @@ def test_the_trees_are_drawn_as_they_are(tmp_path: Path) -> None:
         "TELEGRAM_WHITELIST_IDS": "1",
         "MTPROTO_API_ID": "1",
         "MTPROTO_API_HASH": "0123456789abcdef",
+        "MTPROTO_ENABLED": "true",
+        "MTPROTO_HISTORY_ENABLED": "true",
         "STORAGE_FOLDER": str(tmp_path),
     }
     picture = ARCHITECTURE.partition("```\n")[2].partition("```")[0].splitlines()

@@ -235,4 +235,5 @@ class BrokerTwin:
         return await self._broker.listen()
 
     async def depths(self) -> Mapping[Destination, int]:
+        await self.script.begin("depths")
         return await self._broker.depths()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,16 +16,15 @@ from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.actors.in_turn import InTurn
 from teltubby.actors.items import Items
+from teltubby.actors.new_jobs import jobs_for
 from teltubby.actors.quota import ArchiveFull, QuotaKeeper
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.album import joined, next_ordinal
 from teltubby.archive.artifact import build, dumps
-from teltubby.archive.estimate import behind, estimate
 from teltubby.archive.keys import Layout, plan_layout
 from teltubby.archive.origins import ChatSlugFrom
-from teltubby.messages.jobs import FileInfo, Job, JobMetadata, Target, TelegramContext
+from teltubby.messages.jobs import Job
 from teltubby.messages.ledger import ExtendSubmission, FindAlbum, FindSubmission, LedgerMessage, Submission, Submit
-from teltubby.messages.ledger_jobs import ReadPace
 from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, JsonObject
 from teltubby.supervision import Ref
 
@@ -126,7 +124,7 @@ class Archiving:
             first_ordinal=1 if album is None else next_ordinal(json.loads(album.artifact_json)),
         )
         outcomes = await self._items.archive(messages, layout)
-        jobs = await self._jobs(outcomes)
+        jobs = await jobs_for(outcomes, ledger=self._ledger, max_retries=self._books.max_retries)
         announcing.enter_context(self._announcing.of(job.job_id for job in jobs))
         if album is None:
             known = await self._submit(messages, layout, outcomes, jobs)
@@ -182,47 +180,6 @@ class Archiving:
             )
 
         return await self._artifacts.extend(extension, album)
-
-    async def _jobs(self, outcomes: Sequence[ItemOutcome]) -> tuple[Job, ...]:
-        """Those of the queued files, each with its estimate."""
-        queued = [outcome for outcome in outcomes if outcome.status is ItemStatus.QUEUED]
-        if not queued:
-            return ()
-        pace = await self._ledger.ask(ReadPace(), within=ASK_SECONDS)
-        jobs: list[Job] = []
-        for outcome in queued:
-            jobs.append(self._job(outcome, estimate(pace, outcome.size_bytes)))
-            pace = behind(pace, outcome.size_bytes)
-        return tuple(jobs)
-
-    def _job(self, outcome: ItemOutcome, estimated: float | None) -> Job:
-        message, media = outcome.message, outcome.message.media
-        if media is None or outcome.s3_key is None:
-            raise ValueError("a queued item has a file and a place for it")
-        return Job(
-            job_id=outcome.job_id or str(uuid.uuid4()),
-            user_id=message.sender_id or message.chat_id,
-            chat_id=message.chat_id,
-            message_id=message.message_id,
-            file_info=FileInfo(
-                file_id=media.file_id,
-                file_unique_id=media.file_unique_id,
-                file_size=media.size_bytes,
-                file_type=media.kind,
-                file_name=media.file_name,
-                mime_type=media.mime_type,
-            ),
-            telegram_context=TelegramContext(
-                forward_origin=message.forward_origin,
-                caption=message.caption,
-                entities=message.caption_entities,
-                media_group_id=message.media_group_id,
-            ),
-            job_metadata=JobMetadata(
-                created_at=datetime.now(UTC), max_retries=self._books.max_retries, estimated_duration=estimated
-            ),
-            target=Target(key=outcome.s3_key),
-        )
 
     def _count(self, outcomes: Sequence[ItemOutcome]) -> None:
         self._metrics.ingested_messages.inc()

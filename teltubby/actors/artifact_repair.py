@@ -101,7 +101,11 @@ class ArtifactRepair:
         done = [] if history is None else [attempt for attempt in history.attempts if attempt.success]
         if known is None or not done or (route := done[-1].route) is None:
             return None
-        size, sha256, via = known.size_bytes, known.sha256, done[-1].via
+        size, sha256, via, details = known.size_bytes, known.sha256, done[-1].via, done[-1].details
         if known.s3_key == job.target.key:
-            return StoredItem(s3_key=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via)
-        return DuplicateItem(duplicate_of=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via)
+            return StoredItem(
+                s3_key=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via, details=details
+            )
+        return DuplicateItem(
+            duplicate_of=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via, details=details
+        )

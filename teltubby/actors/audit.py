@@ -25,8 +25,12 @@ LIMITS = {
     "mtlogin": Limit(5, timedelta(hours=1)),
     "mtcode": Limit(5, timedelta(minutes=10)),
     "mtpass": Limit(5, timedelta(minutes=10)),
+    "track": Limit(30, timedelta(hours=1)),
+    "untrack": Limit(30, timedelta(hours=1)),
+    "report": Limit(30, timedelta(hours=1)),
 }
-"""Telegram locks out accounts with too many attempts; what was refused here did not count as one."""
+"""Telegram locks out accounts with too many attempts to sign in, and lets one look up some 200 names in a day; what was
+refused here did not count as one."""
 
 
 class Audit:

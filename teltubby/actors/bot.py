@@ -11,6 +11,7 @@ from typing import assert_never
 from anyio import to_thread
 
 from teltubby.actors import phrases
+from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Chat
 from teltubby.actors.intake import Intake
 from teltubby.actors.news import News
@@ -21,7 +22,8 @@ from teltubby.actors.recollection import Recollection
 from teltubby.actors.session_news import SessionNews
 from teltubby.adapters.base import BotGateway
 from teltubby.errors import ConfigurationError, NotAnswered, Permanent
-from teltubby.messages.queue import BotMessage, JobNews, WorkerNews
+from teltubby.messages.collector import ChannelMediaFound, CollectorReport
+from teltubby.messages.queue import BotMessage, CollectorNews, JobNews, WorkerNews
 from teltubby.supervision import Actor, ActorCrashed, ActorStopped, Context, Refused
 from teltubby.transfer.spool import sweep
 
@@ -42,6 +44,8 @@ class BotActor(Actor[BotMessage]):
         intake: Intake,
         news: News,
         session_news: SessionNews,
+        channels: ChannelsDesk,
+        channel_media: Callable[[ChannelMediaFound], Awaitable[None]],
         quota: QuotaKeeper,
         chat: Chat,
         recollection: Recollection,
@@ -55,6 +59,8 @@ class BotActor(Actor[BotMessage]):
         self._intake = intake
         self._news = news
         self._session_news = session_news
+        self._channels = channels
+        self._channel_media = channel_media
         self._quota = quota
         self._chat = chat
         self._recollection = recollection
@@ -80,6 +86,8 @@ class BotActor(Actor[BotMessage]):
                     await self._news.handle(message.event)
                 case WorkerNews():
                     await self._session_news.handle(message.report)
+                case CollectorNews():
+                    await self._hear(message.report)
                 case _:
                     assert_never(message)
         except (ActorCrashed, ActorStopped, TimeoutError) as error:
@@ -89,6 +97,12 @@ class BotActor(Actor[BotMessage]):
         except Exception as error:
             _LOG.exception("a report of %s met a bug", _subject(message))
             raise Permanent(f"internal error: {error!r}") from error
+
+    async def _hear(self, report: CollectorReport) -> None:
+        if isinstance(report, ChannelMediaFound):
+            await self._channel_media(report)
+        else:
+            await self._channels.told(report)
 
     async def run(self, context: Context[BotMessage]) -> None:
         context.started()
@@ -115,3 +129,5 @@ def _subject(message: BotMessage) -> str:
             return f"job {event.job_id}"
         case WorkerNews(report=report):
             return f"worker {report.worker}"
+        case CollectorNews(report=told):
+            return f"the collector of {told.worker}"

@@ -38,11 +38,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is said to a command: HTML of any length, buttons under its end, and a picture (PNG) above it."""
+    """What is said to a command: HTML of any length, buttons under its end, a picture (PNG) above it, a file after it.
+
+    `document` is the file's name and content.
+    """
 
     html: str
     keyboard: Keyboard = ()
     picture: bytes | None = None
+    document: tuple[str, bytes] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +122,19 @@ class Chat:
         reply_to: int | None = None,
         said: Callable[[str], bool] | None = None,
     ) -> int | None:
-        """Say an answer, its picture too; otherwise as `say`."""
+        """Say an answer, its picture and its file too; otherwise as `say`."""
+        sent = await self._give_words(chat_id, answer, reply_to=reply_to, said=said)
+        document = answer.document
+        if document is not None and sent is not None:
+            async with self._turn(chat_id) as turn:
+                await self._until_through(
+                    turn, chat_id, lambda: self._gateway.send_document(chat_id, *document, reply_to=reply_to)
+                )
+        return sent
+
+    async def _give_words(
+        self, chat_id: int, answer: Answer, *, reply_to: int | None, said: Callable[[str], bool] | None
+    ) -> int | None:
         picture = answer.picture
         if picture is None:
             return await self.say(chat_id, answer.html, reply_to=reply_to, keyboard=answer.keyboard, said=said)

@@ -10,6 +10,7 @@ from typing import assert_never
 import anyio
 
 from teltubby.actors import keyboards, phrases
+from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Answer, Chat
 from teltubby.actors.job_orders import JobOrders, OrderAnswer
 from teltubby.actors.lookups import Lookups, search_words
@@ -42,6 +43,7 @@ class Desk:
         standing: Standing,
         job_orders: JobOrders,
         sign_in: SignInDesk,
+        channels: ChannelsDesk,
         purge: Purge,
         mode: str,
     ) -> None:
@@ -50,6 +52,7 @@ class Desk:
         self._standing = standing
         self._orders = job_orders
         self._sign_in = sign_in
+        self._channels = channels
         self._purge = purge
         self._mode = mode
 
@@ -93,6 +96,14 @@ class Desk:
                 return await self._sign_in.code(message)
             case (("mtpass" | "mtpass!"), _):
                 return await self._sign_in.password(message)
+            case "channels", _:
+                return await self._channels.channels(message)
+            case "track", words:
+                return await self._channels.track(words, message)
+            case "untrack", words:
+                return await self._channels.untrack(words, message)
+            case "report", words:
+                return await self._channels.report(words, message)
             case "queue", _:
                 return await self._lookups.queue()
             case "jobs", []:

@@ -11,6 +11,8 @@ class Growth:
     def __init__(self) -> None:
         self._used_bytes = 0
         self._objects = 0
+        self.is_full = False
+        """Whether the store had reached its quota when the QuotaKeeper looked last."""
 
     @property
     def used_bytes(self) -> int:

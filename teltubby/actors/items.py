@@ -15,6 +15,7 @@ import anyio
 from anyio import to_thread
 
 from teltubby.actors.job_run import content_type
+from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.base import BotGateway
@@ -29,6 +30,7 @@ from teltubby.errors import (
     Permanent,
     TelegramUnavailable,
 )
+from teltubby.messages.details import FileDetails
 from teltubby.messages.ledger import FindFile, LedgerMessage, SettleFile
 from teltubby.messages.media import (
     DedupReason,
@@ -89,7 +91,9 @@ class Items:
         patience: Patience,
         backoff: Backoff,
         rng: random.Random,
+        media: MediaReading,
     ) -> None:
+        self._media = media
         self._quota = quota
         self._rules = rules
         self._ledger = ledger
@@ -149,17 +153,19 @@ class Items:
 
     async def _archive_now(self, item: _Item) -> ItemOutcome:
         spooled = self._rules.spool_dir / f"{item.message.chat_id}-{item.message.message_id}.small"
+        served_as = content_type(item.media.file_name, item.media.mime_type)
         try:
             size = await self._fetch(item, spooled)
             stored = await self._upload.ask(
                 StoreFile(
                     key=item.key,
                     source=FileSource(spooled, size),
-                    content_type=content_type(item.media.file_name, item.media.mime_type),
+                    content_type=served_as,
                     stored=lambda _: None,
                 ),
                 within=math.inf,
             )
+            details = await self._media.details(spooled, item.media.kind, served_as)
         finally:
             with anyio.CancelScope(shield=True), contextlib.suppress(OSError):
                 await to_thread.run_sync(lambda: spooled.unlink(missing_ok=True))
@@ -176,12 +182,12 @@ class Items:
             within=ASK_SECONDS,
         )
         if not self._rules.dedup:
-            return _archived(item, item.key, stored.size_bytes, stored.sha256, DedupReason.SHA256)
+            return _archived(item, item.key, stored.size_bytes, stored.sha256, DedupReason.SHA256, details)
         if first.s3_key != item.key and stored.duplicate_of is None:
             # Two copies went up side by side and the other was recorded first: nothing points to this one yet.
             await self._upload.ask(DropObject(key=item.key), within=ASK_SECONDS)
             self._quota.count(-stored.size_bytes, -1)
-        return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256)
+        return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256, details)
 
     async def _fetch(self, item: _Item, into: Path) -> int:
         """Fetch, with a few quick tries for what passes in seconds. Longer trouble is raised: the inbox repeats it."""
@@ -211,7 +217,9 @@ class Items:
             raise FileGone(f"Telegram did not hand the file out in hours: {error}")
 
 
-def _archived(item: _Item, key: str, size: int, sha256: str, reason: DedupReason) -> ItemOutcome:
+def _archived(
+    item: _Item, key: str, size: int, sha256: str, reason: DedupReason, details: FileDetails | None = None
+) -> ItemOutcome:
     """Stored where it belongs, or a duplicate of an object elsewhere."""
     stored_here = key == item.key
     return ItemOutcome(
@@ -224,4 +232,5 @@ def _archived(item: _Item, key: str, size: int, sha256: str, reason: DedupReason
         duplicate_of=None if stored_here else key,
         dedup_reason=None if stored_here else reason,
         route=Route.BOT_API if stored_here or reason is DedupReason.SHA256 else None,  # nothing was fetched
+        details=details,
     )

@@ -6,16 +6,18 @@ import logging
 import math
 import mimetypes
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
 import anyio
 
 from teltubby.actors.effort import Effort, kept
+from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.pulse import Emit, Pulse
 from teltubby.actors.ways import Found, Search, Ways
 from teltubby.errors import JobStopped
+from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import Job, JobCompleted, JobStarted
 from teltubby.messages.routes import ARTIFACT_ROUTE
 from teltubby.messages.transfer import AbortUpload, FetchLarge, Stored, StoreFile, UploadMessage
@@ -39,6 +41,7 @@ class JobRun:
     download: Ref[FetchLarge]
     upload: Ref[UploadMessage]
     spools: SpoolFolder
+    media: MediaReading = field(default_factory=MediaReading)
 
     async def perform(self, job: Job, attempt: int, emit: Emit, effort: Effort | None = None) -> JobCompleted:
         """Archive the job's file and return the final event, not yet published.
@@ -53,7 +56,7 @@ class JobRun:
         await emit(JobStarted(job_id=job.job_id, worker=self.worker, attempt=attempt, at=datetime.now(UTC)))
         pulse = Pulse(job, attempt, worker=self.worker, emit=emit)
         failures: list[Exception] = []
-        answers: list[Stored] = []
+        answers: list[tuple[Stored, FileDetails | None]] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pulse.beat)
             with kept(failures, tasks.cancel_scope):
@@ -62,7 +65,7 @@ class JobRun:
         effort.transferred_bytes = pulse.transferred
         if failures:
             raise failures[0]
-        (stored,) = answers
+        ((stored, details),) = answers
         via = effort.via
         assert via is not None, "what was stored was found by some way"
         return JobCompleted(
@@ -78,6 +81,7 @@ class JobRun:
             duplicate_of=stored.duplicate_of,
             via=via,
             routes=effort.routes,
+            details=details,
         )
 
     async def bury(self, job: Job) -> None:
@@ -92,7 +96,7 @@ class JobRun:
         except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
             _LOG.warning("job %s leaves something behind: %s", job.job_id, error)
 
-    async def _archive(self, job: Job, effort: Effort, pulse: Pulse) -> Stored:
+    async def _archive(self, job: Job, effort: Effort, pulse: Pulse) -> tuple[Stored, FileDetails | None]:
         search = Search(job, self.ways, effort)
         found = await self._find_unless_stopped(search, effort)
         async with self.spools.open(
@@ -102,8 +106,9 @@ class JobRun:
             if spool.resumed_bytes:
                 _LOG.info("job %s goes on with %d bytes of an earlier attempt", job.job_id, spool.resumed_bytes)
             stored = await self._transfer(job, effort, pulse, partial(self._fetch, search, found, spool), spool)
+            details = await self.media.details(spool.path, job.file_info.file_type, _content_type(job))
             await spool.finish()
-        return stored
+        return stored, details
 
     async def _find_unless_stopped(self, search: Search, effort: Effort) -> Found:
         found: list[Found] = []
@@ -142,7 +147,7 @@ class JobRun:
         request = StoreFile(
             key=job.target.key,
             source=spool,
-            content_type=content_type(job.file_info.file_name, job.file_info.mime_type),
+            content_type=_content_type(job),
             stored=pulse.uploaded,
             log=spool.uploads,
         )
@@ -179,6 +184,10 @@ class JobRun:
             return answers[0]
         effort.check()
         raise failures[0]
+
+
+def _content_type(job: Job) -> str:
+    return content_type(job.file_info.file_name, job.file_info.mime_type)
 
 
 def content_type(name: str | None, mime_type: str | None) -> str:

@@ -27,7 +27,7 @@ async def answer_about_jobs(access: LedgerAccess, message: JobsMessage) -> objec
     ledger = access.ledger
     match message:
         case PendingOutbox():
-            return await access.read(ledger.outbox.pending, message.limit)
+            return await access.read(ledger.outbox.pending, message.limit, message.with_channels)
         case MarkPublished():
             return await access.write(ledger.outbox.mark_published, message.published)
         case ApplyEvent():

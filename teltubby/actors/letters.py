@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import assert_never
 
 from teltubby.adapters.base import Delivery, Heard, Outgoing, Question
+from teltubby.messages.collector import (
+    ChannelMediaFound,
+    ChannelsTold,
+    CollectorReport,
+    DescribeChannels,
+    MakeReport,
+    ReportTold,
+    TrackChannel,
+    TrackTold,
+    UntrackChannel,
+)
 from teltubby.messages.control import (
     BeginSignIn,
     CancelSignIn,
@@ -19,6 +30,8 @@ from teltubby.messages.questions import FirstCopyAsked, QuestionAsked, RelayAske
 from teltubby.messages.wire import (
     JOB_TYPE,
     SCHEMA,
+    collector_report_type,
+    encode_collector_report,
     encode_event,
     encode_job,
     encode_order,
@@ -58,6 +71,8 @@ def order_letter(order: Order) -> Outgoing:
             subject = order.sign_in_id
         case DescribeWorkers():
             subject = "all"
+        case TrackChannel() | UntrackChannel() | DescribeChannels() | MakeReport():
+            subject = order.order_id
         case _:
             assert_never(order)
     return _letter(encode_order(order), kind, f"{kind}:{subject}")
@@ -67,6 +82,19 @@ def worker_report_letter(report: WorkerReport) -> Outgoing:
     """A worker's report of itself."""
     kind = worker_report_type(report)
     return _letter(encode_worker_report(report), kind, f"{kind}:{report.worker}:{report.at.isoformat()}")
+
+
+def collector_report_letter(report: CollectorReport) -> Outgoing:
+    """What a collector tells. Raises MalformedMessage when it is too long for a message."""
+    kind = collector_report_type(report)
+    match report:
+        case TrackTold() | ChannelsTold() | ReportTold():
+            subject = f"{report.worker}:{report.order_id}"
+        case ChannelMediaFound(post=post):
+            subject = f"{post.channel_id}:{post.msg_id}"
+        case _:
+            assert_never(report)
+    return _letter(encode_collector_report(report), kind, f"{kind}:{subject}")
 
 
 def question_letter(question: QuestionAsked) -> Outgoing:

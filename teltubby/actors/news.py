@@ -17,6 +17,7 @@ from teltubby.actors.late_stops import LateStops
 from teltubby.actors.phrases import ordered
 from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.metrics import Metrics
+from teltubby.archive.channel_posts import is_channel_post
 from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, SkippedItem, StoredItem
 from teltubby.messages.jobs import (
     JobCancelled,
@@ -149,6 +150,7 @@ class News:
                 sha256=event.sha256,
                 route=event.route,
                 via=event.via,
+                details=event.details,
             )
             said = phrases.job_completed_late if await self._was_cancelled(view) else phrases.job_completed
             text = said(
@@ -165,6 +167,7 @@ class News:
                 sha256=event.sha256,
                 route=event.route,
                 via=event.via,
+                details=event.details,
             )
             text = phrases.job_duplicate(view.job, location=self._location(first.s3_key), sha256=event.sha256)
         await self._artifacts.settle(view, settlement)
@@ -192,6 +195,8 @@ class News:
         return not counted
 
     async def _conclude(self, view: JobView, text: str) -> None:
+        if is_channel_post(view.job):
+            return  # nobody handed it in: /jobs and /queue show it to those who ask
         chat_id, line = view.job.chat_id, view.notice_message_id
         keyboard = job_keyboard(view.job.job_id, view.state)
         if line is not None:

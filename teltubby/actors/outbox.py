@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskStatus
@@ -26,16 +26,28 @@ MARK_SECONDS = 5.0
 """How long a stop waits until what the broker has confirmed is marked; unmarked, it is published twice."""
 
 
-class Outbox:
-    """Publishes what the ledger has in its outbox, at least once each; `broker` is open meanwhile."""
+def never() -> bool:
+    """There is always room."""
+    return False
 
-    def __init__(self, broker: Broker, *, ledger: Ref[LedgerMessage]) -> None:
+
+class Outbox:
+    """Publishes what the ledger has in its outbox, at least once each; `broker` is open meanwhile.
+
+    While `full` says that the archive is, the files of channels wait there: nobody would have room for them, and their
+    number has no limit.
+    """
+
+    def __init__(self, broker: Broker, *, ledger: Ref[LedgerMessage], full: Callable[[], bool] = never) -> None:
         self._broker = broker
         self._ledger = ledger
+        self._full = full
 
     async def drain(self) -> None:
         """Publish until nothing is left. Raises BrokerUnavailable, and what the ledger refuses with."""
-        while jobs := await self._ledger.ask(PendingOutbox(limit=OUTBOX_BATCH), within=ASK_SECONDS):
+        while jobs := await self._ledger.ask(
+            PendingOutbox(limit=OUTBOX_BATCH, with_channels=not self._full()), within=ASK_SECONDS
+        ):
             confirmed: list[Job] = []
             failures: list[Exception] = []
             try:

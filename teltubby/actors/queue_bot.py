@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, assert_never
 
@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import ObjectReceiveStream, TaskGroup
 
 from teltubby.actors.letters import order_letter, schema_of
-from teltubby.actors.outbox import Outbox
+from teltubby.actors.outbox import Outbox, never
 from teltubby.actors.queue import QueueActor
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.actors.troubles import Troubles
@@ -23,6 +23,7 @@ from teltubby.errors import BrokerUnavailable, MalformedMessage, Permanent, Topo
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.queue import (
     BotMessage,
+    CollectorNews,
     CountQueues,
     DescribeQueue,
     JobNews,
@@ -32,7 +33,14 @@ from teltubby.messages.queue import (
     WorkerNews,
 )
 from teltubby.messages.relay import RelayMessage
-from teltubby.messages.wire import RELAY_TYPE, decode_event, decode_worker_report, is_worker_report
+from teltubby.messages.wire import (
+    RELAY_TYPE,
+    decode_collector_report,
+    decode_event,
+    decode_worker_report,
+    is_collector_report,
+    is_worker_report,
+)
 from teltubby.supervision import Backoff, Context, Ref, SupervisionError
 from teltubby.transfer.upload import FirstCopy
 
@@ -51,7 +59,7 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
     """Jobs go out at least once, in the outbox's order; a report is acknowledged after `news` handled it.
 
     Workers' questions are answered from the ledger and from `first_copy`, as far as it goes. `signs` hears every
-    report before anybody else does.
+    report before anybody else does. While the archive is `full`, files of channels are not published.
     """
 
     def __init__(
@@ -66,9 +74,10 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
         backoff: Backoff,
         rng: random.Random,
         troubles: Troubles | None = None,
+        full: Callable[[], bool] = never,
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng, troubles=troubles)
-        self._outbox = Outbox(broker, ledger=ledger)
+        self._outbox = Outbox(broker, ledger=ledger, full=full)
         self._turns = TurnDesk(broker, ledger=ledger, relay=relay, first_copy=first_copy, signs=signs)
         self._news = news
         self._signs = signs
@@ -174,6 +183,9 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
         if is_worker_report(delivery.type):
             report = decode_worker_report(delivery.body, type=delivery.type, schema=schema_of(delivery))
             return WorkerNews(report=report), f"worker {report.worker}"
+        if is_collector_report(delivery.type):
+            told = decode_collector_report(delivery.body, type=delivery.type, schema=schema_of(delivery))
+            return CollectorNews(report=told), f"the collector of {told.worker}"
         event = decode_event(delivery.body, type=delivery.type, schema=schema_of(delivery))
         self._signs.hear(event)
         return JobNews(event=event), f"job {event.job_id}"

@@ -19,12 +19,21 @@ from anyio.abc import ObjectReceiveStream, TaskGroup
 from teltubby.actors.job_flow import JobFlow
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.jobs_in_hand import JobsInHand
-from teltubby.actors.letters import schema_of
+from teltubby.actors.letters import collector_report_letter, schema_of
 from teltubby.actors.link import Link
 from teltubby.actors.queue import QueueActor
 from teltubby.actors.worker_reports import WorkerReports
 from teltubby.adapters.base import Broker, Delivery, Destination, Heard
 from teltubby.errors import BrokerUnavailable, MalformedMessage
+from teltubby.messages.collector import (
+    CollectorOrder,
+    CollectorReport,
+    DescribeChannels,
+    MakeReport,
+    ReportCollected,
+    TrackChannel,
+    UntrackChannel,
+)
 from teltubby.messages.control import (
     BeginSignIn,
     CancelSignIn,
@@ -34,7 +43,7 @@ from teltubby.messages.control import (
     SubmitCode,
     SubmitPassword,
 )
-from teltubby.messages.queue import ConsumerMessage, DescribeQueue, ReportSignIn
+from teltubby.messages.queue import ConsumerMessage, CountQueues, DescribeQueue, ReportSignIn
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import DescribeSession, SessionChanged
 from teltubby.messages.wire import decode_job, decode_order
@@ -43,6 +52,9 @@ from teltubby.supervision import Backoff, Context, Ref, Signal, SupervisionError
 _LOG = logging.getLogger(__name__)
 
 DESCRIBE_SECONDS = 5.0
+REPORT_SECONDS = 30.0
+"""A report that the broker has not confirmed by then is told again by who told it."""
+REPORTS_AT_ONCE = 16
 LOST = "the connection to the broker was lost"
 
 
@@ -50,7 +62,8 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
     """Runs up to `concurrency` jobs at once, across connections; `JobFlow` says what becomes of each.
 
     A connection's streams have as many places as there are jobs to take up: what runs on without its delivery has one
-    too, so that while all run on, the messages are left to other workers.
+    too, so that while all run on, the messages are left to other workers. Orders about channels go to the `collector`;
+    without one they are for others.
     """
 
     def __init__(
@@ -67,10 +80,12 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         backoff: Backoff,
         rng: random.Random,
         clock: Callable[[], datetime],
+        collector: Ref[CollectorOrder] | None = None,
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng)
         self._run = run
         self._sessions = sessions
+        self._collector = collector
         self._concurrency = concurrency
         self._changed = Signal()
         self._link = Link(broker, self._changed)
@@ -101,14 +116,20 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
             case ReportSignIn(report=report):
                 self._reports.tell(report)
                 return None
+            case ReportCollected(report=told):
+                await self._publish_collected(told)
+                return None
             case DescribeQueue():
                 return self.standing
+            case CountQueues():
+                return {str(destination): count for destination, count in (await self._broker.depths()).items()}
             case _:
                 assert_never(message)
 
     async def run(self, context: Context[ConsumerMessage]) -> None:
         context.started()
-        await context.serve(self.handle, partial(self._take_and_run, context))
+        # What waits for the broker's confirm must not hold up the sessions' news.
+        await context.serve(self.handle, partial(self._take_and_run, context), width=REPORTS_AT_ONCE)
 
     async def _take_and_run(self, context: Context[ConsumerMessage]) -> None:
         """Jobs that run when a stop finds no connection are cut off: they could not say how they end."""
@@ -158,6 +179,8 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
                     self._pass_on(order)
                 case DescribeWorkers():
                     tasks.start_soon(self._describe)
+                case TrackChannel() | UntrackChannel() | DescribeChannels() | MakeReport():
+                    self._collect(order)
                 case _:
                     assert_never(order)
         raise BrokerUnavailable(LOST)
@@ -174,6 +197,24 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
             session.tell(order)
         except SupervisionError as error:
             self._reports.refuse(order.sign_in_id, f"the worker cannot take it now ({error})")
+
+    def _collect(self, order: CollectorOrder) -> None:
+        """Pass it on; who ordered hears nothing from a collector that cannot take it, and orders again."""
+        if self._collector is None:
+            return
+        try:
+            self._collector.tell(order)
+        except SupervisionError as error:
+            _LOG.warning("the collector cannot take an order now: %s", error)
+
+    async def _publish_collected(self, report: CollectorReport) -> None:
+        """Over the connection that there is. Raises BrokerUnavailable, MalformedMessage (it is too long)."""
+        letter = collector_report_letter(report)
+        try:
+            with anyio.fail_after(REPORT_SECONDS):
+                await self._link.use(partial(self._broker.publish, Destination.EVENTS, letter))
+        except TimeoutError:
+            raise BrokerUnavailable("the broker did not confirm in time") from None
 
     async def _notice_stop(self, context: Context[Any]) -> None:
         await context.stopping.wait()

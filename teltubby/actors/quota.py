@@ -176,6 +176,7 @@ class QuotaKeeper:
     def _judge(self) -> None:
         before, used = self._standing, self._used_bytes
         self._standing = quota_standing(used, self._rules.quota_bytes, threshold_pct=self._rules.threshold_pct)
+        self._growth.is_full = self.full
         if self._standing.level is before.level:
             return
         _LOG.info("the archive is %s: %d bytes are used", self._standing.level, used)

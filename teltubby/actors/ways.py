@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from teltubby.actors.effort import Effort
 from teltubby.actors.relay_asked import RelayCopies
-from teltubby.archive.identity import document_id
 from teltubby.archive.routes import (
     UNPROVABLE,
     Outlook,
     ending,
+    is_provable,
     outlook,
     place_of,
     prove,
     require_account,
     require_open,
+    routes_of,
     tried,
 )
 from teltubby.errors import FileGone, IdentityMismatch
@@ -65,7 +66,7 @@ class Search:
         self._job = job
         self._ways = ways
         self._effort = effort
-        self._left = list(ways.routes)
+        self._left = list(routes_of(job, ways.routes))
         self._troubles: list[tuple[FileRoute, Exception]] = []
         self._size = job.file_info.file_size
 
@@ -75,7 +76,7 @@ class Search:
         When there is none left, raises what that means for the job (`archive.routes.ending`); before that, what no
         other way would change.
         """
-        if document_id(self._job.file_info.file_unique_id) is None:
+        if not is_provable(self._job):
             raise IdentityMismatch(UNPROVABLE)
         while self._left:
             route = self._left.pop(0)

@@ -100,6 +100,23 @@ class AiogramGateway(BotClient):
         message_id: int = sent.message_id
         return message_id
 
+    async def send_document(
+        self, chat_id: int, name: str, body: bytes, *, html: str = "", reply_to: int | None = None
+    ) -> int:
+        reply, file = _reply(reply_to), BufferedInputFile(body, name)
+        sent = await self.call(
+            lambda bot: bot.send_document(
+                chat_id,
+                file,
+                caption=html,
+                parse_mode=ParseMode.HTML,
+                disable_content_type_detection=True,
+                reply_parameters=reply,
+            )
+        )
+        message_id: int = sent.message_id
+        return message_id
+
     async def delete(self, chat_id: int, message_id: int) -> None:
         try:
             await self.call(lambda bot: bot.delete_message(chat_id, message_id))

@@ -74,7 +74,7 @@ class AiogramInspector(AiogramGateway):
         except ValueError as error:
             raise TelegramUnavailable(f"what answered is no HTTP server: its date is {date!r}") from error
 
-    async def send_document(self, chat_id: int, path: Path, *, html: str) -> int:
+    async def send_file(self, chat_id: int, path: Path, *, html: str) -> int:
         sent = await self.call(
             lambda bot: bot.send_document(
                 chat_id,

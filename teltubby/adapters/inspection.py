@@ -64,6 +64,6 @@ class BotInspector(BotGateway, Protocol):
         """What the server's clock says in an HTTP answer (whole seconds); None when it says nothing."""
         ...
 
-    async def send_document(self, chat_id: int, path: Path, *, html: str) -> int:
-        """sendDocument, at most 50 MB from the cloud; returns the new message id. Raises FileTooBig."""
+    async def send_file(self, chat_id: int, path: Path, *, html: str) -> int:
+        """sendDocument, silently, of at most 50 MB from the cloud; returns the new message id. Raises FileTooBig."""
         ...

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
+from teltubby.adapters import sqlite_details
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_inbox import forget_done
 from teltubby.adapters.sqlite_job_rows import OPEN_STATES, named, view_of
@@ -122,6 +123,7 @@ def _attempt(row: sqlite3.Row, born: datetime) -> Attempt:
         route=None if row["route"] is None else Route(row["route"]),
         routes=from_json(row["routes_json"]),
         via=None if row["via"] is None else FileRoute(row["via"]),
+        details=sqlite_details.from_json(row["details_json"]),
     )
 
 

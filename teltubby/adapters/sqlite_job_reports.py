@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from teltubby.adapters import sqlite_details
 from teltubby.adapters.sqlite_file import SqliteFile, to_text
 from teltubby.adapters.sqlite_job_rows import exact
 from teltubby.adapters.sqlite_outbox import withdraw
 from teltubby.adapters.sqlite_route_tries import to_json
 from teltubby.archive.lifecycle import next_state
+from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import (
     JobCancelled,
     JobCompleted,
@@ -43,6 +45,7 @@ class _End:
     route: Route | None
     via: FileRoute | None
     routes: tuple[RouteTry, ...]
+    details: FileDetails | None = None
 
 
 class Reports:
@@ -85,7 +88,9 @@ def _end(event: _Report) -> _End | None:
         case JobStarted():
             return None
         case JobCompleted():
-            return _End(True, None, event.size_bytes, event.seconds, event.route, event.via, event.routes)
+            return _End(
+                True, None, event.size_bytes, event.seconds, event.route, event.via, event.routes, event.details
+            )
         case JobRetrying() | JobFailed():
             return _End(False, event.reason, event.transferred_bytes, event.seconds, event.route, None, event.routes)
         case JobCancelled():
@@ -112,7 +117,7 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
     if end is not None:
         connection.execute(
             "UPDATE job_attempts SET worker = ?3, finished_at = ?4, success = ?5, error = ?6, transferred_bytes = ?7,"
-            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11"
+            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11, details_json = ?12"
             f" WHERE {whose} AND (finished_at IS NULL OR (?5 AND NOT success))",
             (
                 event.job_id,
@@ -126,6 +131,7 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
                 end.route,
                 end.via,
                 to_json(end.routes),
+                sqlite_details.to_json(end.details),
             ),
         )
     return connection.total_changes > before

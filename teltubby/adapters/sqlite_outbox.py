@@ -8,16 +8,21 @@ from datetime import datetime
 
 from teltubby.adapters.sqlite_file import SqliteFile, to_text
 from teltubby.adapters.sqlite_job_rows import readable
+from teltubby.archive.peers import CHANNEL_BASE
 from teltubby.messages.jobs import Job, Priority
 
 _URGENCY: Mapping[Priority, int] = {Priority.URGENT: 0, Priority.HIGH: 1, Priority.NORMAL: 2}
+_OF_CHANNELS = 3
+"""The files of channels, of which there may be a million: no curator's waits for them, nor are they looked through."""
 
 
 def post(connection: sqlite3.Connection, job: Job, now: datetime) -> None:
     """Have the job's message published, in place of any that waits, in the caller's transaction."""
+    priority = job.job_metadata.priority
+    last = priority is Priority.NORMAL and job.chat_id < CHANNEL_BASE
     connection.execute(
         "INSERT OR REPLACE INTO outbox (job_id, created_at, urgency) VALUES (?, ?, ?)",
-        (job.job_id, to_text(now), _URGENCY[job.job_metadata.priority]),
+        (job.job_id, to_text(now), _OF_CHANNELS if last else _URGENCY[priority]),
     )
 
 
@@ -33,11 +38,15 @@ class Outbox:
         self._file = file
         self._clock = clock
 
-    def pending(self, limit: int) -> tuple[Job, ...]:
-        """Jobs that the broker has not confirmed: urgent, high, normal, and of each the oldest entry first."""
+    def pending(self, limit: int, with_channels: bool = True) -> tuple[Job, ...]:
+        """Jobs that the broker has not confirmed: urgent, high, normal, channels', and of each the oldest entry first.
+
+        Without `with_channels`, none of the last.
+        """
         rows = self._file.read(
             "SELECT jobs.*, 0 AS published FROM outbox CROSS JOIN jobs USING (job_id) WHERE published_at IS NULL"
-            " ORDER BY outbox.urgency, outbox.created_at, outbox.rowid LIMIT ?",
+            " AND outbox.urgency < ? ORDER BY outbox.urgency, outbox.created_at, outbox.rowid LIMIT ?",
+            _OF_CHANNELS + with_channels,
             limit,
         )
         return tuple(view.job for view in readable(rows))

@@ -91,7 +91,7 @@ def _jobs_in_the_curators_hands(db: Database) -> None:
     _add(attempts, "transferred_bytes", "INTEGER")
     _add(attempts, "seconds", "REAL")
     _add(attempts, "route", "TEXT")
-    _add(outbox, "urgency", "INTEGER NOT NULL DEFAULT 2")  # 0 urgent, 1 high, 2 normal
+    _add(outbox, "urgency", "INTEGER NOT NULL DEFAULT 2")  # 0 urgent, 1 high, 2 normal, 3 channels'
     _add(db.table("transitions"), "user_id", "INTEGER")
     for statement in (
         """UPDATE jobs SET size_bytes = CASE WHEN json_valid(payload_json)
@@ -143,6 +143,11 @@ def _sessions_and_routes(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def _details_of_files(db: Database) -> None:
+    """What the file of an attempt that succeeded says of itself, so that an artifact that is mended has it too."""
+    _add(db.table("job_attempts"), "details_json", "TEXT")
+
+
 def _add(table: Table, column: str, definition: str) -> None:
     """Add a column unless an older program already did."""
     if column not in table.columns_dict:
@@ -156,6 +161,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _jobs_in_the_curators_hands,
     the_archive_in_view,
     _sessions_and_routes,
+    _details_of_files,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

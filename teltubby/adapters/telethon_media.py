@@ -8,6 +8,7 @@ from typing import Any
 
 from telethon import types
 
+from teltubby.adapters.telethon_photos import largest_size, size_bytes
 from teltubby.adapters.telethon_values import count, integer, listed, seconds, words
 from teltubby.messages.collected import CollectedMedia, MediaFacts
 
@@ -44,26 +45,15 @@ def _photo(photo: Any) -> MediaFacts:
     """By its largest size; one that destroyed itself has neither."""
     if not isinstance(photo, types.Photo):
         return MediaFacts(kind=CollectedMedia.PHOTO, document_id=integer(getattr(photo, "id", None)))
-    largest = max(listed(photo.sizes), key=_area, default=None)
+    largest = largest_size(photo)
     return MediaFacts(
         kind=CollectedMedia.PHOTO,
         document_id=integer(photo.id),
         mime_type="image/jpeg",
-        size_bytes=_bytes_of(largest),
+        size_bytes=size_bytes(largest),
         width=count(getattr(largest, "w", None)),
         height=count(getattr(largest, "h", None)),
     )
-
-
-def _area(size: Any) -> int:
-    return (count(getattr(size, "w", None)) or 0) * (count(getattr(size, "h", None)) or 0)
-
-
-def _bytes_of(size: Any) -> int | None:
-    """A progressive JPEG's last size is the whole of it (core.telegram.org/constructor/photoSizeProgressive)."""
-    if isinstance(size, types.PhotoSizeProgressive):
-        return max((each for each in map(count, listed(size.sizes)) if each is not None), default=None)
-    return count(getattr(size, "size", None))
 
 
 def _document(media: Any) -> MediaFacts:

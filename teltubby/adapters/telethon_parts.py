@@ -86,11 +86,12 @@ class TelethonParts:
 
 def input_location(location: FileLocation) -> Any:
     """The location as upload.* takes it."""
-    return types.InputDocumentFileLocation(
+    kind = types.InputPhotoFileLocation if location.is_photo else types.InputDocumentFileLocation
+    return kind(
         id=location.document_id,
         access_hash=location.access_hash,
         file_reference=location.file_reference,
-        thumb_size="",
+        thumb_size=location.thumb_size,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import assert_never
 
-from teltubby.archive.identity import document_id
+from teltubby.archive.channel_posts import is_channel_post
+from teltubby.archive.identity import document_id, photo_id
 from teltubby.errors import (
     BadRequest,
     ChatUnavailable,
@@ -77,8 +78,15 @@ def tried(route: FileRoute, error: Exception) -> RouteTry:
 # -- where the ways lead
 
 
+def routes_of(job: Job, configured: Sequence[FileRoute]) -> tuple[FileRoute, ...]:
+    """The ways that are tried for the job, in order: a channel's own post is in the channel, whatever is configured."""
+    return (FileRoute.ORIGIN,) if is_channel_post(job) else tuple(configured)
+
+
 def require_open(route: FileRoute, job: Job, *, has_relay: bool) -> None:
     """Raises RouteClosed where the job and the configuration say already that this way leads nowhere."""
+    if route is not FileRoute.ORIGIN and is_channel_post(job):
+        raise RouteClosed("the file is a post of a channel that is collected, and is fetched there")
     if route is FileRoute.RELAY and not has_relay:
         raise RouteClosed("no relay channel is configured (MTPROTO_RELAY_CHAT_ID)")
     if route is FileRoute.ORIGIN:
@@ -87,8 +95,10 @@ def require_open(route: FileRoute, job: Job, *, has_relay: bool) -> None:
 
 def require_account(route: FileRoute, job: Job, standing: SessionStanding | None) -> None:
     """Raises RouteClosed where the way's account (None: it is not configured) is none for this job, SessionNotReady
-    where it cannot be used now.
+    where it cannot be used now, NoRouteNow where only another worker has it.
     """
+    if standing is None and is_channel_post(job):
+        raise NoRouteNow("this worker has no user account; one that collects channels has to fetch the file")
     if standing is None:
         raise RouteClosed(f"the {route.account} account is not configured")
     if standing.state is not SessionState.READY:
@@ -144,22 +154,32 @@ def _origin(job: Job) -> ChannelPlace:
 
 # -- whether it is the file
 
-UNPROVABLE = "the job's file_unique_id names no document, so no file can be proved to be it"
+UNPROVABLE = "the job's file_unique_id names no document and no photo, so no file can be proved to be it"
+
+
+def is_provable(job: Job) -> bool:
+    """Whether a file can be proved to be the job's."""
+    unique_id = job.file_info.file_unique_id
+    return document_id(unique_id) is not None or photo_id(unique_id) is not None
 
 
 def prove(job: Job, found: FileLocation, *, size: int | None, max_bytes: int) -> None:
-    """Return if this is the file that was handed in: the document's id is the same for every account (telegram.md).
+    """Return if this is the file that was handed in: the document's id (the photo's) is the same for every account
+    (telegram.md).
 
     `size` is what Telegram announced or another way found. Raises IdentityMismatch, and Permanent for more than
     `max_bytes`, which no other way would change.
     """
-    expected = document_id(job.file_info.file_unique_id)
+    document, photo = document_id(job.file_info.file_unique_id), photo_id(job.file_info.file_unique_id)
+    expected = document if photo is None else photo
     if expected is None:
         raise IdentityMismatch(UNPROVABLE)
-    if found.document_id != expected:
-        raise IdentityMismatch(f"document {found.document_id} was found where {expected} was handed in")
+    thing, wanted = "photo" if found.is_photo else "document", "document" if photo is None else "photo"
+    if (found.document_id, thing) != (expected, wanted):
+        handed_in = expected if thing == wanted else f"{wanted} {expected}"
+        raise IdentityMismatch(f"{thing} {found.document_id} was found where {handed_in} was handed in")
     if size is not None and found.size != size:
-        raise IdentityMismatch(f"the document has {found.size} bytes, {size} were announced")
+        raise IdentityMismatch(f"the {thing} has {found.size} bytes, {size} were announced")
     if found.size > max_bytes:
         raise Permanent(f"{found.size} bytes are more than this archive accepts (MAX_FILE_GB)")
 

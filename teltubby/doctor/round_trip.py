@@ -106,7 +106,7 @@ async def _sent(config: Config, folder: Path, findings: Findings) -> AsyncIterat
     async with inspector(config) as bot:
         begun = anyio.current_time()
         try:
-            message_id = await bot.send_document(chat_id, path, html=SAID)
+            message_id = await bot.send_file(chat_id, path, html=SAID)
         except TeltubbyError as error:
             findings.trouble("send", Trouble.ROUND_TRIP_FAILED, f"to chat {chat_id}: {error}")
             yield None

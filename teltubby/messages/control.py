@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from teltubby.messages.collector import CollectorOrder
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopJob:
@@ -70,4 +72,4 @@ class DescribeWorkers:
 
 
 SignInOrder = BeginSignIn | SubmitCode | SubmitPassword | CancelSignIn
-Order = StopJob | SignInOrder | DescribeWorkers
+Order = StopJob | SignInOrder | DescribeWorkers | CollectorOrder

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import Job, JobState
 from teltubby.messages.media import Route
 from teltubby.messages.routes import FileRoute, RouteTry
@@ -41,6 +42,8 @@ class Attempt:
     """The ways that were tried, in order."""
     via: FileRoute | None = None
     """The way by which the file came, of an attempt that succeeded."""
+    details: FileDetails | None = None
+    """What that file says of itself, where it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

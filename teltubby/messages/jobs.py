@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from teltubby.messages.details import FileDetails
 from teltubby.messages.media import JsonObject, MediaKind, Route
 from teltubby.messages.routes import FileRoute, RouteTry
 
@@ -134,7 +135,8 @@ class JobCompleted:
     """The file is in the store under `key`, whole: `size_bytes` and `sha256` (hex) are those of the stored bytes.
 
     Or nothing was stored under `key`, because the object `duplicate_of` holds the same bytes already. `via` is the way
-    by which the bytes came, `routes` those that were tried, in order.
+    by which the bytes came, `routes` those that were tried, in order. `details` is what the file says of itself, where
+    that was read.
     """
 
     job_id: str
@@ -149,6 +151,7 @@ class JobCompleted:
     duplicate_of: str | None = None
     via: FileRoute | None = None
     routes: tuple[RouteTry, ...] = ()
+    details: FileDetails | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,9 +47,13 @@ class CommandAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingOutbox(Request[tuple[Job, ...]]):
-    """Jobs that the broker has not confirmed yet: urgent, high, normal, and of each the oldest first."""
+    """Jobs that the broker has not confirmed yet: urgent, high, normal, and of each the oldest first.
+
+    Those of channels' own posts can be left out.
+    """
 
     limit: int
+    with_channels: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

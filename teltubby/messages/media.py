@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from teltubby.messages.details import FileDetails
+
 JsonObject = Mapping[str, JsonValue]
 
 
@@ -141,3 +143,5 @@ class ItemOutcome:
     dedup_reason: DedupReason | None = None
     job_id: str | None = None
     route: Route | None = None
+    details: FileDetails | None = None
+    """What the file itself says, where it was read."""

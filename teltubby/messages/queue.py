@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from teltubby.messages.collector import CollectorReport, ReportCollected
 from teltubby.messages.control import Order
 from teltubby.messages.jobs import JobEvent
 from teltubby.messages.session import SessionChanged
@@ -55,6 +56,13 @@ class ReportSignIn:
     report: SignInTold
 
 
-BotMessage = JobNews | WorkerNews
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorNews(Request[None]):
+    """What a collector tells; answered when the curator was told, or it is recorded: then it may be acknowledged."""
+
+    report: CollectorReport
+
+
+BotMessage = JobNews | WorkerNews | CollectorNews
 PublisherMessage = OutboxFilled | DescribeQueue | CountQueues | SendOrder
-ConsumerMessage = SessionChanged | ReportSignIn | DescribeQueue
+ConsumerMessage = SessionChanged | ReportSignIn | ReportCollected | DescribeQueue | CountQueues

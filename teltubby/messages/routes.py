@@ -20,8 +20,8 @@ class FileRoute(StrEnum):
     """A way to a file.
 
     RELAY: a copy that the bot makes in a private channel of which the user account is a member. BOT: the bot's own
-    mailbox, over the bot's session. ORIGIN: where the message was forwarded from, if the user account can read there.
-    OWN: the user account's own dialog with the bot, when it is the curator's.
+    mailbox, over the bot's session. ORIGIN: where the message was forwarded from, or the collected post itself, if the
+    user account can read there. OWN: the user account's own dialog with the bot, when it is the curator's.
     """
 
     RELAY = "relay"

@@ -18,13 +18,22 @@ PART_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLocation:
-    """What Telegram must be told to serve a document to this account; `size` in bytes as the document announces it."""
+    """What Telegram must be told to serve a document to this account; `size` in bytes as the document announces it.
+
+    With a `thumb_size` it is a photo, `document_id` is the photo's, and that letter says which of its sizes.
+    """
 
     document_id: int
     access_hash: int
     file_reference: bytes
     data_centre: int
     size: int
+    thumb_size: str = ""
+
+    @property
+    def is_photo(self) -> bool:
+        """Whether MTProto knows it as a photo; then no document has its id, nor it a document's."""
+        return bool(self.thumb_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

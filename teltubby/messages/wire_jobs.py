@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from teltubby.errors import MalformedMessage
 from teltubby.messages import wire_fields as read
+from teltubby.messages.details import FileDetails, file_details
 from teltubby.messages.jobs import (
     Job,
     JobCancelled,
@@ -59,6 +60,13 @@ def _ways(value: object) -> list[object]:
     return value
 
 
+def _details(value: object) -> FileDetails | None:
+    """What a file says of itself: no report is refused for that, so what cannot be true is left out."""
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return file_details(value)
+
+
 _EVENT_READERS: Readers = {
     "job_id": read.job_id,
     "worker": read.text,
@@ -77,6 +85,7 @@ _EVENT_READERS: Readers = {
     "delay_seconds": read.measure,
     "transferred_bytes": read.count,
     "routes": _ways,
+    "details": _details,
 }
 _EVENTS: Kinds[JobEvent] = Kinds(
     {

@@ -16,7 +16,7 @@ SCHEMA = "1.0"
 """The version that is written, and the only one that is read; it travels in the message header `schema`."""
 
 MAX_BODY_BYTES = 1 << 20
-"""No message is nearly as long: Telegram bounds captions, entities and names."""
+"""No message without files in it is nearly as long: Telegram bounds captions, entities and names."""
 
 Readers = Mapping[str, Callable[[object], object]]
 """Fields whose values have to satisfy more than their type; what else there is, the dataclasses say."""
@@ -29,13 +29,16 @@ def encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def decode(body: bytes, schema: str | None) -> dict[str, Any]:
-    """The JSON object of a message whose header `schema` is given (None: it had none). Raises MalformedMessage."""
+def decode(body: bytes, schema: str | None, *, most: int = MAX_BODY_BYTES) -> dict[str, Any]:
+    """The JSON object of a message whose header `schema` is given (None: it had none), of at most `most` bytes.
+
+    Raises MalformedMessage.
+    """
     if schema != SCHEMA:
         found = "no schema version" if schema is None else f"schema version {read.shown(schema)!r}"
         raise MalformedMessage(f"the message has {found}; this teltubby reads {SCHEMA!r}")
-    if len(body) > MAX_BODY_BYTES:
-        raise MalformedMessage(f"the message has {len(body)} bytes, more than {MAX_BODY_BYTES}")
+    if len(body) > most:
+        raise MalformedMessage(f"the message has {len(body)} bytes, more than {most}")
     try:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse_constant
@@ -92,14 +95,18 @@ def validate(adapter: TypeAdapter[M], fields: Mapping[str, Any]) -> M:
 class Kinds(Generic[M]):
     """The codec of messages of several kinds: which one a message is, the type says under which the broker carries it.
 
-    `readers` are those of the fields of all kinds; `what` is such a message in the words of a refusal, as "an order".
+    `readers` are those of the fields of all kinds; `what` is such a message in the words of a refusal, as "an order";
+    none that is read has more than `most` bytes.
     """
 
-    def __init__(self, kinds: Mapping[str, type[M]], readers: Readers, *, what: str) -> None:
+    def __init__(
+        self, kinds: Mapping[str, type[M]], readers: Readers, *, what: str, most: int = MAX_BODY_BYTES
+    ) -> None:
         self._types: Mapping[type[M], str] = {kind: name for name, kind in kinds.items()}
         self._adapters: Mapping[str, TypeAdapter[M]] = {name: TypeAdapter(kind) for name, kind in kinds.items()}
         self._readers = readers
         self._what = what
+        self._most = most
 
     def __contains__(self, type: str) -> bool:
         return type in self._adapters
@@ -117,6 +124,6 @@ class Kinds(Generic[M]):
         adapter = self._adapters.get(type)
         if adapter is None:
             raise MalformedMessage(f"{read.shown(type)!r} is not the type of {self._what}")
-        fields = decode(body, schema)
+        fields = decode(body, schema, most=self._most)
         apply(self._readers, fields)
         return validate(adapter, fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from teltubby.messages import wire_fields as read
+from teltubby.messages.collector import DescribeChannels, MakeReport, TrackChannel, UntrackChannel
 from teltubby.messages.control import (
     BeginSignIn,
     CancelSignIn,
@@ -12,6 +13,7 @@ from teltubby.messages.control import (
     SubmitCode,
     SubmitPassword,
 )
+from teltubby.messages.wire_collector import media_filter, report_days
 from teltubby.messages.wire_json import SCHEMA, Kinds
 
 _ORDERS: Kinds[Order] = Kinds(
@@ -22,6 +24,10 @@ _ORDERS: Kinds[Order] = Kinds(
         "teltubby.control.submit_password": SubmitPassword,
         "teltubby.control.cancel_sign_in": CancelSignIn,
         "teltubby.control.describe_workers": DescribeWorkers,
+        "teltubby.control.track_channel": TrackChannel,
+        "teltubby.control.untrack_channel": UntrackChannel,
+        "teltubby.control.describe_channels": DescribeChannels,
+        "teltubby.control.make_report": MakeReport,
     },
     {
         "job_id": read.job_id,
@@ -29,6 +35,11 @@ _ORDERS: Kinds[Order] = Kinds(
         "sign_in_id": read.label,
         "reply_key": read.public_key,
         "sealed": read.sealed,
+        "order_id": read.label,
+        "peer": read.label,
+        "user_id": read.whole,
+        "media": media_filter,
+        "days": report_days,
     },
     what="an order",
 )

@@ -21,6 +21,8 @@ from teltubby.actors.artifact_repair import ArtifactRepair
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.audit import Audit
 from teltubby.actors.bot import BotActor
+from teltubby.actors.channel_media import ChannelMedia
+from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
 from teltubby.actors.download import BotDownloadActor
@@ -29,6 +31,7 @@ from teltubby.actors.intake import Intake
 from teltubby.actors.items import ItemRules, Items
 from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
 from teltubby.actors.queue_bot import PublishingQueueActor
@@ -218,6 +221,7 @@ async def bot_wing(
     reconciler_clock: Callable[[], datetime] = wall_clock,
     quota_rules: QuotaRules = NO_QUOTA,
     missing: str | None = None,
+    media: MediaReading | None = None,
 ) -> AsyncIterator[BotWing]:
     """The wing over what the world holds; small parts, so that small files go up in several."""
     telegram, rng, metrics = world.telegram, random.Random(1), Metrics()
@@ -274,6 +278,7 @@ async def bot_wing(
             patience=patience,
             backoff=BACKOFF,
             rng=rng,
+            media=media or MediaReading(),
         )
         books = Bookkeeping(
             bucket=store.bucket,
@@ -313,6 +318,13 @@ async def bot_wing(
             chat=chat,
             pictures=SignInPictures(ledger=ledger.ref, chat=chat),
         )
+        channels = ChannelsDesk(
+            queue=queue_mail.ref,
+            audit=Audit(ledger=ledger.ref, clock=wall_clock),
+            chat=chat,
+            missing=missing,
+            clock=wall_clock,
+        )
         desk = furnished_desk(
             chat=chat,
             job_orders=orders[-1],
@@ -324,6 +336,7 @@ async def bot_wing(
             growth=artifacts.growth,
             mode="polling",
             sign_in=sign_in,
+            channels=channels,
             workers=workers,
             recount=quota.recount,
             paint=_painted,
@@ -342,6 +355,16 @@ async def bot_wing(
             metrics=metrics,
             location=store.location,
             dedup=dedup,
+        )
+        channel_media = ChannelMedia(
+            books,
+            ledger=ledger.ref,
+            queue=queue_mail.ref,
+            artifacts=artifacts,
+            metrics=metrics,
+            max_bytes=max_bytes,
+            dedup=dedup,
+            width=width,
         )
         receiving = Receiving(
             gateway=gateway,
@@ -383,6 +406,8 @@ async def bot_wing(
                 admins=(ANNA, BORIS),
                 clock=wall_clock,
             ),
+            channels=channels,
+            channel_media=channel_media.take,
             quota=quota,
             chat=chat,
             recollection=recollection,
@@ -411,6 +436,7 @@ async def bot_wing(
                     signs=signs,
                     backoff=BACKOFF,
                     rng=rng,
+                    full=lambda: artifacts.growth.is_full,
                 ),
                 mailbox=queue_mail,
             ),

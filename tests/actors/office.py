@@ -14,11 +14,12 @@ from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.actors.troubles import Troubles
 from teltubby.errors import BrokerUnavailable
+from teltubby.messages.collector import CollectorReport
 from teltubby.messages.jobs import Job, JobEvent
 from teltubby.messages.ledger import FindContent, LedgerMessage, Submit
 from teltubby.messages.ledger_jobs import PendingOutbox
 from teltubby.messages.questions import RelayTold
-from teltubby.messages.queue import BotMessage, JobNews, OutboxFilled, PublisherMessage
+from teltubby.messages.queue import BotMessage, CollectorNews, JobNews, OutboxFilled, PublisherMessage
 from teltubby.messages.relay import CopyForJob, RelayMessage
 from teltubby.messages.workers import WorkerReport
 from teltubby.supervision import Actor, ChildSpec, Mailbox, Ref, Supervisor
@@ -36,6 +37,7 @@ class Reader(Actor[BotMessage]):
 
     read: list[JobEvent]
     reports: list[WorkerReport]
+    collected: list[CollectorReport] = field(default_factory=list)
     trouble: deque[Exception] = field(default_factory=deque)
 
     async def handle(self, message: BotMessage, /) -> None:
@@ -43,6 +45,8 @@ class Reader(Actor[BotMessage]):
             raise self.trouble.popleft()
         if isinstance(message, JobNews):
             self.read.append(message.event)
+        elif isinstance(message, CollectorNews):
+            self.collected.append(message.report)
         else:
             self.reports.append(message.report)
 
@@ -88,6 +92,7 @@ class Office:
     ref: Ref[PublisherMessage]
     read: list[JobEvent]
     reports: list[WorkerReport]
+    collected: list[CollectorReport]
     trouble: deque[Exception]
     signs: SignsOfLife
     troubles: Troubles
@@ -129,6 +134,7 @@ async def office(
         mail = Mailbox[PublisherMessage]("queue", capacity=256)
         read: list[JobEvent] = []
         reports: list[WorkerReport] = []
+        collected: list[CollectorReport] = []
         trouble: deque[Exception] = deque()
         signs, troubles = SignsOfLife(), Troubles()
 
@@ -151,8 +157,10 @@ async def office(
 
         async with running(
             ChildSpec("ledger", lambda: ScriptedLedger(tmp_path / "ledger.db", script), mailbox=ledger),
-            ChildSpec("bot", lambda: Reader(read, reports, trouble), mailbox=bot),
+            ChildSpec("bot", lambda: Reader(read, reports, collected, trouble), mailbox=bot),
             ChildSpec("relay", lambda: Copies(relay or no_copy), mailbox=copies),
             ChildSpec("queue", start, mailbox=mail),
         ) as tree:
-            yield Office(tree, queue, broker, ledger.ref, script, mail.ref, read, reports, trouble, signs, troubles)
+            yield Office(
+                tree, queue, broker, ledger.ref, script, mail.ref, read, reports, collected, trouble, signs, troubles
+            )

@@ -13,16 +13,19 @@ import anyio.to_thread
 from teltubby.adapters.base import Delivery, Destination, Outgoing
 from teltubby.adapters.embedded_broker import EmbeddedBroker
 from teltubby.adapters.embedded_doorbell import Doorbell
+from teltubby.messages.collector import CollectorReport
 from teltubby.messages.jobs import Job, JobEvent, JobProgress
 from teltubby.messages.wire import (
     JOB_TYPE,
     SCHEMA,
+    decode_collector_report,
     decode_event,
     decode_job,
     decode_worker_report,
     encode_event,
     encode_job,
     event_type,
+    is_collector_report,
     is_worker_report,
 )
 from teltubby.messages.workers import WorkerReport
@@ -36,7 +39,8 @@ LEASE_SECONDS = 1e9
 class Queue:
     """The queue as tests see it: they put messages in, and look at what the house made of them.
 
-    What workers report of themselves is not counted among the events; once events are taken it is in `reports`.
+    What workers report of themselves is not counted among the events; once events are taken it is in `reports`, and
+    what collectors tell in `collected`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +48,7 @@ class Queue:
         self._doorbell = Doorbell()
         self._own = self.client()
         self.reports: list[WorkerReport] = []
+        self.collected: list[CollectorReport] = []
 
     def client(self) -> EmbeddedBroker:
         """Another connection."""
@@ -121,6 +126,8 @@ class Queue:
             schema = str(one.headers["schema"])
             if is_worker_report(one.type):
                 self.reports.append(decode_worker_report(one.body, one.type, schema))
+            elif is_collector_report(one.type):
+                self.collected.append(decode_collector_report(one.body, one.type, schema))
             else:
                 found.append(decode_event(one.body, type=one.type, schema=schema))
         return [event for event in found if progress or not isinstance(event, JobProgress)]

@@ -95,6 +95,34 @@ async def test_an_answer_without_a_picture_is_said(chat: Chat, gateway: BotTwin)
     assert (bubble.text, bubble.buttons, bubble.reply_to) == ("words", ["yes"], 11)
 
 
+# -- files
+
+FILE = ("report.html", b"<html>")
+
+
+@pytest.mark.parametrize("picture", [b"png", None])
+async def test_a_file_follows_its_words(chat: Chat, gateway: BotTwin, picture: bytes | None) -> None:
+    gateway.script.fail("send_document", AWAY, FloodWait(30))
+    answer = Answer(html="words", picture=picture, document=FILE)
+    message_id = await chat.give(ANNA, answer, reply_to=11)
+    first, file = gateway.telegram.bubbles
+    assert (first.message_id, first.picture, first.text, first.document) == (message_id, picture, "words", None)
+    assert (file.document, file.text, file.reply_to) == (FILE, "", 11)
+    assert anyio.current_time() >= 30
+
+
+async def test_a_file_that_telegram_refuses_leaves_its_words(chat: Chat, gateway: BotTwin) -> None:
+    gateway.script.fail("send_document", BadRequest("file is too big"))
+    assert await chat.give(ANNA, Answer(html="words", document=FILE)) is not None
+    assert gateway.telegram.said(ANNA) == ["words"]
+
+
+async def test_who_cannot_be_told_is_sent_no_file(chat: Chat, gateway: BotTwin) -> None:
+    gateway.telegram.blocked.add(ANNA)
+    assert await chat.give(ANNA, Answer(html="words", document=FILE)) is None
+    assert gateway.script.count("send_document") == 0
+
+
 # -- presses
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.job_run import JobRun
+from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.queue_worker import ConsumingQueueActor
 from teltubby.actors.relay_asked import RelayCopies
 from teltubby.actors.session import SessionActor, SessionMessage
@@ -20,13 +21,14 @@ from teltubby.actors.upload import UploadActor
 from teltubby.actors.ways import Ways
 from teltubby.adapters.base import Broker
 from teltubby.adapters.sealed_boxes import SealedBoxes
+from teltubby.messages.collector import CollectorOrder
 from teltubby.messages.jobs import Job
 from teltubby.messages.queue import ConsumerMessage, ReportSignIn
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import SessionChanged, SessionState
 from teltubby.messages.transfer import FetchLarge, UploadMessage
 from teltubby.messages.workers import SignInTold
-from teltubby.supervision import Backoff, ChildSpec, Mailbox, Supervisor
+from teltubby.supervision import Backoff, ChildSpec, Mailbox, Ref, Supervisor
 from teltubby.transfer.engine import Engine
 from teltubby.transfer.pacing import Limits
 from teltubby.transfer.spool_folder import SpoolFolder
@@ -59,6 +61,7 @@ class WorkerWing:
     run: JobRun
     spool_dir: Path
     states: dict[AccountKind, SessionState]
+    queue: Ref[ConsumerMessage]
 
     def hand_in(self, job: Job, body: bytes, *, size: int | None = None, document_id: int | None = None) -> RemoteTwin:
         """The curator's message of this job, with this document in it."""
@@ -80,9 +83,11 @@ async def worker_wing(
     spool_dir: Path,
     *,
     broker: Broker | None = None,
+    collector: Ref[CollectorOrder] | None = None,
     concurrency: int = 2,
     first_copy: FirstCopy = nobody_knows,
     limits: Limits | None = None,
+    media: MediaReading | None = None,
     max_bytes: int = 1 << 32,
     person: PersonTwin | None = None,
     relay: RelayCopies | None = None,
@@ -111,6 +116,7 @@ async def worker_wing(
         download=download.ref,
         upload=upload.ref,
         spools=SpoolFolder(spool_dir, keep_seconds=3600),
+        media=media or MediaReading(),
     )
     rng, boxes = random.Random(1), SealedBoxes()
 
@@ -157,6 +163,7 @@ async def worker_wing(
             backoff=BACKOFF,
             rng=rng,
             clock=wall_clock,
+            collector=collector,
         )
 
     children = [
@@ -167,4 +174,4 @@ async def worker_wing(
     if broker is not None:
         children.append(ChildSpec("queue", consumer, mailbox=queue))
     async with running(*children) as tree:
-        yield WorkerWing(tree, bot, person, store, run, spool_dir, states)
+        yield WorkerWing(tree, bot, person, store, run, spool_dir, states, queue.ref)

@@ -11,6 +11,7 @@ from anyio.abc import TaskStatus
 from teltubby.adapters.base import Broker, Destination
 from teltubby.adapters.broker_rules import DELAYED, REASON_CHARACTERS
 from teltubby.errors import BrokerUnavailable
+from teltubby.messages.wire_collector import REPORT_BYTES
 from tests.contract.brokers import (
     JOBS,
     BrokerWorld,
@@ -31,6 +32,7 @@ BODIES = {
     "unicode": '{"caption": "Привет, мир 🦉"}'.encode(),
     "binary": bytes(range(256)),
     "1 MiB": bytes(range(256)) * 4096,
+    "the longest": bytes(range(256)) * (REPORT_BYTES // 256),
 }
 
 

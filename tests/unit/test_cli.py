@@ -20,7 +20,8 @@ from teltubby.cli import app
 ROOT = Path(__file__).parents[2]
 TOKEN = "123456:canary"
 SESSION_COMMANDS = {"login", "logout", "backup-session", "restore-session"}
-COMMANDS = {"run", "bot", "worker", "demo", "doctor", "check-config", "tree"} | SESSION_COMMANDS
+COLLECTOR_COMMANDS = {"sync-history", "poll-updates", "export", "report"}
+COMMANDS = {"run", "bot", "worker", "demo", "doctor", "check-config", "tree"} | SESSION_COMMANDS | COLLECTOR_COMMANDS
 
 runner = CliRunner()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.messages.jobs import JobCommand, Priority
 from tests.unit.ledger_samples import (
@@ -28,6 +30,18 @@ def test_urgent_jobs_go_first_then_high_ones_and_of_each_the_oldest() -> None:
     with ledger_with(*jobs) as ledger:
         assert pending(ledger) == [(numbered(n), 0) for n in (1, 4, 2, 0, 3)]
         assert pending(ledger, limit=2) == [(numbered(n), 0) for n in (1, 4)]
+
+
+def test_files_of_channels_can_be_left_where_they_are() -> None:
+    """However many they are, and whatever came first, the others are found behind them."""
+    jobs = [a_job(numbered(n), n + 1) for n in range(6)]
+    chats = [-1001234567890, 7, -1001234567890, -1001234567890, -5, 8]
+    with ledger_with(*(replace(job, chat_id=chat) for job, chat in zip(jobs, chats, strict=True))) as ledger:
+        assert [job.chat_id for job in ledger.outbox.pending(2, with_channels=False)] == [7, -5]
+        assert [job.chat_id for job in ledger.outbox.pending(10, with_channels=False)] == [7, -5, 8]
+        assert [job.chat_id for job in ledger.outbox.pending(10)] == [7, -5, 8, *[chats[0]] * 3], "curators' first"
+        accepted(order(ledger, JobCommand.PRIORITISE, numbered(2), priority=Priority.HIGH))
+        assert [job.job_id for job in ledger.outbox.pending(2)] == [numbered(2), numbered(1)]
 
 
 def test_what_the_broker_confirmed_is_not_published_again() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 
+from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import (
     Job,
     JobCompleted,
@@ -124,10 +125,29 @@ def test_reports_of_older_workers_say_nothing_of_what_the_attempt_did() -> None:
 def test_completions_of_older_workers_name_no_way() -> None:
     type_name, event, _ = GOLDEN_EVENTS[2]
     fields = json.loads(encode_event(event))
-    del fields["via"], fields["routes"]
+    del fields["via"], fields["routes"], fields["details"]
     read = decode_event(json.dumps(fields).encode(), type_name)
     assert isinstance(read, JobCompleted) and isinstance(event, JobCompleted)
-    assert read == replace(event, via=None, routes=())
+    assert read == replace(event, via=None, routes=(), details=None)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (None, None),
+        ({}, None),
+        ({"of_the_future": 1, "width": 2**70, "duration": -1, "codec": "\n", "taken_at": "yesterday"}, None),
+        ({"width": 640, "height": True, "duration": "9"}, FileDetails(width=640)),
+        ({"codec": "x" * 500_000}, FileDetails(codec="x" * 64)),
+        ({"taken_at": "2024-05-06T07:08:09.5+02:00"}, FileDetails(taken_at=datetime(2024, 5, 6, 5, 8, 9, tzinfo=UTC))),
+        ({"taken_at": "2024-05-06T07:08:09"}, FileDetails(taken_at=datetime(2024, 5, 6, 7, 8, 9))),
+    ],
+)
+def test_no_completion_is_refused_for_what_its_file_says(said: object, read: FileDetails | None) -> None:
+    type_name, event, _ = GOLDEN_EVENTS[2]
+    fields = json.loads(encode_event(event)) | {"details": said}
+    decoded = decode_event(json.dumps(fields).encode(), type_name)
+    assert isinstance(decoded, JobCompleted) and decoded.details == read
 
 
 def test_long_reasons_of_ways_are_cut_off() -> None:

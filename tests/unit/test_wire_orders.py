@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from teltubby.adapters.sealed_boxes import SealedBoxes, seal
 from teltubby.errors import MalformedMessage
+from teltubby.messages.collected import CollectedMedia
+from teltubby.messages.collector import DescribeChannels, MakeReport, MediaFilter, TrackChannel, UntrackChannel
 from teltubby.messages.control import (
     BeginSignIn,
     CancelSignIn,
@@ -21,7 +23,7 @@ from teltubby.messages.control import (
     SubmitPassword,
 )
 from teltubby.messages.wire import JOB_TYPE, MAX_BODY_BYTES, SCHEMA, TURN_TYPE, decode_order, encode_order, order_type
-from tests.unit.wire_samples import JOB_ID, JSON, UUIDS
+from tests.unit.wire_samples import JOB_ID, JSON, MOMENT, UUIDS
 
 STOP = StopJob(job_id=JOB_ID)
 STOP_TYPE = "teltubby.control.stop_job"
@@ -32,6 +34,13 @@ OF_A_SIGN_IN = b'{"worker":"host:1:ab","sign_in_id":"s-1"'
 BEGIN_TYPE, CODE_TYPE = "teltubby.control.begin_sign_in", "teltubby.control.submit_code"
 GOLDEN_BEGIN = OF_A_SIGN_IN + b',"method":"qr","reply_key":"' + KEY.encode() + b'"}'
 GOLDEN_CODE = OF_A_SIGN_IN + b',"sealed":"' + SEALED.encode() + b'"}'
+TRACK_TYPE, REPORT_TYPE = "teltubby.control.track_channel", "teltubby.control.make_report"
+GOLDEN_TRACK = (
+    b'{"order_id":"o-1","peer":"@news","user_id":42,"media":{"kinds":["photo"],"max_bytes":500,"min_bytes":null,'
+    b'"since":"2025-01-27T10:11:12Z","until":null,"words":["cats"],"topics":[3]}}'
+)
+GOLDEN_REPORT = b'{"order_id":"o-1","peer":"@news","days":30}'
+PHOTOS = MediaFilter(kinds=(CollectedMedia.PHOTO,), max_bytes=500, since=MOMENT, words=("cats",), topics=(3,))
 GOLDEN: list[tuple[str, Order, bytes]] = [
     (STOP_TYPE, STOP, GOLDEN_STOP),
     (
@@ -47,6 +56,14 @@ GOLDEN: list[tuple[str, Order, bytes]] = [
     ),
     ("teltubby.control.cancel_sign_in", CancelSignIn(worker="host:1:ab", sign_in_id="s-1"), OF_A_SIGN_IN + b"}"),
     ("teltubby.control.describe_workers", DescribeWorkers(), b"{}"),
+    (TRACK_TYPE, TrackChannel(order_id="o-1", peer="@news", user_id=42, media=PHOTOS), GOLDEN_TRACK),
+    (
+        "teltubby.control.untrack_channel",
+        UntrackChannel(order_id="o-1", peer="-1001234567890", user_id=42),
+        b'{"order_id":"o-1","peer":"-1001234567890","user_id":42}',
+    ),
+    ("teltubby.control.describe_channels", DescribeChannels(order_id="o-1"), b'{"order_id":"o-1"}'),
+    (REPORT_TYPE, MakeReport(order_id="o-1", peer="@news", days=30), GOLDEN_REPORT),
 ]
 NAMES = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=255)
 SECRETS = st.text(min_size=1, max_size=200).map(lambda secret: seal(KEY, secret))
@@ -59,6 +76,10 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
     st.builds(SubmitPassword, worker=NAMES, sign_in_id=NAMES, sealed=SECRETS),
     st.builds(CancelSignIn, worker=NAMES, sign_in_id=NAMES),
     st.just(DescribeWorkers()),
+    st.builds(TrackChannel, order_id=NAMES, peer=NAMES, user_id=st.integers(1, 2**60), media=st.none()),
+    st.builds(UntrackChannel, order_id=NAMES, peer=NAMES, user_id=st.integers(1, 2**60)),
+    st.builds(DescribeChannels, order_id=NAMES),
+    st.builds(MakeReport, order_id=NAMES, peer=NAMES, days=st.integers(1, 3650)),
 )
 
 
@@ -143,6 +164,25 @@ def test_sign_ins_that_cannot_be_acted_on(type_name: str, body: bytes, expected:
     reason = refused(body, type=type_name)
     assert expected in reason
     assert "12345" not in reason, "should somebody have sent it unsealed, it is not shown"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "body", "expected"),
+    [
+        (TRACK_TYPE, b"{}", "Field required"),
+        (TRACK_TYPE, changed(GOLDEN_TRACK, peer=""), "peer: empty"),
+        (TRACK_TYPE, changed(GOLDEN_TRACK, peer="a\nb"), "peer: "),
+        (TRACK_TYPE, changed(GOLDEN_TRACK, user_id="me"), "user_id: not an integer"),
+        (TRACK_TYPE, changed(GOLDEN_TRACK, media=[]), "media: not an object"),
+        (TRACK_TYPE, changed(GOLDEN_TRACK, media={"kinds": ["cat"]}), "media.kinds.0"),
+        (TRACK_TYPE, changed(GOLDEN_TRACK, media={"kinds": [], "since": 7}), "media: since: not a time"),
+        (REPORT_TYPE, changed(GOLDEN_REPORT, days=0), "days: 0 is less than 1"),
+        (REPORT_TYPE, changed(GOLDEN_REPORT, days=3651), "days: 3651 is more than 3650"),
+        (REPORT_TYPE, changed(GOLDEN_REPORT, order_id="x" * 256), "order_id: "),
+    ],
+)
+def test_orders_about_channels_that_cannot_be_acted_on(type_name: str, body: bytes, expected: str) -> None:
+    assert expected in refused(body, type=type_name)
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))

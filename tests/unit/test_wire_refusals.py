@@ -208,6 +208,7 @@ def test_events_of_unknown_type(type_name: str) -> None:
         ("seconds", -0.5, "seconds: -0.5 is not a number from 0"),
         ("seconds", True, "seconds: not a number"),
         ("via", "pigeon", "via: Input should be"),
+        ("details", ["h264"], "details: not an object"),
     ],
 )
 def test_absurd_reports(name: str, value: object, expected: str) -> None:

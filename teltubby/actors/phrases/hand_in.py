@@ -28,6 +28,10 @@ COMMANDS: Mapping[str, str] = {
     "mtlogin": "sign a worker in, by QR code or /mtlogin code",
     "mtcode": "the login code, written as /help explains",
     "mtpass": "the password of the second factor",
+    "channels": "the channels that are collected, and how they stand",
+    "track": "collect a channel: /track @name, with media=photo,video its files too",
+    "untrack": "collect a channel no longer: /untrack @name",
+    "report": "a channel in pictures: /report @name, or with days",
     "db_maint": "check and tidy the database",
     "purge": "delete the whole archive, in two steps",
 }
