@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import downloads, halves, kills, large, queue_rates, small_files
+from benchmarks import collecting, downloads, halves, kills, large, queue_rates, small_files
 from benchmarks.bench import Bench, Section
 from benchmarks.child import Failed
 from benchmarks.results import CannotRun, Row
@@ -18,6 +18,7 @@ SECTIONS = (
     *kills.SECTIONS,
     *small_files.SECTIONS,
     *queue_rates.SECTIONS,
+    *collecting.SECTIONS,
 )
 
 

@@ -156,6 +156,14 @@ class Telegram:
         self._ask("fault", method=GET_FILE, times=ALWAYS, chance=floods, seed=seed, message=[1, 3])
         self._ask("fault", method=GET_FILE, times=ALWAYS, chance=cuts, seed=seed + 1000, cut=True)
 
+    def scan(self, url: str) -> None:
+        """The curator's phone scans a QR code."""
+        self._ask("scan", url=url)
+
+    def add_channel(self, username: str, posts: int) -> None:
+        """A public channel of the curator's."""
+        self._ask("channel", username=username, posts=posts)
+
     def without_flood_control(self) -> None:
         """Let the bot write as fast as it likes."""
         self._ask("flood_control", enabled=False)

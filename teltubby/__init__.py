@@ -3,6 +3,8 @@
 Who may import whom; a layer imports only layers below it (tests/test_architecture.py keeps it so)::
 
     cli  demo  doctor  login       what people start
+    collecting  tasks              the collector's commands, and these as modules
+    exit_codes  interrupts         what commands end with, also early
     runtime                        the only anyio.run(): backend, signals, exit codes
     trees                          the architecture: one declarative screen per process
     actors                         who does it: one supervised actor per duty

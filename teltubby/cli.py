@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +13,12 @@ from urllib.error import URLError
 import typer
 
 from teltubby import __version__, logs
+from teltubby.collecting import commands as collecting
+from teltubby.collecting import reading
 from teltubby.config import Config, LogLevel, Role, effective, load, load_for_sessions, load_health
-from teltubby.errors import ConfigurationError, TeltubbyError
+from teltubby.exit_codes import EX_FAILED, exit_codes
 from teltubby.messages.routes import AccountKind
 
-EX_FAILED = 1
-EX_CONFIG = 78
-EX_INTERRUPTED = 130
 STATUS_WITHIN = 5.0
 """Seconds that a running process has to answer `teltubby tree`."""
 
@@ -54,7 +52,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command()
 def run() -> None:
     """Run both wings in one process: a single box, with the embedded queue unless QUEUE_BACKEND says otherwise."""
-    with _exit_codes():
+    with exit_codes():
         config = _start(Role.BOX)
         from teltubby.runtime import run_box
 
@@ -64,7 +62,7 @@ def run() -> None:
 @app.command()
 def bot() -> None:
     """Run the bot wing: intake, small files, the ledger."""
-    with _exit_codes():
+    with exit_codes():
         config = _start(Role.BOT)
         from teltubby.runtime import run_bot
 
@@ -74,7 +72,7 @@ def bot() -> None:
 @app.command()
 def worker() -> None:
     """Run the worker wing: large files, over MTProto."""
-    with _exit_codes():
+    with exit_codes():
         config = _start(Role.WORKER)
         from teltubby.runtime import run_worker
 
@@ -88,7 +86,7 @@ def demo(
     keep_running: Annotated[bool, typer.Option(help="Stay up after the demonstration, until Ctrl-C.")] = False,
 ) -> None:
     """Show the main job against a simulated Telegram on this machine: no account, no broker, no object store."""
-    with _exit_codes():
+    with exit_codes():
         from teltubby.demo import main as show
 
         raise typer.Exit(show(out=out, json=as_json, keep_running=keep_running))
@@ -99,7 +97,7 @@ def check_config(
     role: Annotated[Role, typer.Option(help="Check for `teltubby run` (box), `bot` or `worker`.")] = Role.BOX,
 ) -> None:
     """Print the effective configuration, secrets masked, with where each value comes from; or every mistake in it."""
-    with _exit_codes():
+    with exit_codes():
         for line in effective(load(role)):
             typer.echo(line)
 
@@ -112,7 +110,7 @@ def doctor(
 ) -> None:
     """Look at everything that can be set up wrong, and say how to mend it; nothing is changed."""
     codes: list[int] = []
-    with _exit_codes():
+    with exit_codes():
         config = load(role)
         logs.configure(config.logs.model_copy(update={"level": LogLevel.ERROR}), config.secrets())
 
@@ -133,7 +131,7 @@ def tree(
     as_json: Annotated[bool, typer.Option("--json", help="Print the snapshot as JSON.")] = False,
 ) -> None:
     """Print the tree of actors of the process that runs on this machine."""
-    with _exit_codes():
+    with exit_codes():
         address = f"http://127.0.0.1:{port or load_health().port}/status"
         try:
             status = _fetch(address)
@@ -165,7 +163,7 @@ def login(
         else:
             await sessions.sign_in(config, Terminal(), with_code=code)
 
-    with _exit_codes():
+    with exit_codes():
         _run_command(sign_in)
 
 
@@ -179,7 +177,7 @@ def logout(bot: _Bot = False) -> None:
 
         await sessions.sign_out(config, Terminal(), _account(bot=bot))
 
-    with _exit_codes():
+    with exit_codes():
         _run_command(sign_out)
 
 
@@ -188,7 +186,7 @@ def backup_session(
     file: Annotated[Path, typer.Argument(help="A new file.", dir_okay=False)], bot: _Bot = False
 ) -> None:
     """Copy the session, encrypted, into a new file. The key is not in it: keep that too."""
-    with _exit_codes():
+    with exit_codes():
         config = _start_for_sessions()
         from teltubby.login import sessions
         from teltubby.login.terminal import Terminal
@@ -203,7 +201,7 @@ def restore_session(
     force: Annotated[bool, typer.Option("--force", help="Put it in the place of the session that is there.")] = False,
 ) -> None:
     """Bring a session back from its copy. It must not be in use anywhere else, ever."""
-    with _exit_codes():
+    with exit_codes():
         config = _start_for_sessions()
         from teltubby.login import sessions
         from teltubby.login.terminal import Terminal
@@ -244,17 +242,5 @@ def _fetch(address: str) -> dict[str, object]:
     return status
 
 
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except ConfigurationError as error:
-        for mistake in error.mistakes:
-            typer.echo(mistake, err=True)
-        raise typer.Exit(EX_CONFIG) from None
-    except TeltubbyError as error:
-        sentence = str(error)
-        typer.echo(f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.", err=True)
-        raise typer.Exit(EX_FAILED) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(EX_INTERRUPTED) from None
+collecting.register(app)
+reading.register(app)

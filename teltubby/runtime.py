@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+from anyio.abc import TaskStatus
 
 from teltubby import flavour
 from teltubby.config import Config
@@ -132,7 +133,7 @@ async def _finish(command: Callable[[], Awaitable[None]]) -> bool:
     failure: TeltubbyError | None = None
     done = False
     async with flavour.hosted(), anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_on_signals, tasks.cancel_scope)
+        await tasks.start(_cancel_on_signals, tasks.cancel_scope)
         try:
             await command()
             done = True
@@ -144,8 +145,9 @@ async def _finish(command: Callable[[], Awaitable[None]]) -> bool:
     return done
 
 
-async def _cancel_on_signals(scope: anyio.CancelScope) -> None:
+async def _cancel_on_signals(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()  # a command imports for seconds before it waits for the first time
         async for _ in signals:
             scope.cancel()
 

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from teltubby.archive.plain_json import plain
 from teltubby.archive.timestamps import timestamp
+from teltubby.messages.details import FileDetails, detail_fields
 from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, JsonObject
 
 SCHEMA_VERSION = "1.0"
@@ -103,7 +104,7 @@ def describe_item(outcome: ItemOutcome) -> dict[str, JsonValue]:
     """One file of a submission and what became of it, as an entry of `items`."""
     media = outcome.message.media
     size = outcome.size_bytes if outcome.size_bytes is not None or media is None else media.size_bytes
-    return {
+    item: dict[str, JsonValue] = {
         "ordinal": outcome.ordinal,
         "type": None if media is None else media.kind.value,
         "mime_type": None if media is None else media.mime_type,
@@ -125,6 +126,17 @@ def describe_item(outcome: ItemOutcome) -> dict[str, JsonValue]:
         "via": None,
         "message_id": str(outcome.message.message_id),
     }
+    return item | describe_details(outcome.details, item)
+
+
+def describe_details(details: FileDetails | None, item: JsonObject) -> dict[str, JsonValue]:
+    """What the file says of itself and Telegram did not say, as a further key of its item; none where that is nothing.
+
+    Only what is known is in it: duration (seconds, with a fraction), width, height, codec, audio_codec, taken_at.
+    """
+    fields = {} if details is None else detail_fields(details)
+    new = {name: value for name, value in fields.items() if not item.get(name)}
+    return {"details": new} if new else {}
 
 
 def describe_caption(message: IncomingMessage) -> dict[str, JsonValue]:

@@ -8,8 +8,9 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
-from teltubby.archive.artifact import totals
+from teltubby.archive.artifact import describe_details, totals
 from teltubby.archive.plain_json import plain
+from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import JobState
 from teltubby.messages.media import DedupReason, ItemStatus, JsonObject, Route, SkipReason
 from teltubby.messages.routes import FileRoute
@@ -18,7 +19,7 @@ from teltubby.messages.routes import FileRoute
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
     """The file is in the store under `s3_key`; size and SHA-256 (hex) are those of the stored bytes, `via` is the way
-    by which they came.
+    by which they came, `details` what the file says of itself, where that is known.
     """
 
     s3_key: str
@@ -26,6 +27,7 @@ class StoredItem:
     sha256: str
     route: Route
     via: FileRoute | None = None
+    details: FileDetails | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class DuplicateItem:
     route: Route
     via: FileRoute | None = None
     dedup_reason: DedupReason = DedupReason.SHA256
+    details: FileDetails | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,10 @@ def settle(artifact: JsonObject, job_id: str, settlement: Settlement) -> dict[st
         raise ValueError(f"no item of this artifact belongs to job {job_id}")
     for item in found:
         item.update(_fields(settlement))
+        if not isinstance(settlement, StoredItem | DuplicateItem):
+            item.pop("details", None)
+        else:  # who does not know them takes nothing away
+            item.update(describe_details(settlement.details, item))
     settled.update(totals(objects))
     return settled
 

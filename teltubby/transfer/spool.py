@@ -55,6 +55,13 @@ class Spool:
         return self._file.size
 
     @property
+    def path(self) -> Path:
+        """Where its bytes are while it is open. Raises SpoolClosed."""
+        if self._disk is None:
+            raise SpoolClosed(f"the spool of job {self._file.job_id} is not open")
+        return self._disk.path
+
+    @property
     def prefix(self) -> int:
         """How many bytes from the front are there without a gap."""
         return min(self._first_missing * self._file.part_bytes, self.size)

@@ -83,6 +83,11 @@ class SpoolFile:
                 self._resume(history, boot_id)
         self._synced_at = clock()
 
+    @property
+    def path(self) -> Path:
+        """The data file."""
+        return self._held.data_path
+
     def _begin(self, boot_id: str | None) -> None:
         self.present: frozenset[int] = frozenset()
         self.upload: BegunUpload | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from teltubby.messages.details import FileDetails, file_details
 from teltubby.messages.jobs import (
     FileInfo,
     Job,
@@ -89,10 +90,13 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
             seconds=2.5,
             via=FileRoute.BOT,
             routes=(RouteTry(route=FileRoute.RELAY, reason="not a member"), RouteTry(route=FileRoute.BOT)),
+            details=FileDetails(duration=2.5, width=640, height=360, codec="avc1", taken_at=MOMENT),
         ),
         b',"key":"' + KEY.encode() + b'","size_bytes":9,"sha256":"' + SHA.encode() + b'","route":"mtproto_bot",'
         b'"seconds":2.5,"duplicate_of":null,"via":"bot",'
-        b'"routes":[{"route":"relay","reason":"not a member"},{"route":"bot","reason":null}]}',
+        b'"routes":[{"route":"relay","reason":"not a member"},{"route":"bot","reason":null}],'
+        b'"details":{"duration":2.5,"width":640,"height":360,"codec":"avc1","audio_codec":null,'
+        b'"taken_at":"2025-01-27T10:11:12Z"}}',
     ),
     (
         "teltubby.job.retrying",
@@ -184,6 +188,17 @@ EFFORT: dict[str, st.SearchStrategy[Any]] = {
     "route": st.none() | st.sampled_from(Route),
     "routes": TRIES,
 }
+DETAILS: st.SearchStrategy[FileDetails | None] = st.fixed_dictionaries(
+    {},
+    optional={
+        "duration": st.floats(0, 10**7),
+        "width": st.integers(1, 10**6),
+        "height": st.integers(1, 10**6),
+        "codec": TEXT,
+        "audio_codec": TEXT,
+        "taken_at": st.datetimes(timezones=st.none() | st.timezones()),
+    },
+).map(file_details)
 EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
     st.builds(JobStarted, **REPORT),
     st.builds(
@@ -206,6 +221,7 @@ EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
         duplicate_of=st.none() | KEYS,
         via=st.none() | st.sampled_from(FileRoute),
         routes=TRIES,
+        details=DETAILS,
     ),
     st.builds(JobRetrying, **REPORT, **EFFORT, reason=TEXT, delay_seconds=MEASURES),
     st.builds(JobFailed, **REPORT, **EFFORT, reason=TEXT),

@@ -1,0 +1,43 @@
+"""Channels over a session that is opened again when its connection was lost."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from teltubby.collecting.connection import ConnectedChannels
+from teltubby.errors import SessionRevoked, TelegramUnavailable
+from tests.person_twin import PersonTwin
+from tests.unit.collector.channel_world import ChannelWorld
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+
+
+def opened(session: PersonTwin) -> int:
+    """How often the session was opened."""
+    return sum(call.method == "open" for call in session.script.calls)
+
+
+async def test_it_is_opened_once_for_all_who_ask_and_again_when_it_is_lost() -> None:
+    session, world = PersonTwin(), ChannelWorld()
+    news = world.add("News", 5, username="news")
+    session.script.slow("open", 3.0)
+    channels = ConnectedChannels(session, world)
+    for times in (1, 2):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(channels.find_channel, "@news")
+                tasks.start_soon(channels.posts_before, news.ref, None, 100)
+        assert opened(session) == times
+        session.lose()
+    assert len([call for call in world.script.calls if call.method == "find_channel"]) == 6
+
+
+@pytest.mark.parametrize("error", [TelegramUnavailable("away"), SessionRevoked("signed out")])
+async def test_where_it_cannot_be_opened_nothing_is_asked_and_nothing_tried_again(error: Exception) -> None:
+    session, world = PersonTwin(), ChannelWorld()
+    session.script.fail("open", error)
+    channels = ConnectedChannels(session, world)
+    with pytest.raises(type(error)):
+        await channels.find_channel("@news")
+    assert opened(session) == 1 and world.script.calls == []
