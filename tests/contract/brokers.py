@@ -24,7 +24,7 @@ from teltubby.adapters.rabbitmq_topology import BrokerNames, QueueType
 from teltubby.flavour import asyncio_hosted
 from tests.servers.rabbitmq import RabbitNode
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 """Seconds that anything may take on a busy machine."""
 
 JOBS = (Destination.PRIORITY, Destination.JOBS)
