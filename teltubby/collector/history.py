@@ -17,9 +17,10 @@ from teltubby.adapters.base import ChannelGateway
 from teltubby.collector.pages import Cursor, Page, Recorded
 from teltubby.collector.repositories import CollectorStore
 from teltubby.collector.store_thread import StoreThread
+from teltubby.collector.updates import Wanted, id_of, nothing_wanted, page_of
 from teltubby.errors import TelegramUnavailable, TeltubbyError
 from teltubby.messages.channels import PAGE, FoundChannel, PostPage
-from teltubby.messages.collected import Channel, CollectedMessage, Post, ReadMessage, UnreadableMessage
+from teltubby.messages.collected import Channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +78,6 @@ class _Read:
 _Item = _Read | TeltubbyError | TimeoutError
 
 
-def nothing(post: Post) -> bool:
-    """No file of any post is to be archived."""
-    del post
-    return False
-
-
 def begin(store: CollectorStore, found: FoundChannel, at: datetime) -> Cursor:
     """Have a channel known to the store, and answer how far it is collected. Blocking. Raises DatabaseUnavailable.
 
@@ -114,7 +109,7 @@ class ChannelHistory:
         store: StoreThread,
         *,
         clock: Callable[[], datetime],
-        wanted: Callable[[Post], bool] = nothing,
+        wanted: Wanted = nothing_wanted,
     ) -> None:
         self._found = found
         self._channel_id = found.ref.channel_id
@@ -208,30 +203,20 @@ class ChannelHistory:
     async def _keep(self, way: _Way, read: _Read) -> int:
         """Store a page with its cursor; answers how many posts of the channel are stored with it."""
         page = read.page
-        collected = tuple(message for message in page.messages if isinstance(message, CollectedMessage))
-        unreadable = tuple(message for message in page.messages if isinstance(message, UnreadableMessage))
         if way.back:
             cursor = Cursor(oldest=read.place if page.messages else None, backfill_done=page.is_end)
         else:
             cursor = Cursor(newest=read.place, complete_at=read.asked_at if page.is_end else None)
-        recorded, posts = await self._store.run(
-            self._record,
-            Page(
-                channel_id=self._channel_id,
-                seen_at=read.asked_at,  # what is pushed while the answer is on its way is newer
-                messages=collected,
-                unreadable=unreadable,
-                wanted=tuple(message.post.msg_id for message in collected if self._wanted(message.post)),
-                cursor=cursor,
-            ),
-        )
+        # What is pushed while the answer is on its way is newer.
+        kept = page_of(self._channel_id, page.messages, read.asked_at, wanted=self._wanted, cursor=cursor)
+        recorded, posts = await self._store.run(self._record, kept)
         before = self.summary
         self.summary = replace(
             before,
             new=before.new + recorded.new,
             edited=before.edited + recorded.edited,
             read=before.read + len(page.messages),
-            unreadable=before.unreadable + len(unreadable),
+            unreadable=before.unreadable + len(kept.unreadable),
             pages=before.pages + 1,
             backfill_done=before.backfill_done or cursor.backfill_done,
             total=before.total if page.total is None else page.total,
@@ -266,9 +251,5 @@ class ChannelHistory:
 
 def _passed(way: _Way, place: int, page: PostPage) -> int:
     """The id up to which the way is gone after a page; `place` where it brings nothing beyond that."""
-    ids = [_msg_id(message) for message in page.messages]
+    ids = [id_of(message) for message in page.messages]
     return min([place, *ids]) if way.back else max([place, *ids])
-
-
-def _msg_id(message: ReadMessage) -> int:
-    return message.post.msg_id if isinstance(message, CollectedMessage) else message.msg_id

@@ -12,8 +12,9 @@ import anyio
 
 from teltubby.adapters.base import ChannelGateway
 from teltubby.archive.media_filter import accepts
-from teltubby.collector.history import ChannelHistory, HistorySummary, Progress, nothing
+from teltubby.collector.history import ChannelHistory, HistorySummary, Progress
 from teltubby.collector.store_thread import StoreThread
+from teltubby.collector.updates import nothing_wanted
 from teltubby.errors import SessionNotReady, TeltubbyError
 from teltubby.messages.channels import ChannelRef, FoundChannel
 from teltubby.messages.collected import Channel
@@ -142,7 +143,7 @@ class Round:
         if found.ref.channel_id in self._taken:
             return
         self._taken.add(found.ref.channel_id)
-        wanted = nothing if target.media is None else partial(accepts, target.media)
+        wanted = nothing_wanted if target.media is None else partial(accepts, target.media)
         turn.history = ChannelHistory(found, self._gateway, self._store, clock=self._clock, wanted=wanted)
         await turn.history.catch_up(self._tell)
         await turn.history.backfill(self._limit, self._tell)
