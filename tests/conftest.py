@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -27,6 +28,12 @@ _guard = LoopbackGuard()
 def pytest_configure() -> None:
     """Guard the whole session, collection and fixtures of any scope included."""
     _guard.install()
+
+
+def pytest_collection_finish() -> None:
+    """All that is imported by now stays; walking it again and again is a sixth of the processor's time of the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -17,7 +17,7 @@ from tests.acceptance.product import Begin, Product
 from tests.servers.rabbitmq import RabbitNode
 
 MIB = 1 << 20
-SMALL, LARGE = 100 * MIB, 1024 * MIB
+SMALL, LARGE = 100 * MIB, 400 * MIB
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -80,6 +80,6 @@ def test_a_worker_needs_little_whatever_the_size_of_the_file(household: str, req
     house: Household = request.getfixturevalue(household)
     house.start("bot")
     small, large = peak_of_a_worker(house, SMALL), peak_of_a_worker(house, LARGE)
-    print(f"peak RSS of the worker: {small // MIB} MiB with 100 MiB, {large // MIB} MiB with 1 GiB")  # noqa: T201
+    print(f"peak RSS of the worker: {small // MIB} MiB with 100 MiB, {large // MIB} MiB with 400 MiB")  # noqa: T201
     assert large - small <= 32 * MIB, "one part of 16 MiB, or two at once: that is chance, and the rest is noise"
     assert large <= 180 * MIB

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from teltubby import flavour
+from teltubby.adapters import embedded_control, embedded_questions, embedded_subscription
 from tests.guards import no_blocking
 from tests.virtual_time import backend_in_virtual_time, use_virtual_time
 
@@ -21,9 +22,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock jumps and threads run inline."""
+def virtual_time(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The clock jumps and threads run inline.
+
+    The embedded queue is seldom looked at for messages of other processes: in one process the doorbell rings, and a
+    look in every second of the hours that jump by would be half of what these tests cost.
+    """
     use_virtual_time(monkeypatch)
+    if "two_processes" not in request.fixturenames:
+        for module in (embedded_control, embedded_questions, embedded_subscription):
+            monkeypatch.setattr(module, "POLL_SECONDS", 30.0)
+
+
+@pytest.fixture
+def two_processes() -> None:
+    """Named by tests whose wings have a doorbell each, as two processes do."""
 
 
 @pytest.fixture(autouse=True)

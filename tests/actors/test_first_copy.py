@@ -20,7 +20,7 @@ from tests.actors.worker_wing import WorkerWing, worker_wing
 from tests.twins import MemoryStore
 from tests.virtual_time import until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("two_processes", "virtual_time")]
 
 BODY = noise(3 * MIB + 7)
 FIRST = "teltubby/2026/10/boris/1/film.mp4"
