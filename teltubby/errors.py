@@ -32,6 +32,10 @@ class TelegramUnavailable(Transient):
     """Telegram did not answer, or answered that it is in trouble."""
 
 
+class UnreadableAnswer(TelegramUnavailable):
+    """Telegram answered in words of a newer layer than we know; to the same request the same answer comes."""
+
+
 class FloodWait(Transient):
     """Telegram asks for a pause of `seconds` before the same request."""
 

@@ -115,7 +115,7 @@ class Endless(ChannelGateway):
         raise NotImplementedError
 
     def _page(self, ids: range, *, is_end: bool) -> PostPage:
-        return PostPage(messages=tuple(map(message, ids)), is_end=is_end, total=self.posts)
+        return PostPage.of(tuple(map(message, ids)), is_end=is_end, total=self.posts)
 
 
 # -- the rate

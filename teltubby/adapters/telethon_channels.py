@@ -13,17 +13,18 @@ from telethon import errors, functions, types
 from teltubby.adapters.telethon_chats import read_chat
 from teltubby.adapters.telethon_differences import read_difference
 from teltubby.adapters.telethon_known import KnownChannels
+from teltubby.adapters.telethon_pages import HistoryPages, unreadable
 from teltubby.adapters.telethon_places import Places
 from teltubby.archive.peers import ChannelPeer, GroupPeer, InvitedPeer, NamedPeer, RefusedPeer, read_peer
-from teltubby.errors import ChatUnavailable, Permanent
+from teltubby.errors import ChatUnavailable, Permanent, UnreadableAnswer
 from teltubby.messages.channels import PAGE, ChannelDifference, ChannelRef, FoundChannel, PostPage
 from teltubby.messages.collected import (
     Channel,
     ChannelMigrated,
     ChannelUnavailable,
-    CollectedMessage,
     ReadMessage,
     UnreadableMessage,
+    id_of,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ _LOG = logging.getLogger(__name__)
 UNKNOWN_STATES = (errors.PersistentTimestampInvalidError, errors.PersistentTimestampEmptyError)
 """How Telegram says that a channel was never at a `pts`, or that it does not remember."""
 
-LARGEST_ID = 2**31 - 1
+DIFFERENCE_TRIES = 2
+"""So often is asked for a difference that cannot be read."""
 
 
 class Channels:
@@ -49,6 +51,7 @@ class Channels:
         clock: Callable[[], datetime],
     ) -> None:
         self._put = ask
+        self._pages = HistoryPages(self._ask, known, clock)
         self._places = places
         self._known = known
         self._clock = clock
@@ -87,7 +90,7 @@ class Channels:
             ref=ref,
             channel=channel,
             pts=answer.full_chat.pts,
-            newest=await self._newest(ref),
+            newest=await self._pages.newest(ref),
             protected=bool(chat.noforwards),
         )
 
@@ -124,28 +127,15 @@ class Channels:
             raise ChatUnavailable("Telegram does not say how this account may ask for the channel")
         return ChannelRef(found.channel_id, access_hash)
 
-    async def _newest(self, ref: ChannelRef) -> int | None:
-        answer = await self._ask(_history(ref, limit=1))
-        return max((message.id for message in answer.messages), default=None)
-
     # -- its messages
 
     async def before(self, ref: ChannelRef, before: int | None, limit: int) -> PostPage:
-        """See PostsBefore. Telegram may give a short page in the midst: the end is where there is nothing any more."""
-        if before is not None and before <= 1:
-            return PostPage(messages=(), is_end=True)
-        ceiling = LARGEST_ID + 1 if before is None else min(before, LARGEST_ID + 1)
-        request = _history(ref, offset_id=0 if before is None else min(before, LARGEST_ID), limit=_size(limit))
-        page = await self._page(ref, request, range(1, ceiling))
-        is_end = not page.messages or _id_of(page.messages[-1]) == 1
-        return PostPage(messages=page.messages, is_end=is_end, total=page.total)
+        """See PostsBefore."""
+        return await self._pages.before(ref, before, limit)
 
     async def after(self, ref: ChannelRef, after: int, limit: int) -> PostPage:
-        """See PostsAfter. An offset reaches back from an id; a negative one beside it, forward."""
-        size = _size(limit)
-        request = _history(ref, offset_id=after + 1, add_offset=-size, limit=size, min_id=after)
-        page = await self._page(ref, request, range(after + 1, LARGEST_ID + 1))
-        return PostPage(messages=page.messages[::-1], is_end=not page.messages, total=page.total)
+        """See PostsAfter."""
+        return await self._pages.after(ref, after, limit)
 
     async def by_id(self, ref: ChannelRef, msg_ids: Sequence[int]) -> tuple[ReadMessage, ...]:
         """See PostsById, in the order in which they were asked for."""
@@ -154,44 +144,44 @@ class Channels:
             return ()
         seen_at = self._clock()
         request = functions.channels.GetMessagesRequest(_channel(ref), [types.InputMessageID(each) for each in asked])
-        answer = await self._ask(request)
-        found = {_id_of(message): message for message in await self._read(ref, answer, seen_at)}
+        try:
+            answer = await self._ask(request)
+        except UnreadableAnswer as error:
+            if len(asked) == 1:
+                return (unreadable(ref, asked[0], error),)
+            half = len(asked) // 2
+            return await self.by_id(ref, asked[:half]) + await self.by_id(ref, asked[half:])
+        found = {id_of(message): message for message in await self._read(ref, answer, seen_at)}
         return tuple(found.get(each) or _left_out(ref, each) for each in asked)
 
     async def difference(self, ref: ChannelRef, pts: int) -> ChannelDifference:
-        """See ReadDifference."""
-        seen_at = self._clock()
-        try:
-            answer = await self._ask(
-                functions.updates.GetChannelDifferenceRequest(
-                    channel=_channel(ref), filter=types.ChannelMessagesFilterEmpty(), pts=max(pts, 1), limit=PAGE
-                )
-            )
-        except ChatUnavailable as error:
-            if not isinstance(_origin(error), UNKNOWN_STATES):
-                raise
-            return await self._start_again(ref)
-        read = self._known.reader(ref.channel_id, answer, seen_at)
-        return await asyncio.to_thread(read_difference, answer, pts=pts, read=read, at=seen_at)
+        """See ReadDifference. One that cannot be read is asked for once more, and then taken for one too long ago."""
+        request = functions.updates.GetChannelDifferenceRequest(
+            channel=_channel(ref), filter=types.ChannelMessagesFilterEmpty(), pts=max(pts, 1), limit=PAGE
+        )
+        for _ in range(DIFFERENCE_TRIES):
+            seen_at = self._clock()
+            try:
+                answer = await self._ask(request)
+            except UnreadableAnswer as error:
+                _LOG.warning("channel %d: what happened since pts %d: %s", ref.channel_id, pts, error)
+            except ChatUnavailable as error:
+                if not isinstance(_origin(error), UNKNOWN_STATES):
+                    raise
+                break
+            else:
+                read = self._known.reader(ref.channel_id, answer, seen_at)
+                return await asyncio.to_thread(read_difference, answer, pts=pts, read=read, at=seen_at)
+        return await self._start_again(ref)
 
     async def _start_again(self, ref: ChannelRef) -> ChannelDifference:
         """As a difference that is too long tells: the present state, and then the newest messages."""
         full = await self._ask(functions.channels.GetFullChannelRequest(_channel(ref)))
         page = await self.before(ref, None, PAGE)
-        return ChannelDifference(pts=full.full_chat.pts, is_final=True, too_long=True, messages=page.messages)
+        messages = await asyncio.to_thread(page.read)
+        return ChannelDifference(pts=full.full_chat.pts, is_final=True, too_long=True, messages=messages)
 
     # -- inner workings
-
-    async def _page(self, ref: ChannelRef, request: Any, within: range) -> PostPage:
-        """The messages of an answer whose ids are of those that were asked for, newest first."""
-        seen_at = self._clock()
-        answer = await self._ask(request)
-        read = await self._read(ref, answer, seen_at)
-        fitting = {_id_of(message): message for message in read if _id_of(message) in within}
-        if len(fitting) < len(read):
-            _LOG.warning("channel %d: a page has messages that were not asked for", ref.channel_id)
-        messages = tuple(fitting[number] for number in sorted(fitting, reverse=True))
-        return PostPage(messages=messages, is_end=False, total=getattr(answer, "count", None))
 
     async def _read(self, ref: ChannelRef, answer: Any, seen_at: datetime) -> list[ReadMessage]:
         """In a thread: a page of long texts takes a tenth of a second."""
@@ -209,30 +199,6 @@ class Channels:
 
 def _channel(ref: ChannelRef) -> types.InputChannel:
     return types.InputChannel(ref.channel_id, ref.access_hash)
-
-
-def _history(
-    ref: ChannelRef, *, limit: int, offset_id: int = 0, add_offset: int = 0, min_id: int = 0
-) -> functions.messages.GetHistoryRequest:
-    """core.telegram.org/api/offsets."""
-    return functions.messages.GetHistoryRequest(
-        peer=types.InputPeerChannel(ref.channel_id, ref.access_hash),
-        offset_id=offset_id,
-        offset_date=None,
-        add_offset=add_offset,
-        limit=limit,
-        max_id=0,
-        min_id=min_id,
-        hash=0,
-    )
-
-
-def _size(limit: int) -> int:
-    return max(1, min(limit, PAGE))
-
-
-def _id_of(message: ReadMessage) -> int:
-    return message.post.msg_id if isinstance(message, CollectedMessage) else message.msg_id
 
 
 def _left_out(ref: ChannelRef, msg_id: int) -> UnreadableMessage:

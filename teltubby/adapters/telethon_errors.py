@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import struct
 
 from python_socks import ProxyError
 from telethon import errors
@@ -28,14 +29,18 @@ from teltubby.errors import (
     TelegramUnavailable,
     TeltubbyError,
     Unauthorised,
+    UnreadableAnswer,
 )
+
+_UNREADABLE = (errors.TypeNotFoundError, BufferError, struct.error)
+"""What Telethon makes of an answer in which a constructor is unknown, or is longer than it was."""
 
 FOREIGN = (
     errors.RPCError,
     errors.InvalidBufferError,
     errors.InvalidChecksumError,
     errors.SecurityError,
-    errors.TypeNotFoundError,
+    *_UNREADABLE,
     errors.AuthKeyNotFound,
     asyncio.IncompleteReadError,
     ConnectionError,
@@ -118,6 +123,11 @@ _IN_OUR_WORDS: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError],
     ((errors.UsernameInvalidError,), ChatUnavailable, "Telegram takes this for no name"),
     ((errors.InviteHashExpiredError,), ChatUnavailable, "the invite link has expired, or was withdrawn"),
     ((errors.InviteHashInvalidError, errors.InviteHashEmptyError), ChatUnavailable, "there is no such invite link"),
+    (
+        (errors.ChannelInvalidError, errors.ChatIdInvalidError, errors.PeerIdInvalidError),
+        ChatUnavailable,
+        "Telegram shows this account no chat with this id",
+    ),
     ((errors.PhoneCodeInvalidError, errors.PhoneCodeEmptyError), CodeRejected, "the code is wrong"),
     (
         (errors.PhoneCodeExpiredError, errors.PhoneCodeHashEmptyError),
@@ -131,6 +141,7 @@ _IN_OUR_WORDS: tuple[tuple[tuple[type[BaseException], ...], type[TeltubbyError],
         "Telegram had too many attempts to sign in with this number; wait some hours",
     ),
     ((errors.UpdateAppToLoginError,), BadRequest, "Telegram wants an official app to sign in first"),
+    (_UNREADABLE, UnreadableAnswer, "Telegram answered in words of a newer layer than the installed Telethon knows"),
 )
 
 """Where Telethon's words say nothing to people, or something else: a name that nobody has is "not in use by anyone else
@@ -191,7 +202,7 @@ def translate_part(error: BaseException) -> TeltubbyError:
     if isinstance(error, errors.FileMigrateError):
         return FileMoved(error.new_dc)
     meaning = translate(error)
-    if type(meaning) is not TelegramUnavailable:
+    if type(meaning) not in (TelegramUnavailable, UnreadableAnswer):
         return meaning
     if isinstance(error, ConnectionError | asyncio.IncompleteReadError):
         return ConnectionLost(str(meaning))

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
 
-from teltubby.adapters.base import ChannelGateway, MtprotoGateway
+from teltubby.adapters.base import Account, ChannelGateway, MtprotoGateway, PersonalGateway
+from teltubby.errors import TelegramUnavailable
 from teltubby.messages.channels import ChannelDifference, ChannelRef, FoundChannel, PostPage, Pushes
 from teltubby.messages.collected import ReadMessage
+from teltubby.supervision import Backoff
 
 R = TypeVar("R")
+
+
+async def signed_in(
+    session: PersonalGateway,
+    *,
+    retry_max: float,
+    backoff: Backoff,
+    rng: random.Random,
+    on_wait: Callable[[float, str], None],
+) -> Account:
+    """Who is signed in. Where Telegram cannot be reached it is tried `retry_max` more times; then that is raised as
+    TelegramUnavailable, and all else at once. `on_wait` is told of each pause before it begins: the seconds, and why.
+    """
+    failures = 0
+    while True:
+        try:
+            return await session.open()
+        except (TelegramUnavailable, TimeoutError) as error:
+            failures += 1
+            why = f"Telegram cannot be reached: {str(error) or 'no answer in time'}"
+            if failures > retry_max:
+                raise TelegramUnavailable(why) from error
+        seconds = backoff.delay(failures + 1, rng)
+        on_wait(seconds, why)
+        await anyio.sleep(seconds)
 
 
 class ConnectedChannels(ChannelGateway):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
-from teltubby.adapters.base import Account, ChannelGateway, PersonalGateway
-from teltubby.collecting.connection import ConnectedChannels
+from teltubby.adapters.base import Account, ChannelGateway
+from teltubby.adapters.clock import utc_now
+from teltubby.collecting.connection import ConnectedChannels, signed_in
 from teltubby.collector.patience import PatientChannels
 from teltubby.collector.repositories import BUCKET_SECONDS, CollectorStore
 from teltubby.collector.store_thread import StoreThread
@@ -39,8 +41,11 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(config: Config, *, follows: bool, on_wait: Callable[[float, str], None]) -> AsyncIterator[Opened]:
-    """Have the database and the user session, and give them back. `follows`: Telegram is to push what happens.
+async def opened(
+    config: Config, *, follows: bool, on_wait: Callable[[float, str], None], endless: bool = False
+) -> AsyncIterator[Opened]:
+    """Have the database and the user session, and give them back. `follows`: Telegram is to push what happens;
+    `endless`: where it cannot be reached, that is waited for.
 
     Raises InOtherHands, SessionNotReady (nobody is signed in), ConfigurationError where MTProto cannot be spoken, and
     what the gateway raises.
@@ -49,15 +54,24 @@ async def opened(config: Config, *, follows: bool, on_wait: Callable[[float, str
         raise ConfigurationError((f"Collecting needs MTProto: {missing}.",))
     session = parts.personal_session(config, follows=follows)()
     store = await _owned(config)
+    retry_max = config.collector.retry_max
     try:
         try:
-            account = await _signed_in(session)
+            account = await _signed_in(
+                signed_in(
+                    session,
+                    retry_max=math.inf if endless else retry_max,
+                    backoff=patience(config),
+                    rng=parts.RNG,
+                    on_wait=on_wait,
+                )
+            )
             yield Opened(
                 store=StoreThread(store),
                 account=account,
                 gateway=PatientChannels(
                     ConnectedChannels(session, session),
-                    retry_max=config.collector.retry_max,
+                    retry_max=retry_max,
                     backoff=patience(config),
                     rng=parts.RNG,
                     on_wait=on_wait,
@@ -81,16 +95,16 @@ async def _owned(config: Config) -> CollectorStore:
     settings = config.collector
     steps = [step.every.total_seconds() for step in settings.metrics_schedule]
     bucket = int(min([BUCKET_SECONDS, *steps]))  # readings within one are one snapshot: no more of them than asked for
-    open_it = partial(CollectorStore.open, settings.database_path, bucket_seconds=bucket)
+    open_it = partial(CollectorStore.open, settings.database_path, bucket_seconds=bucket, clock=utc_now)
     try:
         return await anyio.to_thread.run_sync(open_it)
     except DatabaseUnavailable as error:
         raise InOtherHands(f"{error}. {_A_WORKER}") from error
 
 
-async def _signed_in(session: PersonalGateway) -> Account:
+async def _signed_in(account: Awaitable[Account]) -> Account:
     try:
-        return await session.open()
+        return await account
     except SessionFileUnusable as error:
         raise InOtherHands(f"{error}. {_A_WORKER}") from error
     except SessionNotReady as error:

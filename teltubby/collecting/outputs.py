@@ -24,7 +24,14 @@ class NotWritten(TeltubbyError):
 
 @contextmanager
 def written(path: Path) -> Iterator[BinaryIO]:
-    """A file for the owner only that takes the place of `path` when all of it is on disk. Raises NotWritten."""
+    """A file for the owner only that takes the place of `path` when all of it is on disk. Raises NotWritten.
+
+    A device or a pipe is written itself: nothing may take its place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _as_it_is(path) as file:
+            yield file
+        return
     draft = path.with_name(f".{path.name[:200]}.{uuid4().hex[:8]}.part")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123 - with its mode
@@ -37,6 +44,15 @@ def written(path: Path) -> Iterator[BinaryIO]:
         raise NotWritten(f"the file {path} cannot be written: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_it_is(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -16,9 +17,11 @@ from teltubby.collecting.opened import Opened, opened, patience
 from teltubby.collecting.peers import NoChannel, peers_of, targets_of
 from teltubby.collector.follower import Follower
 from teltubby.collector.rounds import Target
+from teltubby.collector.sweeps import left_to_sweep
+from teltubby.collector.upkeep import COUNTERS_SECONDS, NO_SWEEP_SECONDS, RETENTION_SECONDS, SWEEP_SECONDS, Upkeep
 from teltubby.config import Config
 from teltubby.errors import ChatUnavailable, ConnectionLost, SessionNotReady, TeltubbyError, Transient
-from teltubby.messages.channels import Pushes
+from teltubby.messages.channels import ChannelRef, Pushes
 from teltubby.messages.collected import Channel, Post
 from teltubby.messages.collector import MediaFilter
 from teltubby.trees import parts
@@ -36,6 +39,7 @@ class _Followed:
     """A channel that is followed; `posts` were stored of it before, and it is asked about again at `due`."""
 
     peer: str
+    ref: ChannelRef
     channel: Channel
     posts: int
     due: float
@@ -62,7 +66,7 @@ async def poll_updates(config: Config, *, restart: bool, write: Callable[[str], 
         if seconds > config.collector.sleep_threshold:
             _LOG.warning("waiting for %.0f s: %s", seconds, why)
 
-    async with opened(config, follows=True, on_wait=on_wait) as have:
+    async with opened(config, follows=True, on_wait=on_wait, endless=restart) as have:
         polling = Polling(config, have)
         try:
             await polling.run(restart=restart)
@@ -74,11 +78,20 @@ async def poll_updates(config: Config, *, restart: bool, write: Callable[[str], 
 class Polling:
     """Following channels with what was opened for it."""
 
-    def __init__(self, config: Config, have: Opened) -> None:
+    def __init__(self, config: Config, have: Opened, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings = config.collector
         self._backoff = patience(config)
         self._have = have
-        self._follower = Follower(have.gateway, have.store, clock=utc_now, wanted=self._is_wanted)
+        self._clock = clock
+        self._follower = Follower(have.gateway, have.store, clock=clock, wanted=self._is_wanted)
+        self._upkeep = Upkeep(
+            gateway=have.gateway,
+            store=have.store,
+            schedule=config.collector.metrics_schedule,
+            retention_days=config.collector.metrics_retention_days,
+            clock=clock,
+            wanted=self._is_wanted,
+        )
         self._followed: dict[int, _Followed] = {}
         self._media: dict[int, MediaFilter] = {}
         self._looked_for_again: dict[str, float] = {}
@@ -105,7 +118,7 @@ class Polling:
 
     def summary(self) -> str:
         """One JSON object. Blocking: how many posts are new is known by the database alone."""
-        channels = self._have.store.store.channels
+        store = self._have.store.store
         told = {
             "pushes": self._tally.pushes,
             "restarts": self._tally.restarts,
@@ -114,7 +127,8 @@ class Polling:
                     "peer": followed.peer,
                     "channel_id": channel_id,
                     "title": followed.channel.title,
-                    "new": channels.posts(channel_id) - followed.posts,
+                    "new": store.channels.posts(channel_id) - followed.posts,
+                    "to_read_again": left_to_sweep(store.file, channel_id),
                 }
                 for channel_id, followed in self._followed.items()
             ],
@@ -123,7 +137,7 @@ class Polling:
         return json.dumps(told, ensure_ascii=False, indent=2)
 
     async def _follow(self) -> None:
-        """Take what is pushed and ask for what is not, until one of the two fails. Raises what it failed with."""
+        """Take what is pushed, ask for what is not, and do the rest beside, until something fails. Raises with what."""
         pushes = await self._have.gateway.follow()
         self._failure = None
         for followed in self._followed.values():
@@ -132,6 +146,8 @@ class Polling:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._guarded, self._ask_around, tasks.cancel_scope)
                 tasks.start_soon(self._guarded, partial(self._take, pushes), tasks.cancel_scope)
+                for work in (self._count, self._sweep, self._retain):
+                    tasks.start_soon(self._guarded, work, tasks.cancel_scope)
         finally:
             with anyio.CancelScope(shield=True):
                 await pushes.aclose()
@@ -172,6 +188,31 @@ class Polling:
                 followed.due = anyio.current_time() + max(LEAST_SECONDS, min(pause, self._settings.sync_interval))
             next_due = min((followed.due for followed in self._followed.values()), default=float("inf"))
             await anyio.sleep(min(LOOK_SECONDS, max(0.0, next_due - anyio.current_time())))
+
+    async def _count(self) -> None:
+        while self._settings.metrics_schedule:
+            await self._each(self._upkeep.count)
+            await anyio.sleep(COUNTERS_SECONDS)
+
+    async def _sweep(self) -> None:
+        while True:
+            sweeps = await self._each(self._upkeep.sweep)
+            await anyio.sleep(SWEEP_SECONDS if sweeps else NO_SWEEP_SECONDS)
+
+    async def _retain(self) -> None:
+        while True:
+            await self._upkeep.retain()
+            await anyio.sleep(RETENTION_SECONDS)
+
+    async def _each(self, work: Callable[[ChannelRef], Awaitable[bool | None]]) -> bool:
+        """Work on every channel that is followed; whether any of it says that there is more."""
+        is_more = False
+        for followed in tuple(self._followed.values()):
+            try:
+                is_more = bool(await work(followed.ref)) or is_more
+            except ChatUnavailable as error:
+                await self._trouble(followed.peer, error)
+        return is_more
 
     # -- which channels
 
@@ -214,7 +255,7 @@ class Polling:
         await self._follower.adopt(found)
         if channel_id not in self._followed:
             posts = await store.run(store.store.channels.posts, channel_id)
-            self._followed[channel_id] = _Followed(target.peer, found.channel, posts, anyio.current_time())
+            self._followed[channel_id] = _Followed(target.peer, found.ref, found.channel, posts, anyio.current_time())
             _LOG.info("%s is followed", target.peer)
 
     async def _trouble(self, peer: str, error: ChatUnavailable | None) -> None:
@@ -227,7 +268,7 @@ class Polling:
         else:
             _LOG.warning("%s cannot be followed: %s", peer, reason)
             self._tally.troubles[peer] = reason
-        await self._have.store.run(self._have.store.store.tracking.trouble, peer, reason, utc_now())
+        await self._have.store.run(self._have.store.store.tracking.trouble, peer, reason, self._clock())
 
     def _is_wanted(self, post: Post) -> bool:
         media = self._media.get(post.channel_id)

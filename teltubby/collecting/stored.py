@@ -22,7 +22,8 @@ def _found(store: CollectorStore, known: Sequence[Channel], written: str) -> Cha
     """By the name that it has now, its id, or what it was tracked by."""
     peer = one_peer(written)
     read, ref = read_peer(written), store.tracking.known(peer).ref
-    for channel in known:
+    # A name may have been another's, who was not seen since.
+    for channel in sorted(known, key=lambda each: each.seen_at, reverse=True):
         is_named = isinstance(read, NamedPeer) and (channel.username or "").lower() == read.name
         if is_named or (isinstance(read, ChannelPeer) and channel.channel_id == read.channel_id):
             return channel

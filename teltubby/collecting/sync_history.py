@@ -39,7 +39,7 @@ async def sync_history(
             await have.store.run(store.tracking.found, peer, channel.ref, have.account.id)
 
         history = Round(
-            targets,
+            targets=targets,
             gateway=have.gateway,
             store=have.store,
             clock=utc_now,

@@ -12,6 +12,7 @@ from teltubby.archive.peers import read_peers
 from teltubby.collecting.peers import NoChannel, one_peer
 from teltubby.collecting.sync_history import Write
 from teltubby.collector.repositories import CollectorStore
+from teltubby.collector.sweeps import left_to_sweep
 from teltubby.collector.tracking import FoundPeer, Tracked
 from teltubby.config import Config
 
@@ -90,6 +91,7 @@ def _row(
         "complete_at": complete_at,
         "media": media,
         "is_configured": found.peer in configured,
+        "to_read_again": 0 if channel_id is None else left_to_sweep(store.file, channel_id),
         "trouble": found.trouble,
     }
 
@@ -100,6 +102,7 @@ def _line(row: dict[str, object]) -> str:
         str(row["title"]) if row["title"] is not None else "not seen yet",
         f"{row['posts']:,} posts" + ("" if row["backfill_done"] else " so far"),
         *([f"complete until {row['complete_at']}"] if row["complete_at"] else []),
+        *([f"{row['to_read_again']:,} to be read again"] if row["to_read_again"] else []),
         *([f"archived: {row['media']}"] if row["media"] else []),
         *(["from MTPROTO_PEERS"] if row["is_configured"] else []),
         *([f"TROUBLE: {row['trouble']}"] if row["trouble"] else []),

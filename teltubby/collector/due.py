@@ -1,4 +1,4 @@
-"""Which stored posts are to be read again: those whose counters are due, and those that may have changed unseen.
+"""Which stored posts are to be read again, as their counters are due.
 
 Each question is answered by an index, page by page, and asks in the order of ids.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from teltubby.adapters.sqlite_file import SqliteFile, SqlValue, known_moment, to_text
+from teltubby.collector.clocks import BELIEVED
 from teltubby.messages.collector import MetricsStep
 
 # The last reading is that which told of reactions: views alone come by updates too, and say nothing of the rest.
@@ -17,17 +18,9 @@ _OF_STEP = (
     "FROM posts INDEXED BY posts_date CROSS JOIN post_latest USING (channel_id, msg_id)"
     " WHERE posts.channel_id = ? AND date > ? AND date <= ? AND deleted_at IS NULL"
 )
-DUE = f"SELECT posts.msg_id {_OF_STEP} AND reactions_ts <= ?"
+DUE = f"SELECT posts.msg_id {_OF_STEP} AND (reactions_ts <= ? OR reactions_ts > ?)"
 FIRST_READ = f"SELECT min(reactions_ts) AS first {_OF_STEP}"
-STORED = (
-    "SELECT msg_id FROM posts WHERE channel_id = ? AND msg_id > ? AND msg_id <= ? AND deleted_at IS NULL"
-    " ORDER BY msg_id LIMIT ?"
-)
 KNOWN = "SELECT msg_id FROM posts WHERE channel_id = ? AND msg_id IN (SELECT value FROM json_each(?))"
-NEWEST = (
-    "SELECT min(msg_id) AS first, max(msg_id) AS last FROM"
-    " (SELECT msg_id FROM posts WHERE channel_id = ? ORDER BY msg_id DESC LIMIT ?)"
-)
 
 
 def due_posts(file: SqliteFile, channel_id: int, schedule: Sequence[MetricsStep], now: datetime) -> tuple[int, ...]:
@@ -35,8 +28,9 @@ def due_posts(file: SqliteFile, channel_id: int, schedule: Sequence[MetricsStep]
     nor those that are older than the schedule says.
     """
     found: list[int] = []
+    until = to_text(now + BELIEVED)  # what was read after it was, by a clock that ran ahead
     for step, *span in _spans(channel_id, schedule, now):
-        found += [row["msg_id"] for row in file.read(DUE, *span, to_text(now - step.every))]
+        found += [row["msg_id"] for row in file.read(DUE, *span, to_text(now - step.every), until)]
     return tuple(sorted(found))
 
 
@@ -51,17 +45,6 @@ def next_due_at(file: SqliteFile, channel_id: int, schedule: Sequence[MetricsSte
         if row is not None and row["first"] is not None:
             moments.append(known_moment(row["first"]) + step.every if row["first"] else now)
     return max(now, min(moments)) if moments else None
-
-
-def newest_stored(file: SqliteFile, channel_id: int, number: int) -> tuple[int, int] | None:
-    """The first and the last id of the `number` newest posts that are stored of a channel; None when there is none."""
-    row = file.read_one(NEWEST, channel_id, number)
-    return None if row is None or row["first"] is None else (row["first"], row["last"])
-
-
-def stored_posts(file: SqliteFile, channel_id: int, first: int, last: int, limit: int) -> tuple[int, ...]:
-    """The first `limit` ids from `first` to `last` of posts that are stored and not known to be gone."""
-    return tuple(row["msg_id"] for row in file.read(STORED, channel_id, first - 1, last, limit))
 
 
 def known_posts(file: SqliteFile, channel_id: int, msg_ids: Iterable[int]) -> frozenset[int]:

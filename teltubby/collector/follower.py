@@ -10,17 +10,17 @@ from typing import assert_never
 import anyio
 
 from teltubby.adapters.base import ChannelGateway
-from teltubby.collector.due import known_posts, newest_stored, stored_posts
+from teltubby.collector.clocks import BELIEVED
+from teltubby.collector.due import known_posts
 from teltubby.collector.history import begin
-from teltubby.collector.pages import Cursor, Page
+from teltubby.collector.pages import Cursor, Page, Sweep
 from teltubby.collector.repositories import CollectorStore
 from teltubby.collector.store_thread import StoreThread
+from teltubby.collector.sweeps import sweep_of
 from teltubby.collector.updates import (
     Step,
     Wanted,
-    last_id,
     nothing_wanted,
-    page_by_id,
     page_of,
     page_of_change,
     page_of_difference,
@@ -32,14 +32,12 @@ from teltubby.messages.channels import (
     ChannelDifference,
     ChannelRef,
     FoundChannel,
+    PostPage,
     Pushed,
     PushedChange,
     PushedCounters,
     PushedGap,
 )
-
-CHECKED_POSTS = 3000
-"""So many of the newest stored posts are read again when Telegram does not tell any more what happened to them."""
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +46,8 @@ class Follower:
     """Applies updates of the channels that it was given (`adopt`) to the store, each with its pts in one transaction:
     stopped at any moment, it goes on from what is stored. Calls for one channel wait for each other.
 
-    `checked_posts` are read again by id after a difference that is too long; edits and deletions of older ones are
-    found when their counters are read. Whatever it asks of Telegram or of the store may raise what they raise, and then
+    After a difference that is too long new posts are read, and a sweep of those that are stored begins, which whoever
+    follows goes on with (`sweep_on`). Whatever it asks of Telegram or of the store may raise what they raise, and then
     only what is stored has been applied: a later update, or `catch_up`, brings the rest.
     """
 
@@ -60,13 +58,11 @@ class Follower:
         *,
         clock: Callable[[], datetime],
         wanted: Wanted = nothing_wanted,
-        checked_posts: int = CHECKED_POSTS,
     ) -> None:
         self._gateway = gateway
         self._store = store
         self._clock = clock
         self._wanted = wanted
-        self._checked_posts = checked_posts
         self._channels: dict[int, ChannelRef] = {}
         self._locks: dict[int, anyio.Lock] = {}
         self._last_moment: datetime | None = None
@@ -152,34 +148,29 @@ class Follower:
             pts = difference.pts
 
     async def _look_for_changes(self, ref: ChannelRef, pts: int, asked_at: datetime) -> None:
-        """Find what happened until `pts`, at which the channel was when it was asked at `asked_at`, by reading it:
-        posts that are stored (before those that are new would push them out of what is checked), then new ones. Only
-        when all is stored has `pts` been reached.
+        """Find what happened until `pts`, at which the channel was when it was asked at `asked_at`, by reading it: new
+        posts now, and those that are stored in a sweep, which begins (again) as `pts` is stored.
         """
-        await self._check_stored(ref)
-        after = (await self._cursor(ref)).newest or 0
+        channel_id = ref.channel_id
+        stored = after = (await self._cursor(ref)).newest or 0
         is_end = False
         while not is_end:
             seen_at = self._moment()
             page = await self._gateway.posts_after(ref, after, PAGE)
-            newest = last_id(page.messages)
-            cursor = Cursor(newest=newest)
-            await self._record(page_of(ref.channel_id, page.messages, seen_at, wanted=self._wanted, cursor=cursor))
-            is_end, after = page.is_end or newest is None, newest or after
+            after = max((after, *page.ids))
+            await self._store.run(self._record_after, channel_id, page, seen_at)
+            is_end = page.is_end or not page.ids
+        last = await self._store.run(sweep_of, self._store.store.file, channel_id)
+        sweep = Sweep(number=last.number + 1, below=stored + 1)
         reached = Cursor(pts=pts, complete_at=asked_at)
-        await self._record(Page(channel_id=ref.channel_id, seen_at=asked_at, cursor=reached))
+        await self._record(Page(channel_id=channel_id, seen_at=asked_at, cursor=reached, sweep=sweep))
+        await self._store.run(self._store.store.channels.set_back, channel_id, pts)
+        log.info("channel %d: all stored posts up to %d are to be read again", channel_id, stored)
 
-    async def _check_stored(self, ref: ChannelRef) -> None:
-        run, file, channel_id = self._store.run, self._store.store.file, ref.channel_id
-        span = await run(newest_stored, file, channel_id, self._checked_posts)
-        if span is None:
-            return
-        first, last = span
-        while ids := await run(stored_posts, file, channel_id, first, last, PAGE):
-            seen_at = self._moment()
-            messages = await self._gateway.posts_by_id(ref, ids)
-            await self._record(page_by_id(channel_id, messages, seen_at, self._wanted))
-            first = ids[-1] + 1
+    def _record_after(self, channel_id: int, page: PostPage, seen_at: datetime) -> None:
+        """In the store's thread: read what the messages say, and store it."""
+        cursor = Cursor(newest=max(page.ids, default=None))
+        self._store.store.record(page_of(channel_id, page.messages, seen_at, wanted=self._wanted, cursor=cursor))
 
     async def _cursor(self, ref: ChannelRef) -> Cursor:
         return await self._store.run(self._store.store.channels.cursor, ref.channel_id)
@@ -188,9 +179,11 @@ class Follower:
         await self._store.run(self._store.store.record, page)
 
     def _moment(self) -> datetime:
-        """Now, but always later than before: of two edits within a second the one that came later is the newer."""
+        """Now, but always later than before: of two edits within a second the one that came later is the newer. Only a
+        clock that ran ahead and was set back is believed.
+        """
         now = self._clock()
-        if self._last_moment is not None and now <= self._last_moment:
+        if self._last_moment is not None and now <= self._last_moment <= now + BELIEVED:
             now = self._last_moment + timedelta(microseconds=1)
         self._last_moment = now
         return now

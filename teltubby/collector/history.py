@@ -17,7 +17,7 @@ from teltubby.adapters.base import ChannelGateway
 from teltubby.collector.pages import Cursor, Page, Recorded
 from teltubby.collector.repositories import CollectorStore
 from teltubby.collector.store_thread import StoreThread
-from teltubby.collector.updates import Wanted, id_of, nothing_wanted, page_of
+from teltubby.collector.updates import Wanted, nothing_wanted, page_of
 from teltubby.errors import TelegramUnavailable, TeltubbyError
 from teltubby.messages.channels import PAGE, FoundChannel, PostPage
 from teltubby.messages.collected import Channel
@@ -67,7 +67,7 @@ class _Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """A page, when it was asked for, the id up to which the way is gone with it, and how far it is at most."""
+    """A page, when it was asked for, the id up to which the way is gone with it, and how many may be left then."""
 
     page: PostPage
     asked_at: datetime
@@ -188,7 +188,7 @@ class ChannelHistory:
                     if place == before and not page.is_end:
                         # Telegram's answers may be empty before the end; taken for the end they would lose the rest.
                         raise TelegramUnavailable(f"Telegram gives no messages beyond {place}, and says there are some")
-                    left = None if left is None else left - len(page.messages)
+                    left = None if left is None else left - len(page.ids)
                     await pages.send(_Read(page=page, asked_at=asked_at, place=place, left=left))
                     if page.is_end:
                         return
@@ -204,28 +204,29 @@ class ChannelHistory:
         """Store a page with its cursor; answers how many posts of the channel are stored with it."""
         page = read.page
         if way.back:
-            cursor = Cursor(oldest=read.place if page.messages else None, backfill_done=page.is_end)
+            cursor = Cursor(oldest=read.place if page.ids else None, backfill_done=page.is_end)
         else:
             cursor = Cursor(newest=read.place, complete_at=read.asked_at if page.is_end else None)
-        # What is pushed while the answer is on its way is newer.
-        kept = page_of(self._channel_id, page.messages, read.asked_at, wanted=self._wanted, cursor=cursor)
-        recorded, posts = await self._store.run(self._record, kept)
+        recorded, unreadable, posts = await self._store.run(self._record, read, cursor)
         before = self.summary
         self.summary = replace(
             before,
             new=before.new + recorded.new,
             edited=before.edited + recorded.edited,
-            read=before.read + len(page.messages),
-            unreadable=before.unreadable + len(kept.unreadable),
+            read=before.read + len(page.ids),
+            unreadable=before.unreadable + unreadable,
             pages=before.pages + 1,
             backfill_done=before.backfill_done or cursor.backfill_done,
             total=before.total if page.total is None else page.total,
         )
         return posts
 
-    def _record(self, page: Page) -> tuple[Recorded, int]:
+    def _record(self, read: _Read, cursor: Cursor) -> tuple[Recorded, int, int]:
+        """In the store's thread: read what the messages say, and store it. Also answers how many could not be read."""
         store = self._store.store
-        return store.record(page), store.channels.posts(self._channel_id)
+        # What is pushed while the answer is on its way is newer.
+        page = page_of(self._channel_id, read.page.messages, read.asked_at, wanted=self._wanted, cursor=cursor)
+        return store.record(page), len(page.unreadable), store.channels.posts(self._channel_id)
 
     def _progress(self, way: _Way, read: _Read, posts: int) -> Progress:
         summary, left = self.summary, self._left(way, read, posts)
@@ -251,5 +252,4 @@ class ChannelHistory:
 
 def _passed(way: _Way, place: int, page: PostPage) -> int:
     """The id up to which the way is gone after a page; `place` where it brings nothing beyond that."""
-    ids = [id_of(message) for message in page.messages]
-    return min([place, *ids]) if way.back else max([place, *ids])
+    return min((place, *page.ids)) if way.back else max((place, *page.ids))

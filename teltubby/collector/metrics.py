@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from teltubby.adapters.sqlite_file import SqliteFile, SqlValue, Transaction, to_text
 from teltubby.collector.posts import execute_many
 from teltubby.collector.rows import METRICS_COLUMNS, UPSERT_METRICS
-from teltubby.collector.series import Snapshot, inserted, merged, raised, snapshot_of
+from teltubby.collector.series import Snapshot, inserted, merged, raised, redated, snapshot_of
 from teltubby.messages.collected import Channel, PostMetrics
 
 POSTS_AT_ONCE = 5000
@@ -37,9 +37,12 @@ class Thinning:
 
 
 def record_metrics(
-    connection: Transaction, channel_id: int, readings: Sequence[PostMetrics], bucket_seconds: int
+    connection: Transaction, channel_id: int, readings: Sequence[PostMetrics], bucket_seconds: int, until: str
 ) -> None:
-    """Record readings of posts of one channel; what a series knows already costs nothing."""
+    """Record readings of posts of one channel; what a series knows already costs nothing.
+
+    Snapshots of these posts that are dated after `until` were read before, by a clock that ran ahead.
+    """
     found = connection.execute(
         f"SELECT msg_id, {_SNAPSHOT} FROM post_latest"
         " WHERE channel_id = ? AND msg_id IN (SELECT value FROM json_each(?))",
@@ -51,6 +54,9 @@ def record_metrics(
     for reading in readings:
         msg_id, snapshot = reading.msg_id, snapshot_of(reading, bucket_seconds)
         before = latest.get(msg_id)
+        if before is not None and before.ts > until:
+            ts = to_text(reading.ts - timedelta(microseconds=1))
+            before = latest[msg_id] = _brought_back(connection, channel_id, msg_id, snapshot.time, ts, until)
         if before is not None:
             if snapshot.time < before.time:
                 late.append((msg_id, snapshot))
@@ -65,10 +71,14 @@ def record_metrics(
         _record_late(connection, channel_id, msg_id, snapshot)
 
 
-def record_subscribers(connection: Transaction, channel: Channel, bucket_seconds: int) -> None:
-    """Record how many follow a channel, if it was said: of one bucket the newest reading, of one moment the higher."""
+def record_subscribers(connection: Transaction, channel: Channel, bucket_seconds: int, until: str) -> None:
+    """Record how many follow a channel, if it was said: of one bucket the newest reading, of one moment the higher.
+
+    What is dated after `until` was read at nobody knows what time, and goes.
+    """
     if channel.subscribers is None:
         return
+    connection.execute("DELETE FROM channel_metrics WHERE channel_id = ? AND ts > ?", (channel.channel_id, until))
     reading = PostMetrics(channel_id=channel.channel_id, msg_id=0, ts=channel.seen_at)
     snapshot = snapshot_of(reading, bucket_seconds)
     connection.execute(
@@ -124,11 +134,30 @@ def thin_posts(
     return removed
 
 
-def _record_late(connection: Transaction, channel_id: int, msg_id: int, reading: Snapshot) -> None:
-    """A reading for a bucket before the newest one: it may raise those after it."""
+def _brought_back(connection: Transaction, channel_id: int, msg_id: int, time: str, ts: str, until: str) -> Snapshot:
+    """Make of a post's snapshots that are dated after `until` one that was read at `ts`; answers the newest then."""
+    series = _series(connection, channel_id, msg_id)
+    here = redated(series[-1], time, ts)  # which has what those before it have
+    believed = [snapshot for snapshot in series if snapshot.ts <= until]
+    kept = {snapshot.time: snapshot for snapshot in believed}
+    kept |= {snapshot.time: snapshot for snapshot in inserted(believed, here)}
+    newest = kept[max(kept)]
+    of_post = (channel_id, msg_id)
+    connection.execute("DELETE FROM post_metrics WHERE channel_id = ? AND msg_id = ?", of_post)
+    connection.execute("DELETE FROM post_latest WHERE channel_id = ? AND msg_id = ?", of_post)
+    execute_many(connection, UPSERT_METRICS, [(*of_post, *snapshot) for snapshot in kept.values()])
+    return newest
+
+
+def _series(connection: Transaction, channel_id: int, msg_id: int) -> list[Snapshot]:
     found = connection.execute(
         f"SELECT {_SNAPSHOT} FROM post_metrics WHERE channel_id = ? AND msg_id = ? ORDER BY snapshot_time",
         (channel_id, msg_id),
     )
-    changed = inserted([Snapshot._make(facts) for facts in found], reading)
+    return [Snapshot._make(facts) for facts in found]
+
+
+def _record_late(connection: Transaction, channel_id: int, msg_id: int, reading: Snapshot) -> None:
+    """A reading for a bucket before the newest one: it may raise those after it."""
+    changed = inserted(_series(connection, channel_id, msg_id), reading)
     execute_many(connection, UPSERT_METRICS, [(channel_id, msg_id, *snapshot) for snapshot in changed])

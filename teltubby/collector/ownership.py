@@ -9,6 +9,30 @@ from typing import IO
 from teltubby.errors import DatabaseUnavailable
 
 
+class InPlace:
+    """The file at `path` as it is now: where it is deleted or replaced, what is written on goes nowhere."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = _identity(path)
+
+    def check(self) -> None:
+        """Raises DatabaseUnavailable where another file is there, or none."""
+        if _identity(self._path) != self._identity:
+            raise DatabaseUnavailable(
+                f"The database {self._path} was deleted or replaced while it was used: stop what collects, put it back,"
+                " and start again"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def own(path: Path) -> IO[bytes]:
     """Have the database at `path` for this process, until what is returned is closed or the process ends.
 

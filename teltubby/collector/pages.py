@@ -29,11 +29,23 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """How far all stored posts of a channel are read again: those with ids `below` are yet to be, of 0 none.
+
+    Sweeps of a channel are numbered: as a part of a Page a later one takes the place of an earlier, of the same one
+    `below` moves down, and an earlier one moves nothing.
+    """
+
+    number: int
+    below: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What one answer or update of Telegram brought of one channel, read at `seen_at`, and the cursor that it moves.
 
     `metrics` are readings beside those in `messages`; `deleted` are ids that Telegram says are gone; `wanted` are ids
-    of posts whose files are to be archived, which are stored or in this page.
+    of posts whose files are to be archived, which are stored or in this page. `sweep` is how far a sweep is with it.
     """
 
     channel_id: int
@@ -44,6 +56,7 @@ class Page:
     unreadable: tuple[UnreadableMessage, ...] = ()
     wanted: tuple[int, ...] = ()
     cursor: Cursor | None = None
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import anyio
 
 from teltubby.adapters.base import ChannelGateway
-from teltubby.errors import FloodWait, TelegramUnavailable
+from teltubby.errors import FloodWait, TelegramUnavailable, UnreadableAnswer
 from teltubby.messages.channels import ChannelDifference, ChannelRef, FoundChannel, PostPage, Pushes
 from teltubby.messages.collected import ReadMessage
 from teltubby.supervision import Backoff
@@ -30,7 +30,8 @@ class PatientChannels(ChannelGateway):
 
     A FloodWait is waited for whole, however long and however often; meanwhile nobody puts a request of that kind, for
     it would only be flooded as well. TelegramUnavailable and TimeoutError are tried `retry_max` more times; then they
-    are raised, as all else is at once. `on_wait` is told of each wait before it begins: the seconds, and why.
+    are raised, as all else is at once, and an answer that cannot be read, which would come again. `on_wait` is told of
+    each wait before it begins: the seconds, and why.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class PatientChannels(ChannelGateway):
                 return await ask()
             except FloodWait as error:
                 self._note_flood(kind, error)
+            except UnreadableAnswer:
+                raise
             except (TelegramUnavailable, TimeoutError) as error:
                 failures += 1
                 if failures > self._retry_max:

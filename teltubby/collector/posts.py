@@ -48,8 +48,13 @@ class _Known(NamedTuple):
     row: tuple[SqlValue, ...]
 
 
-def record_posts(connection: Transaction, channel_id: int, posts: Sequence[Post], seen_at: str) -> tuple[int, int]:
-    """Record posts of one channel as they were read at `seen_at`. Returns how many were new, and how many edited."""
+def record_posts(
+    connection: Transaction, channel_id: int, posts: Sequence[Post], seen_at: str, until: str
+) -> tuple[int, int]:
+    """Record posts of one channel as they were read at `seen_at`. Returns how many were new, and how many edited.
+
+    What was read after `until` was read before, by a clock that ran ahead.
+    """
     new = edited = 0
     for batch in _without_repetition(posts):
         msg_ids = json.dumps(list(batch))
@@ -71,7 +76,7 @@ def record_posts(connection: Transaction, channel_id: int, posts: Sequence[Post]
                 written.append(post)
         new += len(written)
         for reading, deleted_at, before in again:
-            newer = _compared(connection, reading, deleted_at, before)
+            newer = _compared(connection, reading, deleted_at, before, until)
             if newer is not None:
                 if newer[:-1] == before.row:
                     seen.append((reading.seen_at, channel_id, reading.post.msg_id))
@@ -139,7 +144,7 @@ def _gone(connection: Transaction, channel_id: int, msg_ids: str) -> dict[int, s
 
 
 def _compared(
-    connection: Transaction, reading: Reading, deleted_at: str | None, known: _Known
+    connection: Transaction, reading: Reading, deleted_at: str | None, known: _Known, until: str
 ) -> tuple[SqlValue, ...] | None:
     """The row that is to be written when this reading is the newer one; of an older one what it adds is kept."""
     key = (reading.post.channel_id, reading.post.msg_id)
@@ -148,7 +153,7 @@ def _compared(
         connection.execute(_KEEP_CURRENT, key)
         execute_many(connection, _KEEP_VERSION, [reading.version_row()])
     is_newer = (reading.edited_at or "", reading.seen_at, reading.content_hash) > (
-        *(known.edited_at or "", known.seen_at, known.content_hash),
+        *(known.edited_at or "", known.seen_at if known.seen_at <= until else "", known.content_hash),
     )
     if same:
         content_edited_at = _first_edit(reading.edited_at, known.content_edited_at)

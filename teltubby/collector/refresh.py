@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from teltubby.adapters.base import ChannelGateway
+from teltubby.collector.clocks import BELIEVED
 from teltubby.collector.due import due_posts, next_due_at
 from teltubby.collector.metrics import Thinning, posts_to_thin, thin_posts
 from teltubby.collector.repositories import CollectorStore
@@ -67,4 +68,4 @@ async def retain(store: StoreThread, *, days: int, now: datetime) -> int:
 def _is_description_due(store: CollectorStore, channel_id: int, now: datetime) -> bool:
     """Whatever reads a channel records it, so that this is seldom."""
     known = store.channels.find(channel_id)
-    return known is None or known.seen_at <= now - DESCRIBED_EVERY
+    return known is None or not now - DESCRIBED_EVERY < known.seen_at <= now + BELIEVED

@@ -12,6 +12,8 @@ SNIPPET = 220
 LONGEST_SHOWN = 90
 LONGEST_ADDRESS = 2000
 BEST_HOURS = 3
+_JOINERS = "\u200c\u200d"
+"""What holds the parts of an emoji together, and letters."""
 FEWEST_OF_AN_HOUR = 2
 """A single post makes no best hour, where others have more."""
 
@@ -100,7 +102,7 @@ def best_hours(facts: Facts) -> tuple[str, ...]:
 
 def name_of(channel: Channel) -> str:
     """The title in one line, which cannot move a cursor; the name where it is empty."""
-    title = "".join(character if character.isprintable() else " " for character in channel.title)
+    title = "".join(char if char.isprintable() or char in _JOINERS else " " for char in channel.title)
     return " ".join(title.split()) or (f"@{channel.username}" if channel.username else str(channel.channel_id))
 
 

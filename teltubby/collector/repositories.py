@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from teltubby.adapters.sqlite_file import SqliteFile, SqlRow, Transaction, to_moment, to_text
-from teltubby.collector.channels import ChannelRepository, add_posts, move_cursor
+from teltubby.collector.channels import ChannelRepository, add_posts, move_cursor, newest_date
+from teltubby.collector.clocks import Moments
 from teltubby.collector.metrics import Thinning, record_metrics, thin
-from teltubby.collector.ownership import own
+from teltubby.collector.ownership import InPlace, own
 from teltubby.collector.pages import Page, Recorded
 from teltubby.collector.posts import execute_many, record_deletions, record_posts
 from teltubby.collector.queries import Queries
 from teltubby.collector.rows import read_metrics, read_post, to_json
 from teltubby.collector.schema import SCHEMA_VERSION, migrate, version
 from teltubby.collector.search import PostSearch
+from teltubby.collector.sweeps import move_sweep
 from teltubby.collector.tracking import TrackingRepository, want
 from teltubby.collector.versions import PostVersion, read_version
 from teltubby.errors import DatabaseUnavailable
@@ -110,11 +112,20 @@ class PostMetricsRepository:
 class CollectorStore:
     """What was collected of all channels. Blocking, one caller at a time; every method raises DatabaseUnavailable."""
 
-    def __init__(self, file: SqliteFile, lock: IO[bytes] | None, bucket_seconds: int) -> None:
+    def __init__(
+        self,
+        file: SqliteFile,
+        lock: IO[bytes] | None,
+        bucket_seconds: int,
+        moments: Moments,
+        in_place: InPlace | None = None,
+    ) -> None:
         self.file = file
         self._lock = lock
+        self._in_place = in_place
         self._bucket_seconds = bucket_seconds
-        self.channels = ChannelRepository(file, bucket_seconds)
+        self.moments = moments
+        self.channels = ChannelRepository(file, bucket_seconds, moments)
         self.posts = PostRepository(file)
         self.metrics = PostMetricsRepository(file)
         self.queries = Queries(file)
@@ -123,9 +134,17 @@ class CollectorStore:
 
     @classmethod
     def open(
-        cls, path: Path, *, bucket_seconds: int = BUCKET_SECONDS, busy_timeout: float = 5.0, setting: str = SETTING
+        cls,
+        path: Path,
+        *,
+        bucket_seconds: int = BUCKET_SECONDS,
+        clock: Callable[[], datetime] | None = None,
+        busy_timeout: float = 5.0,
+        setting: str = SETTING,
     ) -> CollectorStore:
         """Open or create the file, migrate it, and own it: readings within `bucket_seconds` are one snapshot.
+
+        What is dated later than the `clock` says was read while it ran ahead.
 
         Raises DatabaseUnavailable, also when another process owns it, and ConfigurationError when a newer program wrote
         it; `setting` is what that calls the path.
@@ -135,13 +154,14 @@ class CollectorStore:
             file = SqliteFile.open(path, newest=SCHEMA_VERSION, busy_timeout=busy_timeout, setting=setting)
             try:
                 migrate(file)
+                newest, in_place = newest_date(file), InPlace(path)
             except BaseException:
                 file.close()
                 raise
         except BaseException:
             lock.close()
             raise
-        return cls(file, lock, bucket_seconds)
+        return cls(file, lock, bucket_seconds, Moments(clock, newest), in_place)
 
     @classmethod
     def open_to_read(cls, path: Path, *, busy_timeout: float = 5.0, setting: str = SETTING) -> CollectorStore:
@@ -160,7 +180,7 @@ class CollectorStore:
         except BaseException:
             file.close()
             raise
-        return cls(file, None, BUCKET_SECONDS)
+        return cls(file, None, BUCKET_SECONDS, Moments(None))
 
     @classmethod
     def open_to_track(cls, path: Path, *, busy_timeout: float = 5.0, setting: str = SETTING) -> CollectorStore:
@@ -177,25 +197,30 @@ class CollectorStore:
         except BaseException:
             file.close()
             raise
-        return cls(file, None, BUCKET_SECONDS)
+        return cls(file, None, BUCKET_SECONDS, Moments(None))
 
     def record(self, page: Page) -> Recorded:
         """Record a page and move its cursor, all of it or nothing; recorded again, it changes nothing.
 
         The channel has to be known. Raises ValueError for a page that holds something of another channel.
         """
+        if self._in_place is not None:
+            self._in_place.check()
+        posts = [message.post for message in page.messages]
+        if posts:
+            self.moments.posted(max(post.date for post in posts))
+        page = self.moments.dated_page(page)
         metrics = [message.metrics for message in page.messages if message.metrics is not None]
         metrics += page.metrics
-        posts = [message.post for message in page.messages]
         channels = {part.channel_id for part in posts}
         channels.update(part.channel_id for part in metrics)
         channels.update(part.channel_id for part in page.unreadable)
         if channels - {page.channel_id}:
             raise ValueError(f"a page of channel {page.channel_id} holds something of channels {channels}")
-        seen_at = to_text(page.seen_at)
+        seen_at, until = to_text(page.seen_at), self.moments.until()
         with self.file.write() as connection:
-            new, edited = record_posts(connection, page.channel_id, posts, seen_at)
-            record_metrics(connection, page.channel_id, metrics, self._bucket_seconds)
+            new, edited = record_posts(connection, page.channel_id, posts, seen_at, until)
+            record_metrics(connection, page.channel_id, metrics, self._bucket_seconds, until)
             deleted = record_deletions(connection, page.channel_id, page.deleted, seen_at) if page.deleted else 0
             if page.unreadable:
                 _record_unreadable(connection, page.unreadable, seen_at)
@@ -204,7 +229,9 @@ class CollectorStore:
             if page.wanted:
                 want(connection, page.channel_id, page.wanted, seen_at)
             if page.cursor is not None:
-                move_cursor(connection, page.channel_id, page.cursor)
+                move_cursor(connection, page.channel_id, page.cursor, until)
+            if page.sweep is not None:
+                move_sweep(connection, page.channel_id, page.sweep)
         return Recorded(new=new, edited=edited, deleted=deleted)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -75,6 +75,7 @@ async def unannounced(peer: str, found: FoundChannel) -> None:
     del peer, found
 
 
+@dataclass(kw_only=True, eq=False)
 class Round:
     """One round over `targets`, at most `concurrency` of them at a time; `limit` is that of ChannelHistory.backfill.
 
@@ -83,28 +84,20 @@ class Round:
     one channel are read once. `gateway` is a patient one.
     """
 
-    def __init__(
-        self,
-        targets: Sequence[Target],
-        *,
-        gateway: ChannelGateway,
-        store: StoreThread,
-        clock: Callable[[], datetime],
-        limit: int | None,
-        concurrency: int,
-        tell: Callable[[Progress], None] = untold,
-        found: Callable[[str, FoundChannel], Awaitable[None]] = unannounced,
-    ) -> None:
+    targets: InitVar[Sequence[Target]]
+    gateway: ChannelGateway
+    store: StoreThread
+    clock: Callable[[], datetime]
+    limit: int | None
+    concurrency: int
+    tell: Callable[[Progress], None] = untold
+    found: Callable[[str, FoundChannel], Awaitable[None]] = unannounced
+    _turns: list[_Turn] = field(init=False)
+    _taken: set[int] = field(init=False, default_factory=set)
+    _ended: SessionNotReady | None = field(init=False, default=None)
+
+    def __post_init__(self, targets: Sequence[Target]) -> None:
         self._turns = [_Turn(target=target) for target in targets]
-        self._gateway = gateway
-        self._store = store
-        self._clock = clock
-        self._limit = limit
-        self._concurrency = concurrency
-        self._tell = tell
-        self._found = found
-        self._taken: set[int] = set()
-        self._ended: SessionNotReady | None = None
 
     @property
     def summary(self) -> RoundSummary:
@@ -115,7 +108,7 @@ class Round:
         """The whole round, once."""
         waiting = iter(self._turns)
         async with anyio.create_task_group() as group:
-            for _ in range(min(self._concurrency, len(self._turns))):
+            for _ in range(min(self.concurrency, len(self._turns))):
                 group.start_soon(self._take_turns, waiting, group.cancel_scope)
         return self.summary
 
@@ -135,18 +128,18 @@ class Round:
     async def _collect(self, turn: _Turn) -> None:
         target = turn.target
         if target.ref is None:
-            found = await self._gateway.find_channel(target.peer)
+            found = await self.gateway.find_channel(target.peer)
         else:
-            found = await self._gateway.describe_channel(target.ref)
+            found = await self.gateway.describe_channel(target.ref)
         turn.channel = found.channel
-        await self._found(target.peer, found)
+        await self.found(target.peer, found)
         if found.ref.channel_id in self._taken:
             return
         self._taken.add(found.ref.channel_id)
         wanted = nothing_wanted if target.media is None else partial(accepts, target.media)
-        turn.history = ChannelHistory(found, self._gateway, self._store, clock=self._clock, wanted=wanted)
-        await turn.history.catch_up(self._tell)
-        await turn.history.backfill(self._limit, self._tell)
+        turn.history = ChannelHistory(found, self.gateway, self.store, clock=self.clock, wanted=wanted)
+        await turn.history.catch_up(self.tell)
+        await turn.history.backfill(self.limit, self.tell)
 
     def _told(self, turn: _Turn) -> ChannelSummary:
         trouble = None
@@ -161,30 +154,6 @@ class Round:
             trouble=trouble,
             error=turn.error,
         )
-
-
-async def run_round(
-    targets: Sequence[Target],
-    *,
-    gateway: ChannelGateway,
-    store: StoreThread,
-    clock: Callable[[], datetime],
-    limit: int | None,
-    concurrency: int,
-    tell: Callable[[Progress], None] = untold,
-    found: Callable[[str, FoundChannel], Awaitable[None]] = unannounced,
-) -> RoundSummary:
-    """A Round from its beginning to its end."""
-    return await Round(
-        targets,
-        gateway=gateway,
-        store=store,
-        clock=clock,
-        limit=limit,
-        concurrency=concurrency,
-        tell=tell,
-        found=found,
-    ).run()
 
 
 def _words(error: TeltubbyError | TimeoutError) -> str:

@@ -112,7 +112,24 @@ def _the_first_shape(connection: Transaction) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[Transaction], None], ...] = (_the_first_shape,)
+def _files_by_document(connection: Transaction) -> None:
+    """Which file of a post is wanted: an edit may put another in its place."""
+    connection.execute("ALTER TABLE media_wanted ADD COLUMN document_id INTEGER")
+    connection.execute(
+        "UPDATE media_wanted SET document_id = posts.document_id FROM posts"
+        " WHERE posts.channel_id = media_wanted.channel_id AND posts.msg_id = media_wanted.msg_id"
+    )
+
+
+def _sweeps(connection: Transaction) -> None:
+    """How far all stored posts of a channel are read again."""
+    connection.execute(
+        "CREATE TABLE sweeps (channel_id INTEGER PRIMARY KEY REFERENCES channels (channel_id),"
+        " number INTEGER NOT NULL, below INTEGER NOT NULL)"
+    )
+
+
+MIGRATIONS: tuple[Callable[[Transaction], None], ...] = (_the_first_shape, _files_by_document, _sweeps)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

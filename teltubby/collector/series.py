@@ -58,6 +58,17 @@ def snapshot_of(metrics: PostMetrics, bucket_seconds: int) -> Snapshot:
     )
 
 
+def redated(snapshot: Snapshot, time: str, ts: str) -> Snapshot:
+    """A snapshot as if it had been read at `ts`, in the bucket of `time`; what it was told of before stays so."""
+    return snapshot._replace(
+        time=time,
+        ts=ts,
+        replies_ts=min(snapshot.replies_ts, ts),
+        comments_ts=min(snapshot.comments_ts, ts),
+        reactions_ts=min(snapshot.reactions_ts, ts),
+    )
+
+
 @lru_cache(maxsize=16)  # a page is read at one moment
 def _times(ts: datetime, bucket_seconds: int) -> tuple[str, str]:
     seconds = int(ts.timestamp())

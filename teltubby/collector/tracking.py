@@ -59,6 +59,8 @@ class WantedMedia:
     title: str
     username: str | None
     user_id: int
+    document_id: int | None
+    """The file that is wanted; the post may have got another meanwhile."""
 
 
 class TrackingRepository:
@@ -92,18 +94,24 @@ class TrackingRepository:
                 " media_json = excluded.media_json, is_swept = 0 WHERE excluded.media_json IS NOT media_json",
                 (peer, user_id, to_text(at), media_json),
             ).rowcount
+            if changed:
+                _look_again(connection, peer)
         return changed > 0
 
     def remove(self, peer: str) -> bool:
         """Track a channel no longer, and archive no more files of it; what was collected stays. Whether it was."""
         with self._file.write() as connection:
             removed = connection.execute("DELETE FROM tracked WHERE peer = ?", (peer,)).rowcount
-            connection.execute(
-                "DELETE FROM media_wanted WHERE sent_at IS NULL AND channel_id IN"
-                " (SELECT channel_id FROM found_peers WHERE peer = ?)",
-                (peer,),
-            )
+            _look_again(connection, peer)
         return removed > 0
+
+    def let_go(self) -> None:
+        """Archive no more files of channels of which nobody wants any: what a page brought after `remove` goes, too."""
+        with self._file.write() as connection:
+            connection.execute(
+                "DELETE FROM media_wanted WHERE sent_at IS NULL AND channel_id NOT IN (SELECT channel_id"
+                " FROM tracked JOIN found_peers USING (peer) WHERE media_json IS NOT NULL AND channel_id IS NOT NULL)"
+            )
 
     def known(self, peer: str) -> FoundPeer:
         """What is known of a peer; nothing of one that was never looked for."""
@@ -165,7 +173,7 @@ class TrackingRepository:
             "SELECT posts.*, channels.title AS of_title, channels.username AS of_username,"
             " (SELECT user_id FROM tracked JOIN found_peers USING (peer)"
             " WHERE found_peers.channel_id = posts.channel_id AND media_json IS NOT NULL ORDER BY user_id IS NULL"
-            " LIMIT 1) AS of_user"
+            " LIMIT 1) AS of_user, media_wanted.document_id AS of_document"
             " FROM media_wanted CROSS JOIN posts USING (channel_id, msg_id) CROSS JOIN channels USING (channel_id)"
             " WHERE sent_at IS NULL ORDER BY media_wanted.number LIMIT ?",
             limit,
@@ -176,26 +184,51 @@ class TrackingRepository:
                 title=row["of_title"],
                 username=row["of_username"],
                 user_id=row["of_user"] or 0,
+                document_id=row["of_document"],
             )
             for row in rows
         )
 
+    def unsent(self) -> int:
+        """How many files nobody was told of yet."""
+        return int(self._file.read("SELECT count(*) FROM media_wanted WHERE sent_at IS NULL")[0][0])
+
     def sent(self, wanted: Sequence[WantedMedia], *, at: datetime) -> None:
-        """The bot has been told of these for sure; they are never wanted again."""
+        """The bot has been told of these for sure; they are never wanted again, but another file of the post may be."""
         with self._file.write() as connection:
             execute_many(
                 connection,
-                "UPDATE media_wanted SET sent_at = ? WHERE channel_id = ? AND msg_id = ?",
-                [(to_text(at), each.post.channel_id, each.post.msg_id) for each in wanted],
+                "UPDATE media_wanted SET sent_at = ? WHERE channel_id = ? AND msg_id = ? AND document_id IS ?",
+                [(to_text(at), each.post.channel_id, each.post.msg_id, each.document_id) for each in wanted],
             )
 
 
 def want(connection: Transaction, channel_id: int, msg_ids: Sequence[int], wanted_at: str) -> None:
-    """Have the files of these posts archived, in the transaction of the page that brings them; each post once."""
+    """Have the files of these posts archived, in the transaction of the page that brings them; each file once.
+
+    A post that was given another file is wanted again.
+    """
     execute_many(
         connection,
-        "INSERT INTO media_wanted (channel_id, msg_id, wanted_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO media_wanted (channel_id, msg_id, wanted_at, document_id) VALUES (?1, ?2, ?3,"
+        " (SELECT document_id FROM posts WHERE channel_id = ?1 AND msg_id = ?2))"
+        " ON CONFLICT (channel_id, msg_id) DO UPDATE SET document_id = excluded.document_id,"
+        " wanted_at = excluded.wanted_at, sent_at = NULL WHERE document_id IS NOT excluded.document_id",
         [(channel_id, msg_id, wanted_at) for msg_id in msg_ids],
+    )
+
+
+def _look_again(connection: Transaction, peer: str) -> None:
+    """Nobody is told of what the peer wanted; what its channel is tracked for now is looked for among all its posts."""
+    connection.execute(
+        "DELETE FROM media_wanted WHERE sent_at IS NULL AND channel_id IN"
+        " (SELECT channel_id FROM found_peers WHERE peer = ?)",
+        (peer,),
+    )
+    connection.execute(
+        "UPDATE tracked SET is_swept = 0 WHERE peer IN (SELECT other.peer FROM found_peers AS other"
+        " JOIN found_peers AS one USING (channel_id) WHERE one.peer = ?)",
+        (peer,),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import Enum, auto
 
-from teltubby.collector.pages import Cursor, Page
+from teltubby.collector.pages import Cursor, Page, Sweep
 from teltubby.messages.channels import ChannelDifference, PushedChange
 from teltubby.messages.collected import (
     AbsentMessage,
@@ -19,6 +19,7 @@ from teltubby.messages.collected import (
     PostMetrics,
     ReadMessage,
     UnreadableMessage,
+    id_of,
 )
 
 Wanted = Callable[[Post], bool]
@@ -60,6 +61,7 @@ def page_of(
     deleted: tuple[int, ...] = (),
     metrics: tuple[PostMetrics, ...] = (),
     cursor: Cursor | None = None,
+    sweep: Sweep | None = None,
 ) -> Page:
     """What is recorded of messages that were read at `seen_at`; of those that are absent nothing is."""
     found = tuple(message for message in messages if isinstance(message, CollectedMessage))
@@ -72,6 +74,7 @@ def page_of(
         unreadable=tuple(message for message in messages if isinstance(message, UnreadableMessage)),
         wanted=tuple(message.post.msg_id for message in found if wanted(message.post)),
         cursor=cursor,
+        sweep=sweep,
     )
 
 
@@ -95,17 +98,14 @@ def page_of_difference(channel_id: int, difference: ChannelDifference, seen_at: 
     )
 
 
-def page_by_id(channel_id: int, messages: Sequence[ReadMessage], seen_at: datetime, wanted: Wanted) -> Page:
+def page_by_id(
+    channel_id: int, messages: Sequence[ReadMessage], seen_at: datetime, wanted: Wanted, *, sweep: Sweep | None = None
+) -> Page:
     """What was asked for by id: what is absent is gone."""
     gone = tuple(message.msg_id for message in messages if isinstance(message, AbsentMessage))
-    return page_of(channel_id, messages, seen_at, wanted=wanted, deleted=gone)
+    return page_of(channel_id, messages, seen_at, wanted=wanted, deleted=gone, sweep=sweep)
 
 
 def last_id(messages: Iterable[ReadMessage]) -> int | None:
     """The largest id among messages, readable or not; None where there are none."""
     return max((id_of(message) for message in messages), default=None)
-
-
-def id_of(message: ReadMessage) -> int:
-    """The id of a message, whatever it was read as."""
-    return message.post.msg_id if isinstance(message, CollectedMessage) else message.msg_id

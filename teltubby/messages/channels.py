@@ -6,10 +6,12 @@ private, deleted, or the account was removed) and what a session that is not rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, Self
 
-from teltubby.messages.collected import Channel, PostMetrics, ReadMessage
+from teltubby.messages.collected import Channel, PostMetrics, ReadMessage, id_of
 from teltubby.supervision import Request
 
 PAGE = 100
@@ -57,16 +59,30 @@ class DescribeChannel(Request[FoundChannel]):
     ref: ChannelRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PostPage:
     """A page of a channel's messages. `total` is how many it has at all, None where Telegram did not say.
 
-    `is_end`: there are no more beyond this page in the direction that was asked for.
+    `is_end`: there are no more beyond this page in the direction that was asked for. What the messages say is read when
+    they are first asked for, which takes a tenth of a second where texts are long (do it in a thread); their `ids` are
+    known at once, so that what is next can be asked for before.
     """
 
-    messages: tuple[ReadMessage, ...]
+    ids: tuple[int, ...]
+    read: Callable[[], tuple[ReadMessage, ...]] = field(compare=False, repr=False)
     is_end: bool
     total: int | None = None
+
+    @classmethod
+    def of(cls, messages: Sequence[ReadMessage], *, is_end: bool, total: int | None = None) -> Self:
+        """A page of messages that are read already."""
+        held = tuple(messages)
+        return cls(ids=tuple(map(id_of, held)), read=lambda: held, is_end=is_end, total=total)
+
+    @cached_property
+    def messages(self) -> tuple[ReadMessage, ...]:
+        """In the order of their ids."""
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

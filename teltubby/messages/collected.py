@@ -194,3 +194,8 @@ class ChannelUnavailable:
 
 ReadMessage = CollectedMessage | AbsentMessage | UnreadableMessage
 """What a message of a page or an update is read as."""
+
+
+def id_of(message: ReadMessage) -> int:
+    """The id of a message, whatever it was read as."""
+    return message.post.msg_id if isinstance(message, CollectedMessage) else message.msg_id

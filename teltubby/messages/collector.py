@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from teltubby.messages.collected import CollectedMedia, Post
+from teltubby.messages.session import SessionChanged
 from teltubby.supervision import Request
 
 
@@ -95,7 +96,7 @@ class ChannelStanding:
     """How far a channel is collected. `trouble` says why it cannot be now; `posts` are those that are stored.
 
     `total` is how many messages it has at Telegram, as far as known; `complete_at` when it was last known to be
-    collected up to that moment.
+    collected up to that moment; `to_read_again` of the stored posts are, as edits and deletions of them were missed.
     """
 
     peer: str
@@ -110,11 +111,15 @@ class ChannelStanding:
     media: MediaFilter | None = None
     is_configured: bool = False
     """It stands in MTPROTO_PEERS, so that no command can remove it."""
+    to_read_again: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackTold:
-    """What came of a TrackChannel or UntrackChannel: `refusal` says why nothing was done (a sentence, no full stop)."""
+    """What came of a TrackChannel or UntrackChannel: `refusal` says why nothing was done (a sentence, no full stop).
+
+    `was_collected`: the channel was collected before, with the filter `media_before`.
+    """
 
     worker: str
     order_id: str
@@ -123,13 +128,16 @@ class TrackTold:
     refusal: str | None = None
     changed: bool = False
     channel: ChannelStanding | None = None
+    was_collected: bool = False
+    media_before: MediaFilter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelsTold:
     """Every channel that this collector collects, by name; `following`: updates are followed right now.
 
-    `collector` says in words how the collector itself stands, when it cannot work now.
+    `collector` says in words how the collector itself stands, when it cannot work now. Without `history` nothing older
+    than what was there when it began is collected.
     """
 
     worker: str
@@ -138,6 +146,7 @@ class ChannelsTold:
     channels: tuple[ChannelStanding, ...]
     following: bool = False
     collector: str | None = None
+    history: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,5 +201,5 @@ class ReportCollected(Request[None]):
     report: CollectorReport
 
 
-CollectorMessage = CollectorOrder | DescribeCollector
-"""What is said to the CollectorActor."""
+CollectorMessage = CollectorOrder | DescribeCollector | SessionChanged
+"""What is said to the CollectorActor; the session is that of a person."""

@@ -42,7 +42,8 @@ class Fault:
 
     Only MTProto knows: `silent` never answers this request; `stall` sends nothing more on this connection and keeps it
     open; `shift` answers upload.getFile with as many bytes from that far beside the offset; `expire` makes the file's
-    references invalid before this request is looked at. `effects` is for anything that only one server understands.
+    references invalid before this request is looked at. `effects` is for anything that only one server understands: of
+    an answer that has messages with the ids of the effect `newer`, those come in a constructor of a newer layer.
 
     "push" (which "*" does not mean) is one update that MTProto pushes to one account; it sees `update` and its `kind`,
     "UpdateNewChannelMessage". A `silent` one or one that is `cut` is lost, after `delay` others overtake it, the effect

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
+from anyio import to_thread
 
 from teltubby.adapters.telethon_person import PersonSession
-from teltubby.messages.channels import ChannelRef, Pushed, Pushes
+from teltubby.messages.channels import ChannelRef, PostPage, Pushed, Pushes
 from teltubby.messages.collected import AbsentMessage, CollectedMessage, ReadMessage, UnreadableMessage
 from teltubby.simulator.messages import Message
 from teltubby.simulator.people import Chat, ChatKind
@@ -88,6 +89,11 @@ async def hear(pushes: Pushes) -> Pushed | None:
     """What comes next; it must come."""
     with anyio.fail_after(WITHIN):
         return await pushes.next()
+
+
+async def read(page: PostPage) -> tuple[ReadMessage, ...]:
+    """What is on it, read where reading may take its time."""
+    return await to_thread.run_sync(page.read)
 
 
 def id_of(message: ReadMessage) -> int:

@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from teltubby.collector.patience import PatientChannels
 from teltubby.collector.repositories import CollectorStore
-from teltubby.collector.rounds import Target, run_round
+from teltubby.collector.rounds import Round, Target
 from teltubby.collector.store_thread import StoreThread
 from teltubby.supervision import Backoff
 from tests.adapters.house import House
@@ -48,15 +48,15 @@ async def test_all_of_a_channel_is_collected_through_floods(house: House, store:
     )
 
     async def round_of(limit: int | None) -> int:
-        summary = await run_round(
-            [Target("@space")],
+        history = Round(
+            targets=[Target("@space")],
             gateway=patient,
             store=StoreThread(store),
             clock=lambda: datetime.now(UTC),
             limit=limit,
             concurrency=2,
         )
-        (one,) = summary.channels
+        (one,) = (await history.run()).channels
         assert one.trouble is None and one.history.unreadable == 0
         return one.history.new
 

@@ -11,7 +11,7 @@ from teltubby.messages.channels import ChannelRef, PostPage
 from teltubby.messages.collected import AbsentMessage, ChannelKind, CollectedMessage
 from teltubby.simulator.people import Chat, ChatKind
 from tests.adapters.house import House
-from tests.adapters.newsroom import Newsroom, id_of, newsroom, text_of
+from tests.adapters.newsroom import Newsroom, id_of, newsroom, read, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ async def backwards(room: Newsroom, ref: ChannelRef, limit: int) -> list[int]:
     ids: list[int] = []
     while True:
         page = await room.session.posts_before(ref, ids[-1] if ids else None, limit)
-        ids += map(id_of, page.messages)
+        ids += page.ids
         if page.is_end:
             return ids
 
@@ -36,7 +36,7 @@ async def forwards(room: Newsroom, ref: ChannelRef, after: int, limit: int) -> l
     ids: list[int] = []
     while True:
         page = await room.session.posts_after(ref, ids[-1] if ids else after, limit)
-        ids += map(id_of, page.messages)
+        ids += page.ids
         if page.is_end:
             return ids
 
@@ -71,7 +71,7 @@ async def test_a_public_channel_needs_no_membership(room: Newsroom) -> None:
     found = await room.session.find_channel("@everybodys")
     assert found.newest == said.id
     page = await room.session.posts_before(found.ref, None, 100)
-    assert text_of(page.messages[0]) == "hello"
+    assert text_of((await read(page))[0]) == "hello"
     assert (await room.session.find_channel(str(chat.bot_api_id))).ref == found.ref, "its access hash is known by now"
     assert room.house.calls("messages.getDialogs") == 0
 
@@ -81,8 +81,8 @@ async def test_a_channel_without_messages_has_no_newest(room: Newsroom) -> None:
     room.remove(*room.call(lambda: list(chat.mailbox.messages.values())))
     found = await room.session.find_channel(str(chat.bot_api_id))
     assert found.newest is None
-    assert await room.session.posts_before(found.ref, None, 10) == PostPage(messages=(), is_end=True, total=0)
-    assert await room.session.posts_after(found.ref, 0, 10) == PostPage(messages=(), is_end=True, total=0)
+    assert await room.session.posts_before(found.ref, None, 10) == PostPage.of((), is_end=True, total=0)
+    assert await room.session.posts_after(found.ref, 0, 10) == PostPage.of((), is_end=True, total=0)
 
 
 async def test_the_state_is_read_before_the_newest_message(room: Newsroom) -> None:
@@ -162,13 +162,13 @@ async def test_pages_both_ways_are_the_whole_history(room: Newsroom, posts: int,
     middle = ids[len(ids) // 2]
     assert await forwards(room, ref, middle, limit) == [each for each in ids if each > middle]
     page = await room.session.posts_before(ref, middle, limit)
-    assert [*map(id_of, page.messages)] == [each for each in reversed(ids) if each < middle][: min(limit, 100)]
+    assert [*page.ids] == [each for each in reversed(ids) if each < middle][: min(limit, 100)]
 
 
 async def test_a_page_tells_how_many_messages_there_are(room: Newsroom) -> None:
     chat = room.seeded(120)
     page = await room.session.posts_before(room.ref(chat), None, 10)
-    assert page.total == len(room.ids(chat)) and len(page.messages) == 10 and not page.is_end
+    assert page.total == len(room.ids(chat)) and len(page.ids) == 10 and not page.is_end
 
 
 async def test_nothing_is_asked_below_the_first_message(room: Newsroom) -> None:
@@ -182,7 +182,7 @@ async def test_a_full_page_is_no_end_and_a_short_one_is_asked_beyond(room: Newsr
     chat = room.seeded(40)
     newest = room.ids(chat)[-1]
     page = await room.session.posts_after(room.ref(chat), newest - 1, 100)
-    assert [*map(id_of, page.messages)] == [newest] and not page.is_end
+    assert [*page.ids] == [newest] and not page.is_end
     assert (await room.session.posts_after(room.ref(chat), newest, 100)).is_end
 
 
@@ -214,7 +214,7 @@ def forum_of(room: Newsroom) -> Chat:
 async def test_topics_of_a_forum_are_told_apart(room: Newsroom) -> None:
     group = forum_of(room)
     page = await room.session.posts_before(room.ref(group), None, 10)
-    topics = {each.post.text: each.post.topic_id for each in page.messages if isinstance(each, CollectedMessage)}
+    topics = {each.post.text: each.post.topic_id for each in await read(page) if isinstance(each, CollectedMessage)}
     assert topics["about nothing"] == 1 and topics["about rockets"] not in (None, 1)
     assert (await room.session.describe_channel(room.ref(group))).channel.kind is ChannelKind.FORUM
 
@@ -224,7 +224,8 @@ async def test_what_a_channel_protects_is_marked(room: Newsroom) -> None:
     room.call(lambda: setattr(chat, "protected", True))
     room.post(chat, "not to be copied")
     page = await room.session.posts_before(room.ref(chat), None, 1)
-    assert isinstance(page.messages[0], CollectedMessage) and page.messages[0].post.protected
+    (message,) = await read(page)
+    assert isinstance(message, CollectedMessage) and message.post.protected
     assert (await room.session.describe_channel(room.ref(chat))).protected
 
 
@@ -251,7 +252,7 @@ async def test_trouble_is_told_for_what_it_is(room: Newsroom, fault: dict[str, o
     assert type(told.value) is kind
     if isinstance(told.value, FloodWait):
         assert told.value.seconds == 7
-        assert (await room.session.posts_before(ref, None, 10)).messages, "Telethon does not wait on its own account"
+        assert (await room.session.posts_before(ref, None, 10)).ids, "Telethon does not wait on its own account"
 
 
 async def test_a_session_that_does_not_follow_says_so(room: Newsroom) -> None:

@@ -15,7 +15,7 @@ from teltubby.messages.channels import PAGE, ChannelRef, Pushed, PushedChange, P
 from teltubby.messages.collected import CollectedMessage, PostMetrics
 from teltubby.simulator.people import ChatKind
 from tests.adapters.house import House
-from tests.adapters.newsroom import WITHIN, Newsroom, hear, id_of, newsroom, text_of
+from tests.adapters.newsroom import WITHIN, Newsroom, hear, id_of, newsroom, read, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -209,7 +209,7 @@ async def test_with_another_telethon_nothing_is_pushed_and_all_else_works(
     pushes = await room.session.follow()
     room.post(chat, "unheard")
     page = await room.session.posts_before(room.ref(chat), None, 1)
-    assert text_of(page.messages[0]) == "unheard"
+    assert text_of((await read(page))[0]) == "unheard"
     assert "not pushed" in caplog.text
     await room.session.aclose()
     assert await ends(pushes)

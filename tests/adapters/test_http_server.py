@@ -6,12 +6,12 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from anyio import to_thread
 
-from teltubby.adapters.http_server import Handler, HttpServer, Page
+from teltubby.adapters.http_server import MAX_CONNECTIONS, Handler, HttpServer, Page
 from teltubby.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +33,8 @@ PAGES: Mapping[str, Handler] = {"/hello": hello, "/unwell": unwell, "/broken": b
 
 
 @asynccontextmanager
-async def serving(port: int = 0) -> AsyncIterator[str]:
-    server = HttpServer(host="127.0.0.1", port=port, pages=PAGES)
+async def serving(port: int = 0, *, connection_seconds: float = 10.0) -> AsyncIterator[str]:
+    server = HttpServer(host="127.0.0.1", port=port, pages=PAGES, connection_seconds=connection_seconds)
     port = await server.open()
     try:
         yield f"http://127.0.0.1:{port}"
@@ -95,3 +95,52 @@ async def test_after_the_end_the_port_is_free() -> None:
         await get(f"{url}/hello")
     async with serving(port) as again:
         assert (await get(f"{again}/hello"))[0] == 200
+
+
+def reads_end(connection: socket.socket) -> bytes:
+    """What the server still sends until it ends the connection."""
+    connection.settimeout(30)
+    said = b""
+    try:
+        while more := connection.recv(4096):
+            said += more
+    except ConnectionResetError:
+        pass
+    return said
+
+
+async def test_who_never_ends_his_request_is_cut_off() -> None:
+    async with serving(connection_seconds=0.2) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+            assert await to_thread.run_sync(reads_end, slow) == b""
+        assert (await get(f"{url}/hello"))[0] == 200
+
+
+async def test_connections_too_many_are_cut_at_once_and_the_others_served() -> None:
+    async with serving(connection_seconds=60.0) as url:
+        port = int(url.rpartition(":")[2])
+        with ExitStack() as opened:
+            crowd = [
+                opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(MAX_CONNECTIONS)
+            ]
+            for connection in crowd:
+                connection.sendall(b"GET /hello HTTP/1.1\r\n")
+            late = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            assert await to_thread.run_sync(reads_end, late) == b""
+            crowd[0].sendall(b"Host: a\r\n\r\n")
+            assert (await to_thread.run_sync(reads_end, crowd[0])).startswith(b"HTTP/1.1 200 ")
+            assert (await get(f"{url}/hello"))[0] == 200, "who is gone leaves his place"
+
+
+@pytest.mark.parametrize(
+    "request_", [b"\x16\x03\x01\x02\x00\x01", b"GET /hello HTTP/1.1\r\nContent-Length: x", b"GET /" + b"a" * 100_000]
+)
+async def test_what_is_no_request_hurts_nobody(request_: bytes) -> None:
+    async with serving(connection_seconds=1.0) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as wrong:
+            wrong.sendall(request_ + b"\r\n\r\n")
+            assert b"200 OK" not in await to_thread.run_sync(reads_end, wrong)
+        assert (await get(f"{url}/hello"))[0] == 200

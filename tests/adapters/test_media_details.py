@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import random
@@ -76,6 +77,25 @@ async def test_a_photo_that_lies_on_its_side_is_as_it_is_shown(tmp_path: Path) -
     assert preview.size == (213, 320) and red > 200 > 50 > blue, "what was left is above now"
 
 
+async def test_a_preview_tells_nothing_that_the_picture_had_beside_its_pixels(tmp_path: Path) -> None:
+    secret = b"where it was taken"
+    image = Image.new("RGB", (640, 480), "red")
+    image.save(tmp_path / "a.jpg", comment=secret, icc_profile=secret, dpi=(300, 300))
+    image.save(tmp_path / "a.gif", comment=secret)
+    for path in (tmp_path / "a.jpg", tmp_path / "a.gif"):
+        assert secret in path.read_bytes()
+        details = await read_details(path)
+        assert details is not None and details.preview is not None
+        assert secret not in details.preview and not Image.open(io.BytesIO(details.preview)).info.get("comment")
+
+
+def test_what_is_too_large_is_no_preview() -> None:
+    for size, is_one in ((media_details.PREVIEW_BYTES, True), (media_details.PREVIEW_BYTES + 1, False)):
+        body = media_details.JPEG + bytes(size - 3)
+        found = details_of(json.dumps({"preview": base64.b64encode(body).decode()}).encode())
+        assert (found is not None) is is_one
+
+
 @pytest.mark.parametrize(
     "taken", ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "yesterday", "2024:13:45 99:00:00", ""]
 )
@@ -95,6 +115,17 @@ async def test_what_is_transparent_is_white_in_the_preview(tmp_path: Path) -> No
         assert details is not None and details.preview is not None
         preview = Image.open(io.BytesIO(details.preview)).convert("L")
         assert preview.size == (50, 40) and preview.getextrema() == (255, 255), path.name
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+async def test_a_grey_of_16_bits_is_that_grey_in_the_preview(tmp_path: Path, name: str) -> None:
+    row = struct.pack("<H", 16_384) * 1000 + struct.pack("<H", 49_152) * 1000
+    Image.frombytes("I;16", (2000, 1000), row * 1000).save(tmp_path / name)
+    details = await read_details(tmp_path / name)
+    assert details is not None and details.preview is not None
+    preview = Image.open(io.BytesIO(details.preview)).convert("L")
+    assert preview.size == (320, 160)
+    assert [preview.crop((x, 80, x + 1, 81)).getextrema()[0] for x in (80, 240)] == pytest.approx([64, 191], abs=3)
 
 
 async def test_a_preview_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:

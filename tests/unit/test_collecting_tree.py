@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ import pytest
 from teltubby.actors.troubles import Troubles
 from teltubby.config import Role, load
 from teltubby.errors import ConfigurationError
-from teltubby.supervision import Node
+from teltubby.messages.collector import CollectorMessage
+from teltubby.messages.routes import AccountKind
+from teltubby.messages.session import SessionChanged, SessionStanding, SessionState
+from teltubby.supervision import Mailbox, Node
 from teltubby.trees import parts
 from teltubby.trees.box import box_tree
-from teltubby.trees.collecting import NOTHING_TO_COLLECT, say_what_is_off
+from teltubby.trees.collecting import NOTHING_TO_COLLECT, announced, say_what_is_off
 from teltubby.trees.worker import worker_tree
 
 HISTORY = {"MTPROTO_ENABLED": "true", "MTPROTO_HISTORY_ENABLED": "true"}
@@ -103,3 +107,17 @@ def test_what_is_said_of_flags(
         say_what_is_off(load(Role.BOX, settings(tmp_path, **flags), None), troubles, missing=missing)
     assert [record.getMessage() for record in caplog.records] == ([] if said is None else [said])
     assert set(troubles.reasons) == trouble
+
+
+def test_news_of_the_session_reach_queue_and_collector_and_a_full_mailbox_stops_neither() -> None:
+    queue, collector = Mailbox[SessionChanged]("queue"), Mailbox[CollectorMessage]("collector", capacity=1)
+    announce = announced(queue.ref, collector)
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    news = SessionChanged(
+        standing=SessionStanding(account=AccountKind.USER, state=SessionState.READY, detail="", since=at)
+    )
+    for _ in range(3):
+        announce(news)
+    assert (queue.depth, collector.depth) == (3, 1)
+    announced(queue.ref, None)(news)
+    assert (queue.depth, collector.depth) == (4, 1)

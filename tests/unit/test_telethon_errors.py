@@ -31,6 +31,7 @@ from teltubby.errors import (
     TeltubbyError,
     Transient,
     Unauthorised,
+    UnreadableAnswer,
 )
 
 
@@ -115,6 +116,8 @@ def test_an_answer_means(code: int, name: str, kind: type[TeltubbyError]) -> Non
         ("USERNAME_NOT_OCCUPIED", "nobody has this name"),
         ("INVITE_HASH_EXPIRED", "the invite link has expired, or was withdrawn"),
         ("INVITE_HASH_INVALID", "there is no such invite link"),
+        ("CHAT_ID_INVALID", "Telegram shows this account no chat with this id"),
+        ("CHANNEL_INVALID", "Telegram shows this account no chat with this id"),
     ],
 )
 def test_a_channel_that_is_not_there_is_told_in_words_for_people(name: str, words: str) -> None:
@@ -136,9 +139,9 @@ def test_every_wait_says_how_long(name: str) -> None:
         (TimeoutError(), TelegramUnavailable),
         (asyncio.IncompleteReadError(b"", 4), TelegramUnavailable),
         (errors.SecurityError("bad hash"), TelegramUnavailable),
-        (errors.InvalidBufferError(b"\x6c\xfe\xff\xff"), TelegramUnavailable),
+        (errors.InvalidBufferError(b"\x6c\xfe\xff\xff"), UnreadableAnswer),
         (errors.InvalidChecksumError(1, 2), TelegramUnavailable),
-        (errors.TypeNotFoundError(0x12345678, b""), TelegramUnavailable),
+        (errors.TypeNotFoundError(0x12345678, b""), UnreadableAnswer),
         (errors.AuthKeyNotFound(), SessionRevoked),
         (ValueError("Request was unsuccessful 1 time(s)"), TelegramUnavailable),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SpoolFull),

@@ -11,6 +11,7 @@ from teltubby.simulator.faults import Fault
 from teltubby.simulator.mtproto.files import FilePart, wrong_hashes
 from teltubby.simulator.mtproto.freezing import require_unfrozen
 from teltubby.simulator.mtproto.methods import HANDLERS
+from teltubby.simulator.mtproto.newer import of_newer_layer
 from teltubby.simulator.mtproto.rpc import Caller, RpcError, method_name
 from teltubby.simulator.mtproto.state import Call
 from teltubby.simulator.mtproto.tl import (
@@ -120,6 +121,8 @@ def answer(caller: Caller, request: Any, fault: Fault | None) -> Any:
         raise RpcError(400, "METHOD_INVALID")
     require_unfrozen(caller, method)
     result = handler(caller, request)
+    if fault is not None and "newer" in fault.effects:
+        return of_newer_layer(result, fault.effects["newer"])
     if isinstance(result, FilePart):
         if fault is not None:
             result = result.damaged(shift=fault.shift, truncate=fault.truncate, corrupt=fault.corrupt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ app()
 """
 
 
+SCRIPT = "import sys; from teltubby.__main__ import main; sys.exit(main())"
+"""What pip makes of the entry in pyproject.toml."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("body", ["time.sleep(60)", "exec('while True: time.sleep(0.01)')"], ids=["plain", "exec"])
 @pytest.mark.parametrize("ignored", [False, True], ids=["alone", "in the background of a script"])
@@ -47,13 +52,27 @@ def test_a_signal_ends_it_with_130(number: signal.Signals, body: str, ignored: b
     assert (process.returncode, complaints) == (130, "")
 
 
-@pytest.mark.parametrize("module", ["teltubby", "teltubby.tasks.sync_history", "teltubby.tasks.poll_updates"])
-def test_a_module_heeds_signals_before_it_imports_anything(module: str, tmp_path: Path) -> None:
+def test_the_script_enters_where_the_module_does() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"teltubby": "teltubby.__main__:main"}, "which heeds signals before it imports anything"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ("-m", "teltubby"),
+        ("-c", SCRIPT),
+        ("-m", "teltubby.tasks.sync_history"),
+        ("-m", "teltubby.tasks.poll_updates"),
+    ],
+    ids=["module", "script", "sync_history", "poll_updates"],
+)
+def test_an_entry_heeds_signals_before_it_imports_anything(entry: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text(
         "import time\nprint('importing', flush=True)\nexec('while True: time.sleep(0.01)')\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, *entry],
         cwd=tmp_path,
         env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
         stdout=subprocess.PIPE,

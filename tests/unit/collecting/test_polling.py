@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from teltubby.archive.media_filter import read_filter
 from teltubby.collecting.opened import Opened
 from teltubby.collecting.peers import NoChannel
 from teltubby.collecting.poll_updates import LOOK_SECONDS, Polling
+from teltubby.collector.pages import Page
 from teltubby.collector.repositories import CollectorStore
 from teltubby.collector.store_thread import StoreThread
 from teltubby.config import Config, Role, load
@@ -45,7 +48,7 @@ def config() -> Config:
 
 
 def polling(config: Config, store: CollectorStore, world: ChannelWorld) -> Polling:
-    return Polling(config, Opened(store=StoreThread(store), account=ACCOUNT, gateway=world))
+    return Polling(config, Opened(store=StoreThread(store), account=ACCOUNT, gateway=world), clock=wall_clock)
 
 
 @asynccontextmanager
@@ -168,6 +171,52 @@ async def test_after_a_lost_connection_it_begins_again_without_loss(config: Conf
 
 def _has(store: CollectorStore, channel: WorldChannel, posts: int) -> bool:
     return len(stored(store, channel)) == posts
+
+
+async def test_edits_that_nobody_tells_of_any_more_are_found(config: Config, store: CollectorStore) -> None:
+    world = ChannelWorld()
+    news = world.add("News", 0, username="news")
+    following = polling(config, store, world)
+    async with running(following):
+        posts = [news.post(f"post {number}") for number in range(120)]
+        await until(lambda: len(stored(store, news)) == len(posts), within=10)
+        world.fate = lambda pushed: Fate.LOST
+        news.edit(posts[0], "edited")
+        news.delete(posts[1])
+        news.forget()
+        await until(partial(_is_read_again, store, news), within=INTERVAL + 2 * LOOK_SECONDS)
+    [told] = summary(following)["channels"]
+    assert told["to_read_again"] == 0
+
+
+def _is_read_again(store: CollectorStore, channel: WorldChannel) -> bool:
+    return stored(store, channel) == {msg_id: post.text for msg_id, post in channel.posts.items()}
+
+
+async def test_counters_are_read_again_as_the_schedule_says(config: Config, store: CollectorStore) -> None:
+    world = ChannelWorld()
+    news = world.add("News", 0, username="news")
+    async with running(polling(config, store, world)):
+        post = news.post("news")
+        await until(lambda: len(stored(store, news)) == 1, within=5)
+        world.fate = lambda pushed: Fate.LOST
+        news.view(post, views=41)
+        await anyio.sleep(11 * 60)
+        assert store.metrics.latest(news.id, [post])[post].views == 42
+        assert world.script.count("posts_by_id") == 1
+
+
+async def test_old_snapshots_are_thinned(config: Config, store: CollectorStore) -> None:
+    world = ChannelWorld()
+    news = world.add("News", 1, username="news")
+    store.channels.record(news.channel)
+    then = wall_clock().replace(hour=1) - timedelta(days=config.collector.metrics_retention_days + 2)
+    readings = [replace(news.counters[1], ts=then + timedelta(hours=hour)) for hour in range(6)]
+    store.record(Page(channel_id=news.id, seen_at=then, metrics=tuple(readings)))
+    store.record(Page(channel_id=news.id, seen_at=then, metrics=(news.counters[1],)))
+    assert len(store.metrics.series(news.id, 1)) == 7
+    async with running(polling(config, store, world)):
+        await until(lambda: len(store.metrics.series(news.id, 1)) == 2, within=5)
 
 
 async def test_a_lost_connection_ends_it(config: Config, store: CollectorStore) -> None:

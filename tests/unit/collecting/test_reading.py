@@ -19,6 +19,7 @@ import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 from typer.testing import CliRunner, Result
 
+from teltubby.actors.collector_peers import known_channel
 from teltubby.cli import app
 from teltubby.collecting.outputs import NotWritten, written
 from teltubby.collecting.peers import NoChannel
@@ -120,6 +121,11 @@ def test_a_name_belongs_to_whom_it_belongs_to_now() -> None:
         assert len(stored_channels(store, [])) == len(stored_channels(store, ["@space", "@other", ID])) == 2
         with pytest.raises(NoChannel, match="@third"):
             stored_channels(store, ["@third"])
+        store.channels.record(channel(OTHER, username="space", seen_at=NOON + timedelta(days=1)))
+        assert [one.channel_id for one in stored_channels(store, ["@space"])] == [OTHER], (
+            "who had it was not seen since"
+        )
+        assert known_channel(store, "@space") == OTHER
 
 
 def test_a_span_of_time(owner: CollectorStore) -> None:
@@ -247,3 +253,15 @@ def test_parquet_goes_through_a_pipe(tmp_path: Path) -> None:
         body, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, f"{MANY} rows.\n".encode())
     assert parquet.read_table(io.BytesIO(body)).num_rows == MANY
+
+
+def test_a_pipe_is_written_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with written(pipe) as into:
+            into.write(b"rows")
+        assert os.read(reader, 100) == b"rows" and pipe.is_fifo()
+    finally:
+        os.close(reader)

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from teltubby.cli import app
-from teltubby.collector.pages import Cursor, Page
+from teltubby.collector.pages import Cursor, Page, Sweep
 from teltubby.collector.repositories import CollectorStore
 from teltubby.messages.channels import ChannelRef
-from teltubby.messages.collected import Channel, ChannelKind
+from teltubby.messages.collected import Channel, ChannelKind, CollectedMessage, Post
 
 NOW = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
 ON = {"MTPROTO_ENABLED": "true", "MTPROTO_HISTORY_ENABLED": "true"}
@@ -92,6 +92,15 @@ def test_the_list_tells_how_far_each_is(owner: CollectorStore) -> None:
     channel = Channel(channel_id=7, username="news", title=title, kind=ChannelKind.CHANNEL, seen_at=NOW)
     owner.channels.record(channel)
     owner.record(Page(channel_id=7, seen_at=NOW, cursor=Cursor(backfill_done=True, complete_at=NOW)))
+    missed = Post(channel_id=7, msg_id=3, date=NOW, text="")
+    owner.record(
+        Page(
+            channel_id=7,
+            seen_at=NOW,
+            messages=(CollectedMessage(post=missed, metrics=None),),
+            sweep=Sweep(number=1, below=4),
+        )
+    )
     owner.tracking.add("@news", user_id=5, at=NOW)
     owner.tracking.found("@news", ChannelRef(7, 1), 99)
     owner.tracking.trouble("@gone", "nobody has that name", NOW)
@@ -99,7 +108,10 @@ def test_the_list_tells_how_far_each_is(owner: CollectorStore) -> None:
     assert told.exit_code == 0, told.stderr
     first, second = told.stdout.splitlines()
     assert first.startswith("@gone  not seen yet") and first.endswith("TROUBLE: nobody has that name")
-    assert "0 posts · complete until 2026-11-21T22:00:00+00:00" in second and "from MTPROTO_PEERS" in second
+    assert (
+        "1 posts · complete until 2026-11-21T22:00:00+00:00 · 1 to be read again" in second
+        and "from MTPROTO_PEERS" in second
+    )
     assert "\x1b" not in told.stdout and "\u202e" not in told.stdout
     rows = json.loads(channels("list", "--json").stdout)
     assert [(row["peer"], row["title"], row["backfill_done"], row["is_configured"]) for row in rows] == [

@@ -371,7 +371,7 @@ class ChannelWorld:
         assert 0 < limit <= PAGE, "Telegram gives at most a hundred at once"
         page, now = ids[: min(limit, one.page_size)], self.clock()
         messages = tuple(one.read(msg_id, now) for msg_id in page)
-        return PostPage(messages=messages, is_end=len(page) == len(ids), total=len(one.posts))
+        return PostPage.of(messages, is_end=len(page) == len(ids), total=len(one.posts))
 
     def _difference(self, one: WorldChannel, pts: int) -> ChannelDifference:
         now = self.clock()

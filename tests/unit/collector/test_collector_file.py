@@ -135,3 +135,15 @@ def test_what_is_written_is_there_after_kills(path: Path) -> None:
     with closing(CollectorStore.open(path)) as store:
         assert store.channels.cursor(CHANNEL) == Cursor(oldest=1, newest=SIZE, backfill_done=True)
         assert len(store.file.read("SELECT 1 FROM posts")) == SIZE
+
+
+def test_a_file_that_is_deleted_or_replaced_while_it_is_used_is_told(store: CollectorStore, path: Path) -> None:
+    aside = path.with_name("aside.db")
+    path.rename(aside)
+    with pytest.raises(DatabaseUnavailable, match="was deleted or replaced while it was used"):
+        store.record(a_page())
+    path.write_bytes(aside.read_bytes())
+    with pytest.raises(DatabaseUnavailable, match="was deleted or replaced while it was used"):
+        store.record(a_page())
+    aside.replace(path)
+    assert store.record(a_page()).new == 50

@@ -23,6 +23,7 @@ from teltubby.collector.refresh import refresh
 from teltubby.collector.repositories import CollectorStore
 from teltubby.collector.rounds import untold
 from teltubby.collector.store_thread import StoreThread
+from teltubby.collector.sweeping import sweep_on
 from teltubby.errors import TelegramUnavailable
 from teltubby.messages.collected import PostMetrics
 from teltubby.messages.collector import MetricsStep
@@ -111,7 +112,7 @@ class Collector:
 
     def __init__(self, path: Path, world: ChannelWorld, one: WorldChannel, *, counts: bool = False) -> None:
         self.one, self.counts = one, counts
-        self.store = CollectorStore.open(path, bucket_seconds=1)
+        self.store = CollectorStore.open(path, bucket_seconds=1, clock=wall_clock)
         self.store.file.db.conn.execute("PRAGMA synchronous = OFF")
         self.thread = StoreThread(self.store)
         rng = random.Random(1)
@@ -133,6 +134,8 @@ class Collector:
         found = await self.gateway.describe_channel(self.one.ref)
         await self.follower.adopt(found)
         await self.follower.catch_up(self.one.id)
+        while await self.sweep():
+            pass
         history = ChannelHistory(found, self.gateway, self.thread, clock=wall_clock)
         await history.catch_up(untold)
         while not self.store.channels.cursor(self.one.id).backfill_done:
@@ -141,6 +144,10 @@ class Collector:
     async def count(self) -> None:
         """Read all counters."""
         await refresh(self.one.ref, self.gateway, self.thread, schedule=SCHEDULE, now=wall_clock())
+
+    async def sweep(self) -> bool:
+        """Read a few of the stored posts again, where that is to be done."""
+        return await sweep_on(self.one.ref, self.gateway, self.thread, now=wall_clock())
 
     async def _follow(self) -> None:
         while True:
@@ -155,6 +162,7 @@ class Collector:
             history = ChannelHistory(found, self.gateway, self.thread, clock=wall_clock)
             await history.catch_up(untold)
             await history.backfill(7, untold)
+            await self.sweep()
             if self.counts:
                 await self.count()
             await anyio.sleep(1)

@@ -167,10 +167,10 @@ class EmptyPages(ChannelWorld):
     """Gives empty pages that are not the end."""
 
     async def posts_before(self, ref: ChannelRef, before: int | None, limit: int) -> PostPage:
-        return PostPage(messages=(), is_end=False)
+        return PostPage.of((), is_end=False)
 
     async def posts_after(self, ref: ChannelRef, after: int, limit: int) -> PostPage:
-        return PostPage(messages=(), is_end=False)
+        return PostPage.of((), is_end=False)
 
 
 async def test_an_empty_page_that_is_not_the_end_is_neither_the_end_nor_asked_for_without_end(

@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teltubby.collector.pages import Cursor, Page
+from teltubby.collector.pages import Cursor, Page, Sweep
 from teltubby.collector.repositories import CollectorStore
 from teltubby.messages.collected import CollectedMedia, CollectedMessage, Link, MediaFacts, Post, UnreadableMessage
 from tests.unit.collector.world import (
@@ -94,6 +94,7 @@ def pages(draw: st.DrawFn) -> Page:
                 pts=st.none() | st.integers(1, 99),
             )
         ),
+        sweep=draw(st.none() | st.builds(Sweep, number=st.integers(1, 3), below=st.integers(0, 4))),
     )
 
 

@@ -167,14 +167,14 @@ def test_changes() -> None:
 
 
 def test_private_supergroups_are_named_as_such() -> None:
-    shown = channel(username=None, kind=ChannelKind.SUPERGROUP, title=" a\x1b[31m\nb ", subscribers=5)
+    shown = channel(username=None, kind=ChannelKind.SUPERGROUP, title=" a\x1b[31m\nb 👨\u200d👩 ", subscribers=5)
     with store_with(shown) as store:
         record(store, 1, counted(1, NOON + hours(2), 5))
         facts = facts_of(store)
         html = page(facts, {})
     assert words.post_address(shown, 5) == f"https://t.me/c/{CHANNEL}/5"
     assert "Members" in html and "Subscribers" not in html
-    assert words.summary_text(facts).splitlines()[0].startswith("a [31m b, the 10 days")
+    assert words.summary_text(facts).splitlines()[0].startswith("a [31m b 👨\u200d👩, the 10 days")
 
 
 def test_a_channel_without_posts_in_these_days_says_so() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from teltubby.collector.history import HistorySummary, Progress
 from teltubby.collector.repositories import CollectorStore
-from teltubby.collector.rounds import ChannelSummary, Round, RoundSummary, Target, run_round
+from teltubby.collector.rounds import ChannelSummary, Round, RoundSummary, Target
 from teltubby.collector.store_thread import StoreThread
 from teltubby.errors import ChatUnavailable, DatabaseUnavailable, SessionAway, SessionRevoked, TelegramUnavailable
 from teltubby.messages.channels import FoundChannel
@@ -56,7 +56,7 @@ class Ground:
             "found": self.note_found,
         }
         names = tuple(Target(f"@{channel.channel.username}") for channel in self.channels)
-        return Round(targets or names, **{**arguments, **changed})
+        return Round(targets=targets or names, **{**arguments, **changed})
 
     def stored(self, channel: WorldChannel) -> int:
         return self.store.channels.posts(channel.id)
@@ -220,6 +220,6 @@ async def test_files_that_the_filter_of_a_channel_accepts_are_wanted(store: Coll
 
 async def test_a_round_of_nothing_ends_at_once(store: CollectorStore) -> None:
     world = ChannelWorld()
-    summary = await run_round((), gateway=world, store=StoreThread(store), clock=wall_clock, limit=None, concurrency=4)
-    assert summary == RoundSummary(channels=())
+    nothing = Round(targets=(), gateway=world, store=StoreThread(store), clock=wall_clock, limit=None, concurrency=4)
+    assert await nothing.run() == RoundSummary(channels=())
     assert not world.script.calls

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CHANNEL = 1_500_000_001
 TABLES = (
     *("channels", "channel_metrics", "cursors", "posts", "post_edits", "deletions", "links", "unreadable"),
-    *("post_metrics", "post_latest"),
+    *("post_metrics", "post_latest", "sweeps"),
 )
 
 
@@ -55,12 +55,14 @@ def _empty_file() -> bytes:
 
 
 @contextmanager
-def store_with(*channels: Channel, bucket_seconds: int = 3600) -> Iterator[CollectorStore]:
+def store_with(
+    *channels: Channel, bucket_seconds: int = 3600, clock: Callable[[], datetime] | None = None
+) -> Iterator[CollectorStore]:
     """A store that knows these channels (CHANNEL, when none is named), without waiting for a disk."""
     with TemporaryDirectory() as folder, ExitStack() as opened:
         path = Path(folder) / "collected.db"
         path.write_bytes(_empty_file())
-        store = CollectorStore.open(path, bucket_seconds=bucket_seconds)
+        store = CollectorStore.open(path, bucket_seconds=bucket_seconds, clock=clock)
         opened.callback(store.close)
         store.file.db.conn.execute("PRAGMA synchronous = OFF")  # no power is lost here
         for one in channels or (channel(),):
