@@ -104,7 +104,13 @@ class ArtifactRepair:
         size, sha256, via, details = known.size_bytes, known.sha256, done[-1].via, done[-1].details
         if known.s3_key == job.target.key:
             return StoredItem(
-                s3_key=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via, details=details
+                s3_key=known.s3_key,
+                size_bytes=size,
+                sha256=sha256,
+                route=route,
+                via=via,
+                details=details,
+                preview_key=next((one.preview_key for one in reversed(done) if one.preview_key is not None), None),
             )
         return DuplicateItem(
             duplicate_of=known.s3_key, size_bytes=size, sha256=sha256, route=route, via=via, details=details

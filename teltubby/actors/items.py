@@ -15,7 +15,7 @@ import anyio
 from anyio import to_thread
 
 from teltubby.actors.job_run import content_type
-from teltubby.actors.media_reading import MediaReading
+from teltubby.actors.media_reading import NOTHING, MediaRead, MediaReading
 from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.base import BotGateway
@@ -30,7 +30,7 @@ from teltubby.errors import (
     Permanent,
     TelegramUnavailable,
 )
-from teltubby.messages.details import FileDetails
+from teltubby.messages.details import Preview
 from teltubby.messages.ledger import FindFile, LedgerMessage, SettleFile
 from teltubby.messages.media import (
     DedupReason,
@@ -71,6 +71,11 @@ class _Item:
     message: IncomingMessage
     media: Media
     key: str
+
+    @property
+    def served_as(self) -> str:
+        """The object's content type."""
+        return content_type(self.media.file_name, self.media.mime_type)
 
     def outcome(self, status: ItemStatus, *, reason: str | None = None) -> ItemOutcome:
         return ItemOutcome(ordinal=self.ordinal, message=self.message, status=status, reason=reason)
@@ -149,28 +154,34 @@ class Items:
         file = await self._ledger.ask(request, within=ASK_SECONDS)
         if file is None:
             return None
-        return _archived(item, file.s3_key, file.size_bytes, file.sha256, DedupReason.FILE_UNIQUE_ID)
+        read = NOTHING
+        if file.s3_key == item.key:  # a run that was cut off stored it
+            preview = await self._media.stored_before(item.key, item.media.kind, item.served_as, upload=self._upload)
+            read = MediaRead(preview=preview)
+        return _archived(item, file.s3_key, file.size_bytes, file.sha256, DedupReason.FILE_UNIQUE_ID, read)
 
     async def _archive_now(self, item: _Item) -> ItemOutcome:
         spooled = self._rules.spool_dir / f"{item.message.chat_id}-{item.message.message_id}.small"
-        served_as = content_type(item.media.file_name, item.media.mime_type)
         try:
             size = await self._fetch(item, spooled)
             stored = await self._upload.ask(
                 StoreFile(
                     key=item.key,
                     source=FileSource(spooled, size),
-                    content_type=served_as,
+                    content_type=item.served_as,
                     stored=lambda _: None,
                 ),
                 within=math.inf,
             )
-            details = await self._media.details(spooled, item.media.kind, served_as)
+            is_new = stored.duplicate_of is None
+            place = item.key if is_new and not self._quota.full else None
+            read = await self._media.read(spooled, item.media.kind, item.served_as, key=place, upload=self._upload)
         finally:
             with anyio.CancelScope(shield=True), contextlib.suppress(OSError):
                 await to_thread.run_sync(lambda: spooled.unlink(missing_ok=True))
-        if stored.duplicate_of is None:
-            self._quota.count(stored.size_bytes, 1)
+        bytes_up, objects_up = _grown(stored.size_bytes, read.preview)
+        if is_new:
+            self._quota.count(bytes_up, objects_up)
         first = await self._ledger.ask(
             SettleFile(
                 sha256=stored.sha256,
@@ -182,12 +193,13 @@ class Items:
             within=ASK_SECONDS,
         )
         if not self._rules.dedup:
-            return _archived(item, item.key, stored.size_bytes, stored.sha256, DedupReason.SHA256, details)
-        if first.s3_key != item.key and stored.duplicate_of is None:
+            return _archived(item, item.key, stored.size_bytes, stored.sha256, DedupReason.SHA256, read)
+        if first.s3_key != item.key and is_new:
             # Two copies went up side by side and the other was recorded first: nothing points to this one yet.
-            await self._upload.ask(DropObject(key=item.key), within=ASK_SECONDS)
-            self._quota.count(-stored.size_bytes, -1)
-        return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256, details)
+            for key in (item.key,) if read.preview is None else (item.key, read.preview.key):
+                await self._upload.ask(DropObject(key=key), within=ASK_SECONDS)
+            self._quota.count(-bytes_up, -objects_up)
+        return _archived(item, first.s3_key, stored.size_bytes, stored.sha256, DedupReason.SHA256, read)
 
     async def _fetch(self, item: _Item, into: Path) -> int:
         """Fetch, with a few quick tries for what passes in seconds. Longer trouble is raised: the inbox repeats it."""
@@ -217,9 +229,12 @@ class Items:
             raise FileGone(f"Telegram did not hand the file out in hours: {error}")
 
 
-def _archived(
-    item: _Item, key: str, size: int, sha256: str, reason: DedupReason, details: FileDetails | None = None
-) -> ItemOutcome:
+def _grown(size: int, preview: Preview | None) -> tuple[int, int]:
+    """The bytes and objects of a file and its preview."""
+    return (size, 1) if preview is None else (size + preview.size_bytes, 2)
+
+
+def _archived(item: _Item, key: str, size: int, sha256: str, reason: DedupReason, read: MediaRead) -> ItemOutcome:
     """Stored where it belongs, or a duplicate of an object elsewhere."""
     stored_here = key == item.key
     return ItemOutcome(
@@ -232,5 +247,6 @@ def _archived(
         duplicate_of=None if stored_here else key,
         dedup_reason=None if stored_here else reason,
         route=Route.BOT_API if stored_here or reason is DedupReason.SHA256 else None,  # nothing was fetched
-        details=details,
+        details=read.details,
+        preview_key=read.preview.key if stored_here and read.preview is not None else None,
     )

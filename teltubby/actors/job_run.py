@@ -13,11 +13,10 @@ from functools import partial
 import anyio
 
 from teltubby.actors.effort import Effort, kept
-from teltubby.actors.media_reading import MediaReading
+from teltubby.actors.media_reading import MediaRead, MediaReading
 from teltubby.actors.pulse import Emit, Pulse
 from teltubby.actors.ways import Found, Search, Ways
 from teltubby.errors import JobStopped
-from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import Job, JobCompleted, JobStarted
 from teltubby.messages.routes import ARTIFACT_ROUTE
 from teltubby.messages.transfer import AbortUpload, FetchLarge, Stored, StoreFile, UploadMessage
@@ -56,7 +55,7 @@ class JobRun:
         await emit(JobStarted(job_id=job.job_id, worker=self.worker, attempt=attempt, at=datetime.now(UTC)))
         pulse = Pulse(job, attempt, worker=self.worker, emit=emit)
         failures: list[Exception] = []
-        answers: list[tuple[Stored, FileDetails | None]] = []
+        answers: list[tuple[Stored, MediaRead]] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pulse.beat)
             with kept(failures, tasks.cancel_scope):
@@ -65,7 +64,7 @@ class JobRun:
         effort.transferred_bytes = pulse.transferred
         if failures:
             raise failures[0]
-        ((stored, details),) = answers
+        ((stored, read),) = answers
         via = effort.via
         assert via is not None, "what was stored was found by some way"
         return JobCompleted(
@@ -81,7 +80,8 @@ class JobRun:
             duplicate_of=stored.duplicate_of,
             via=via,
             routes=effort.routes,
-            details=details,
+            details=read.details,
+            preview=read.preview,
         )
 
     async def bury(self, job: Job) -> None:
@@ -96,19 +96,32 @@ class JobRun:
         except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
             _LOG.warning("job %s leaves something behind: %s", job.job_id, error)
 
-    async def _archive(self, job: Job, effort: Effort, pulse: Pulse) -> tuple[Stored, FileDetails | None]:
+    async def _archive(self, job: Job, effort: Effort, pulse: Pulse) -> tuple[Stored, MediaRead]:
         search = Search(job, self.ways, effort)
+        began = anyio.current_time()
         found = await self._find_unless_stopped(search, effort)
+        took = anyio.current_time() - began
+        _LOG.info("job %s is found by way of %s in %.1f s", job.job_id, found.way.route, took)
         async with self.spools.open(
             job.job_id, document_id=found.location.document_id, size=found.location.size, key=job.target.key
         ) as spool:
             pulse.follow(spool)
             if spool.resumed_bytes:
                 _LOG.info("job %s goes on with %d bytes of an earlier attempt", job.job_id, spool.resumed_bytes)
+            began = anyio.current_time()
             stored = await self._transfer(job, effort, pulse, partial(self._fetch, search, found, spool), spool)
-            details = await self.media.details(spool.path, job.file_info.file_type, _content_type(job))
+            took = anyio.current_time() - began
+            where = stored.duplicate_of or stored.key
+            _LOG.info("job %s is stored as %s, %d bytes in %.1f s", job.job_id, where, stored.size_bytes, took)
+            read = await self.media.read(
+                spool.path,
+                job.file_info.file_type,
+                _content_type(job),
+                key=stored.key if stored.duplicate_of is None else None,
+                upload=self.upload,
+            )
             await spool.finish()
-        return stored, details
+        return stored, read
 
     async def _find_unless_stopped(self, search: Search, effort: Effort) -> Found:
         found: list[Found] = []

@@ -12,17 +12,20 @@ import anyio
 
 from teltubby.actors.store_prefixes import measure_prefix, purge_prefix
 from teltubby.adapters.base import ObjectStore
+from teltubby.adapters.metrics import Metrics
 from teltubby.archive.artifact import same_submission
 from teltubby.errors import ObjectExists, Transient
 from teltubby.messages.transfer import (
     AbortUpload,
     DropObject,
+    FindPreview,
     MeasurePrefix,
     PrefixSize,
     PurgePrefix,
     StoreArtifact,
     Stored,
     StoreFile,
+    StorePreview,
     UploadMessage,
 )
 from teltubby.supervision import Pool
@@ -55,9 +58,11 @@ class UploadActor(Pool[UploadMessage]):
         multipart_bytes: int,
         first_copy: FirstCopy,
         parallel: int = PARALLEL_PARTS,
+        metrics: Metrics | None = None,
     ) -> None:
         self.width = width
         self._store = store
+        self._metrics = metrics or Metrics()
         self._multipart_bytes = multipart_bytes
         self._parallel = parallel
         self._first_copy = first_copy
@@ -75,6 +80,12 @@ class UploadActor(Pool[UploadMessage]):
                 return await self._store_file(message)
             case StoreArtifact():
                 return await self._store_artifact(message)
+            case StorePreview():
+                await self._store_preview(message)
+                return None
+            case FindPreview(key=key):
+                found = await self._store.head(key)
+                return None if found is None else found.size
             case DropObject(key=key):
                 await self._store.delete(key)
                 return None
@@ -105,7 +116,8 @@ class UploadActor(Pool[UploadMessage]):
             first_copy=self._first_copy,
         )
         async with self._turn(request.key):
-            return await upload.run()
+            with self._metrics.timed("store"):
+                return await upload.run()
 
     async def _abort(self, key: str, upload_id: str | None) -> None:
         if upload_id is not None:
@@ -130,6 +142,15 @@ class UploadActor(Pool[UploadMessage]):
             if beside is not None:
                 return PrefixSize(used_bytes=size - beside.size, objects=0)
         return PrefixSize(used_bytes=size, objects=1)
+
+    async def _store_preview(self, request: StorePreview) -> None:
+        digest = hashlib.sha256(request.body).hexdigest()
+        try:
+            await self._store.put(request.key, request.body, content_type="image/jpeg", sha256=digest)
+        except ObjectExists:  # an earlier run's, or not ours
+            there = await self._store.head(request.key)
+            if there is None or there.size != len(request.body) or await self._store.get(request.key) != request.body:
+                raise
 
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[None]:

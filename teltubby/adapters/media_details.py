@@ -30,8 +30,11 @@ NOT_INSTALLED = 3
 PREVIEW = "--preview"
 PREVIEW_PIXELS = 320
 """Of a preview's longer side, at most."""
+PREVIEW_BYTES = 1 << 18
+"""What is more is no picture of that size."""
+JPEG = b"\xff\xd8\xff"
+"""How every JPEG begins."""
 
-_JPEG = b"\xff\xd8\xff"
 _PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")
 _TEXT_CHARACTERS = 64
 
@@ -136,4 +139,4 @@ def _picture(value: object) -> bytes | None:
         content = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return content if content.startswith(_JPEG) else None
+    return content if content.startswith(JPEG) and len(content) <= PREVIEW_BYTES else None

@@ -39,6 +39,8 @@ _NICE = 10
 _EXIF_IFD, _ORIENTATION = 0x8769, 0x0112
 _TAKEN = ((0x9003, 0x9011), (0x9004, 0x9012))
 """EXIF tags DateTimeOriginal and DateTimeDigitized, each with its offset from UTC."""
+_DARKEN = 255 / 65535
+"""What makes 8 bits of 16."""
 _LYING = (5, 6, 7, 8)
 """EXIF orientations of pictures that are shown turned by a quarter."""
 
@@ -103,13 +105,16 @@ def preview(image: Image.Image) -> bytes:
     from PIL import Image, ImageOps
 
     small = image.convert("RGBA") if image.mode in ("P", "PA", "LA") or "transparency" in image.info else image
+    if small.mode.startswith("I;16"):  # scans: Pillow does not shrink them, and makes white of them where RGB is wanted
+        small = small.convert("I").point(lambda value: value * _DARKEN).convert("L")
     small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
     small = ImageOps.exif_transpose(small)
     if small.mode == "RGBA":
         paper = Image.new("RGBA", small.size, "white")
         small = Image.alpha_composite(paper, small)
-    into = io.BytesIO()
-    small.convert("RGB").save(into, "JPEG", quality=_QUALITY)
+    shown, into = small.convert("RGB"), io.BytesIO()
+    shown.info.clear()  # Pillow writes the picture's comment otherwise
+    shown.save(into, "JPEG", quality=_QUALITY)
     return into.getvalue()
 
 

@@ -126,7 +126,7 @@ def describe_item(outcome: ItemOutcome) -> dict[str, JsonValue]:
         "via": None,
         "message_id": str(outcome.message.message_id),
     }
-    return item | describe_details(outcome.details, item)
+    return item | describe_details(outcome.details, item) | describe_preview(outcome.preview_key)
 
 
 def describe_details(details: FileDetails | None, item: JsonObject) -> dict[str, JsonValue]:
@@ -137,6 +137,11 @@ def describe_details(details: FileDetails | None, item: JsonObject) -> dict[str,
     fields = {} if details is None else detail_fields(details)
     new = {name: value for name, value in fields.items() if not item.get(name)}
     return {"details": new} if new else {}
+
+
+def describe_preview(key: str | None) -> dict[str, JsonValue]:
+    """Where the file's preview is, as a further key of its item; none where there is no preview."""
+    return {} if key is None else {"preview_key": key}
 
 
 def describe_caption(message: IncomingMessage) -> dict[str, JsonValue]:

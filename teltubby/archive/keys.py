@@ -20,13 +20,18 @@ FILE_NAME_MAX = 120
 """Characters in a file name, extension included."""
 
 KEY_MAX = 512
-"""Characters in a whole key. It never binds: prefix, month, chat, a 64-bit id and the file name are at most 414."""
+"""Characters in a whole key. It never binds: prefix, month, chat, a 64-bit id and the file name are at most 414, those
+of a preview 425.
+"""
 
 DIRECTORY_SLUG_MAX = 255
 """Characters of the chat slug in the directory: what file systems allow one component."""
 
 GROUP_ID_MAX = 32
 """Characters of a media group id in a name; Telegram's have 17 digits."""
+
+PREVIEWS = "previews/"
+"""The folder of a submission's previews, beside its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,18 @@ def plan_layout(
         artifact_key=base_path + ARTIFACT_NAME,
         first_ordinal=first_ordinal,
     )
+
+
+def preview_key(key: str) -> str | None:
+    """The key of the preview of the picture under `key`; None where it would be longer than a key may be.
+
+    In a folder that no file of a submission lies in, under the file's own name: time, message id and ordinal, which no
+    other file of the submission has, stand in it, so that no two share a preview's key either.
+    """
+    folder, slash, name = key.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    found = f"{folder}{slash}{PREVIEWS}{stem}.jpg"
+    return found if len(found) <= KEY_MAX else None
 
 
 def _name(message: IncomingMessage, media: Media, ordinal: int) -> _Name:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
-from teltubby.archive.artifact import describe_details, totals
+from teltubby.archive.artifact import describe_details, describe_preview, totals
 from teltubby.archive.plain_json import plain
 from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import JobState
@@ -19,7 +19,7 @@ from teltubby.messages.routes import FileRoute
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
     """The file is in the store under `s3_key`; size and SHA-256 (hex) are those of the stored bytes, `via` is the way
-    by which they came, `details` what the file says of itself, where that is known.
+    by which they came, `details` what the file says of itself, where that is known. `preview_key` is its preview's.
     """
 
     s3_key: str
@@ -28,6 +28,7 @@ class StoredItem:
     route: Route
     via: FileRoute | None = None
     details: FileDetails | None = None
+    preview_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,10 @@ def settle(artifact: JsonObject, job_id: str, settlement: Settlement) -> dict[st
             item.pop("details", None)
         else:  # who does not know them takes nothing away
             item.update(describe_details(settlement.details, item))
+        if isinstance(settlement, StoredItem):
+            item.update(describe_preview(settlement.preview_key))
+        else:  # of a duplicate, the first copy has it
+            item.pop("preview_key", None)
     settled.update(totals(objects))
     return settled
 

@@ -14,6 +14,7 @@ from teltubby.config.group import (
     MIB,
     NOT_NEGATIVE,
     PATH,
+    PEM_CERTIFICATE,
     POSITIVE,
     SECONDS,
     WEB_ADDRESS,
@@ -26,7 +27,7 @@ from teltubby.config.group import (
     Secret,
     Text,
 )
-from teltubby.config.variable import Variable, WebAddress
+from teltubby.config.variable import CertificateFile, Variable, WebAddress
 
 
 class StorageSettings(Group):
@@ -77,6 +78,14 @@ class S3Settings(Group):
     tls_skip_verify: Annotated[
         bool, Variable("MINIO_TLS_SKIP_VERIFY", YES_NO, "Accept any certificate of the S3 server; still TLS.")
     ] = False
+    ca_file: Annotated[
+        CertificateFile | None,
+        Variable(
+            "S3_CA_FILE",
+            PEM_CERTIFICATE,
+            "The authority that signed the S3 server's certificate, the only one to be trusted; unset: this machine's.",
+        ),
+    ] = None
     multipart_threshold_mb: Annotated[
         int,
         Field(ge=0, le=5120),
@@ -146,6 +155,12 @@ class IngestSettings(Group):
     ] = 60
     dedup_enable: Annotated[
         bool, Variable("DEDUP_ENABLE", YES_NO, "Whether content that is already archived is only referred to.")
+    ] = True
+    media_previews: Annotated[
+        bool,
+        Variable(
+            "MEDIA_PREVIEWS", YES_NO, "Whether pictures get small previews, where the extra `media` is installed."
+        ),
     ] = True
     sqlite_path: Annotated[Path, Variable("SQLITE_PATH", PATH, "The ledger.")] = Path("/data/teltubby.db")
     key_chat_slug: Annotated[

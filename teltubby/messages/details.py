@@ -34,6 +34,14 @@ class FileDetails:
     taken_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A small picture that the store has under `key`, in so many bytes."""
+
+    key: str
+    size_bytes: int
+
+
 def file_details(said: Mapping[str, object]) -> FileDetails | None:
     """What of this can be true, None when that is nothing; what cannot is left out, and no error."""
     found = FileDetails(

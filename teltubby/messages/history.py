@@ -44,6 +44,8 @@ class Attempt:
     """The way by which the file came, of an attempt that succeeded."""
     details: FileDetails | None = None
     """What that file says of itself, where it was read."""
+    preview_key: str | None = None
+    """Where its preview is, if it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

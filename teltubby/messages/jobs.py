@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from teltubby.messages.details import FileDetails
+from teltubby.messages.details import FileDetails, Preview
 from teltubby.messages.media import JsonObject, MediaKind, Route
 from teltubby.messages.routes import FileRoute, RouteTry
 
@@ -136,7 +136,7 @@ class JobCompleted:
 
     Or nothing was stored under `key`, because the object `duplicate_of` holds the same bytes already. `via` is the way
     by which the bytes came, `routes` those that were tried, in order. `details` is what the file says of itself, where
-    that was read.
+    that was read, `preview` what was stored beside it.
     """
 
     job_id: str
@@ -152,6 +152,7 @@ class JobCompleted:
     via: FileRoute | None = None
     routes: tuple[RouteTry, ...] = ()
     details: FileDetails | None = None
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,3 +145,5 @@ class ItemOutcome:
     route: Route | None = None
     details: FileDetails | None = None
     """What the file itself says, where it was read."""
+    preview_key: str | None = None
+    """Where its preview is, if it has one."""

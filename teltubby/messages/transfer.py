@@ -231,6 +231,21 @@ class StoreArtifact(Request[PrefixSize]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorePreview(Request[None]):
+    """Store the small JPEG `body` under `key`; it may be there already. ObjectExists where something else is."""
+
+    key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindPreview(Request[int | None]):
+    """The bytes of the preview that an earlier run stored under `key`, None where it stored none."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropObject(Request[None]):
     """Delete an object that turned out to be a copy, after the artifact points to the first."""
 
@@ -266,7 +281,9 @@ class PurgePrefix(Request[PrefixSize]):
     prefix: str
 
 
-UploadMessage = StoreFile | StoreArtifact | DropObject | AbortUpload | MeasurePrefix | PurgePrefix
+UploadMessage = (
+    StoreFile | StoreArtifact | StorePreview | FindPreview | DropObject | AbortUpload | MeasurePrefix | PurgePrefix
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

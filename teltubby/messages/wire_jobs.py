@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -67,6 +68,12 @@ def _details(value: object) -> FileDetails | None:
     return file_details(value)
 
 
+def _preview(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value | {"key": read.object_key(value.get("key")), "size_bytes": read.count(value.get("size_bytes"))}
+
+
 _EVENT_READERS: Readers = {
     "job_id": read.job_id,
     "worker": read.text,
@@ -86,6 +93,7 @@ _EVENT_READERS: Readers = {
     "transferred_bytes": read.count,
     "routes": _ways,
     "details": _details,
+    "preview": _preview,
 }
 _EVENTS: Kinds[JobEvent] = Kinds(
     {

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from teltubby.actors.media_reading import MediaReading
+from teltubby.actors.media_reading import MediaRead, MediaReading
 from teltubby.actors.reconciler import ReconcilerRules
 from teltubby.adapters.base import Destination
 from teltubby.adapters.media_details import READ_SECONDS, MediaDetails
@@ -17,6 +17,8 @@ from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import JobCompleted, JobState
 from teltubby.messages.ledger_jobs import FindJob
 from teltubby.messages.media import MediaKind, Route
+from teltubby.messages.transfer import UploadMessage
+from teltubby.supervision import Mailbox
 from tests.actors.bot_wing import BotWing, World, assert_true, bot_wing, spooled
 from tests.actors.stage import MIB, large_job, noise, sha256
 from tests.actors.updates import sent, update
@@ -30,6 +32,8 @@ FACTS = FileDetails(duration=9.25, width=640, height=360, codec="avc1", audio_co
 NEW = {"codec": "avc1", "audio_codec": "mp4a"}
 """What the Bot API does not say of a video."""
 BODY = noise(2 * MIB + 5)
+NO_STORE = Mailbox[UploadMessage]("upload").ref
+"""Nobody answers there."""
 
 
 @dataclass
@@ -41,7 +45,8 @@ class Reader:
     busy: int = 0
     busiest: int = 0
 
-    async def __call__(self, path: Path) -> MediaDetails | None:
+    async def __call__(self, path: Path, *, preview: bool) -> MediaDetails | None:
+        assert not preview, "nobody wants one"
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)
         try:
@@ -114,7 +119,8 @@ async def test_a_few_are_read_at_once_and_nobody_waits_longer_than_for_one(tmp_p
     (tmp_path / "film").write_bytes(b"film")
 
     async def read() -> None:
-        found.append(await reading.details(tmp_path / "film", MediaKind.VIDEO, "video/mp4"))
+        read = await reading.read(tmp_path / "film", MediaKind.VIDEO, "video/mp4", key=None, upload=NO_STORE)
+        found.append(read.details)
 
     began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -139,8 +145,10 @@ async def test_a_few_are_read_at_once_and_nobody_waits_longer_than_for_one(tmp_p
 )
 async def test_which_files_are_read(tmp_path: Path, kind: MediaKind, content_type: str, is_read: bool) -> None:
     (tmp_path / "file").touch()
-    found = await MediaReading(Reader()).details(tmp_path / "file", kind, content_type)
-    assert found == (FACTS if is_read else None)
+    found = await MediaReading(Reader()).read(
+        tmp_path / "file", kind, content_type, key="teltubby/a/b.jpg", upload=NO_STORE
+    )
+    assert found == MediaRead(details=FACTS if is_read else None)
 
 
 # -- large files: the worker's side

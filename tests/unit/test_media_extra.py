@@ -10,15 +10,26 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from teltubby.config import Config, Role, load
 from teltubby.messages.details import FileDetails
 from teltubby.messages.media import MediaKind
+from teltubby.messages.transfer import UploadMessage
+from teltubby.supervision import Mailbox
 from teltubby.trees import parts
+from tests.actors.uploads import uploads
 
 pytestmark = pytest.mark.anyio
 
 
+def settings(**more: str) -> Config:
+    return load(Role.BOX, {"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_WHITELIST_IDS": "1", **more}, None)
+
+
 async def read(path: Path) -> FileDetails | None:
-    return await parts.media_reading().details(path, MediaKind.DOCUMENT, "image/png")
+    upload = Mailbox[UploadMessage]("upload").ref
+    return (
+        await parts.media_reading(settings()).read(path, MediaKind.DOCUMENT, "image/png", key=None, upload=upload)
+    ).details
 
 
 @pytest.fixture
@@ -30,6 +41,14 @@ def picture(tmp_path: Path) -> Path:
 async def test_with_it_files_are_read(picture: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert await read(picture) == FileDetails(width=64, height=48, codec="PNG")
     assert "details of media" not in caplog.text
+
+
+@pytest.mark.parametrize(("more", "kept"), [({}, ["teltubby/a/previews/b.jpg"]), ({"MEDIA_PREVIEWS": "false"}, [])])
+async def test_pictures_get_previews_unless_that_is_off(picture: Path, more: dict[str, str], kept: list[str]) -> None:
+    reading = parts.media_reading(settings(**more))
+    async with uploads() as up:
+        await reading.read(picture, MediaKind.DOCUMENT, "image/png", key="teltubby/a/b.png", upload=up.ref)
+        assert list(up.store.objects) == kept
 
 
 @pytest.mark.parametrize("package", parts.MEDIA_PACKAGES)

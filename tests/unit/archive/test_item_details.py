@@ -76,6 +76,23 @@ def test_a_job_brings_them(settlement: StoredItem | DuplicateItem) -> None:
     }
 
 
+def test_a_preview_is_named_where_there_is_one() -> None:
+    sent = message(media=media(MediaKind.PHOTO))
+    outcome = ItemOutcome(ordinal=1, message=sent, status=ItemStatus.STORED, s3_key="teltubby/k")
+    plain, seen = describe_item(outcome), describe_item(replace(outcome, preview_key="teltubby/p"))
+    assert "preview_key" not in plain and seen == plain | {"preview_key": "teltubby/p"}
+
+
+def test_a_job_brings_its_preview_and_only_what_is_stored_has_one() -> None:
+    with_preview = replace(STORED, preview_key="teltubby/p")
+    found = settled(item(None), with_preview)
+    assert found["preview_key"] == "teltubby/p"
+    assert settled(item(None), with_preview, STORED) == found, "who does not know it takes nothing away"
+    gone: list[Settlement] = [DUPLICATE, FailedItem(reason="gone"), SkippedItem(), QueuedItem(s3_key="teltubby/k")]
+    for settlement in gone:
+        assert "preview_key" not in settled(item(None), with_preview, settlement)
+
+
 @pytest.mark.parametrize("settlement", [FailedItem(reason="gone"), SkippedItem(), QueuedItem(s3_key="teltubby/k")])
 def test_without_a_file_there_are_none(settlement: Settlement) -> None:
     assert "details" not in settled(item(None), replace(STORED, details=SEEN), settlement)

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from teltubby.archive.extensions import extension
-from teltubby.archive.keys import FILE_NAME_MAX, KEY_MAX, plan_layout
+from teltubby.archive.keys import FILE_NAME_MAX, KEY_MAX, PREVIEWS, plan_layout, preview_key
 from teltubby.messages.media import IncomingMessage, JsonObject, MediaKind
 from tests.unit.archive.samples import albums, media, message
 
@@ -179,6 +179,37 @@ def test_no_two_files_of_an_album_share_a_name(album: list[IncomingMessage]) -> 
 def test_no_two_messages_share_a_key(one: list[IncomingMessage], other: list[IncomingMessage]) -> None:
     assume(one[0].message_id != other[0].message_id)
     assert not set(plan_layout(one).keys) & set(plan_layout(other).keys)
+
+
+def test_a_preview_lies_in_a_folder_beside_the_files() -> None:
+    key = key_of(message(caption="Version 1.2", media=media(MediaKind.DOCUMENT, file_name="Scan.TIFF")))
+    assert key == "teltubby/2025/01/curator/5/20250127-101112_curator_curator_m5_001_version-1.2.tiff"
+    assert preview_key(key) == (
+        "teltubby/2025/01/curator/5/previews/20250127-101112_curator_curator_m5_001_version-1.2.jpg"
+    )
+
+
+@given(albums(), st.sampled_from(["jpg", "p", "x" * 40]))
+def test_a_preview_has_a_key_of_its_own(album: list[IncomingMessage], ending: str) -> None:
+    layout = plan_layout(album)
+    previews = [preview_key(key) for key in layout.keys]
+    assert len({*previews, *layout.keys, layout.artifact_key}) == 2 * len(album) + 1
+    for ordinal, (key, preview) in enumerate(zip(layout.keys, previews, strict=True), start=1):
+        assert preview is not None and len(preview) <= KEY_MAX
+        assert preview.startswith(layout.base_path + PREVIEWS) and preview.count("/") == key.count("/") + 1
+        name = preview.rpartition("/")[2]
+        assert key.removeprefix(layout.base_path).startswith(name.removesuffix("jpg")) and f"_{ordinal:03d}" in name
+    folder = layout.base_path.removesuffix("/")
+    longest = f"{folder}/{'n' * (KEY_MAX - len(folder) - len(ending) - 2)}.{ending}"
+    fitting = preview_key(longest)
+    assert len(longest) == KEY_MAX and (fitting is None) == (len(ending) < len(PREVIEWS) + 3)
+    assert fitting is None or len(fitting) <= KEY_MAX
+
+
+@given(albums(max_size=1), albums(max_size=1))
+def test_no_two_messages_share_a_preview(one: list[IncomingMessage], other: list[IncomingMessage]) -> None:
+    assume(one[0].message_id != other[0].message_id)
+    assert preview_key(plan_layout(one).keys[0]) != preview_key(plan_layout(other).keys[0])
 
 
 @given(albums())
