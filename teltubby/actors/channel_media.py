@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
 from contextlib import suppress
@@ -14,12 +15,13 @@ from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.in_turn import InTurn
 from teltubby.actors.new_jobs import jobs_for
 from teltubby.adapters.metrics import Metrics
+from teltubby.archive.album import exchanged, has_file, next_ordinal
 from teltubby.archive.artifact import build, dumps
 from teltubby.archive.channel_posts import message_of
 from teltubby.archive.keys import Layout, plan_layout
 from teltubby.messages.collector import ChannelMediaFound
-from teltubby.messages.ledger import FindFile, FindSubmission, LedgerMessage, Submission, Submit
-from teltubby.messages.media import DedupReason, IncomingMessage, ItemOutcome, ItemStatus, Media, SkipReason
+from teltubby.messages.ledger import ExtendSubmission, FindFile, FindSubmission, LedgerMessage, Submission, Submit
+from teltubby.messages.media import DedupReason, IncomingMessage, ItemOutcome, ItemStatus, JsonObject, Media, SkipReason
 from teltubby.messages.queue import OutboxFilled, PublisherMessage
 from teltubby.supervision import Ref, SupervisionError
 
@@ -29,7 +31,8 @@ ASK_SECONDS = 60.0
 
 
 class ChannelMedia:
-    """Takes in what collectors found, `width` at a time. A post is one submission, whenever and however often it comes.
+    """Takes in what collectors found, `width` at a time. A post is one submission, whenever and however often it comes;
+    a file that an edit put in the place of another joins it.
 
     `max_bytes` is MAX_FILE_GB; `dedup`: a file that the archive has is not fetched again.
     """
@@ -59,8 +62,9 @@ class ChannelMedia:
     async def take(self, found: ChannelMediaFound) -> None:
         """Return when the post is recorded: then the collector need not tell again.
 
-        Raises what the ledger does: it has to be brought again then. In a full archive the job waits in the outbox, and
-        an artifact that the store does not take now is the reconciler's to store.
+        Raises what the ledger does, and the store where a duplicate joins: it has to be brought again then. In a full
+        archive the job waits in the outbox, and an artifact that the store does not take now is the reconciler's to
+        store.
         """
         message = message_of(found)
         if message is None or message.media is None:
@@ -71,6 +75,8 @@ class ChannelMedia:
             known = await self._ledger.ask(request, within=ASK_SECONDS)
             if known is None:
                 known = await self._record(message, message.media, found.user_id)
+            elif not has_file(json.loads(known.artifact_json), message):
+                known = await self._exchange(known, message, message.media, found.user_id)
             try:
                 await self._artifacts.store(known.chat_id, known.message_id)
             except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
@@ -104,17 +110,40 @@ class ChannelMedia:
         self._count(outcome)
         return known
 
+    async def _exchange(self, known: Submission, message: IncomingMessage, media: Media, user_id: int) -> Submission:
+        ordinal = next_ordinal(json.loads(known.artifact_json))
+        layout = plan_layout([message], base_path=known.base_path, first_ordinal=ordinal)
+        outcome = await self._outcome(message, media, layout)
+        jobs = await jobs_for([outcome], ledger=self._ledger, max_retries=self._books.max_retries, user_id=user_id)
+
+        def extension(artifact: JsonObject) -> ExtendSubmission:
+            return ExtendSubmission(
+                chat_id=known.chat_id,
+                message_id=known.message_id,
+                artifact_json=dumps(exchanged(artifact, outcome)).decode(),
+                jobs=jobs,
+                member_message_ids=(message.message_id,),
+            )
+
+        if jobs:
+            extended = await self._artifacts.extend(extension, known)
+        else:
+            extended = known
+            await self._artifacts.change(known.chat_id, known.message_id, lambda newest: exchanged(newest, outcome))
+        self._count(outcome)
+        return extended
+
     async def _outcome(self, message: IncomingMessage, media: Media, layout: Layout) -> ItemOutcome:
         """Queued, known already, or not to be archived."""
         if message.protected:
-            return _skipped(message, SkipReason.PROTECTED_CONTENT)
+            return _skipped(message, SkipReason.PROTECTED_CONTENT, layout)
         if media.size_bytes is not None and media.size_bytes > self._max_bytes:
-            return _skipped(message, SkipReason.EXCEEDS_CFG_LIMIT)
+            return _skipped(message, SkipReason.EXCEEDS_CFG_LIMIT, layout)
         request = FindFile(file_unique_id=media.file_unique_id)
         file = await self._ledger.ask(request, within=ASK_SECONDS) if self._dedup else None
         if file is not None:
             return ItemOutcome(
-                ordinal=1,
+                ordinal=layout.first_ordinal,
                 message=message,
                 status=ItemStatus.DUPLICATE,
                 s3_key=file.s3_key,
@@ -124,7 +153,7 @@ class ChannelMedia:
                 dedup_reason=DedupReason.FILE_UNIQUE_ID,
             )
         return ItemOutcome(
-            ordinal=1,
+            ordinal=layout.first_ordinal,
             message=message,
             status=ItemStatus.QUEUED,
             s3_key=layout.keys[0],
@@ -143,5 +172,5 @@ class ChannelMedia:
                 self._metrics.skipped_items.inc()
 
 
-def _skipped(message: IncomingMessage, reason: SkipReason) -> ItemOutcome:
-    return ItemOutcome(ordinal=1, message=message, status=ItemStatus.SKIPPED, reason=reason)
+def _skipped(message: IncomingMessage, reason: SkipReason, layout: Layout) -> ItemOutcome:
+    return ItemOutcome(ordinal=layout.first_ordinal, message=message, status=ItemStatus.SKIPPED, reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Sequence, Set
@@ -16,6 +17,7 @@ from teltubby.actors.chat import Answer, Chat
 from teltubby.actors.order_sent import send_order
 from teltubby.actors.phrases import channels as words
 from teltubby.actors.phrases.workers import mtproto_missing
+from teltubby.actors.workers import Workers
 from teltubby.archive.media_filter import read_filter
 from teltubby.archive.peers import RefusedPeer, read_peer
 from teltubby.messages.collector import (
@@ -46,6 +48,7 @@ REMEMBERED = 50
 """Orders whose answer is still waited for, should it come."""
 USUAL_DAYS = 30
 _DAYS = range(1, REPORT_DAYS + 1)
+_ID = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,10})\.[0-9a-f]{32}")
 
 Told = TrackTold | ChannelsTold | ReportTold
 
@@ -63,7 +66,7 @@ class _Order:
 
 
 class ChannelsDesk:
-    """Knows which collectors answered; `missing` says why this process fetches nothing over MTProto, if so."""
+    """Knows which collectors answered; `workers` know who has none, and why this process fetches nothing, if so."""
 
     def __init__(
         self,
@@ -71,13 +74,13 @@ class ChannelsDesk:
         queue: Ref[SendOrder],
         audit: Audit,
         chat: Chat,
-        missing: str | None,
+        workers: Workers,
         clock: Callable[[], datetime],
     ) -> None:
         self._queue = queue
         self._audit = audit
         self._chat = chat
-        self._missing = missing
+        self._workers = workers
         self._clock = clock
         self._orders: dict[str, _Order] = {}
         self._known: set[str] = set()
@@ -89,6 +92,8 @@ class ChannelsDesk:
         """A collector answers. Raises NotAnswered when a stop ends the waiting for Telegram."""
         self._known.add(told.worker)
         asked = self._orders.get(told.order_id)
+        if asked is None and isinstance(told, ReportTold) and await self._is_half_given(told):
+            return
         if asked is None:
             _LOG.info("an answer of the collector of %s is left out: nobody waits for it any more", told.worker)
         elif asked.is_waited_for:
@@ -104,6 +109,15 @@ class ChannelsDesk:
             await self._chat.give(message.chat_id, answer, reply_to=message.message_id)
             asked.answers[told.worker] = told
 
+    async def _is_half_given(self, told: ReportTold) -> bool:
+        """Whether another process was given this report late, and died before its file was through; it is now."""
+        place = _place_of(told.order_id)
+        if place is None or not await self._chat.is_half_given(*place):
+            return False
+        chat_id, message_id = place
+        await self._chat.give(chat_id, _report(told), reply_to=message_id)
+        return True
+
     # -- commands
 
     async def track(self, arguments: Sequence[str], message: IncomingMessage) -> Answer:
@@ -117,7 +131,7 @@ class ChannelsDesk:
             media = read_filter(arguments[1:])
         except ValueError as error:
             return Answer(html=words.refused(arguments[0], str(error)))
-        order = TrackChannel(order_id=_new_id(), peer=str(peer), user_id=user_of(message), media=media)
+        order = TrackChannel(order_id=_id_for(message), peer=str(peer), user_id=user_of(message), media=media)
         return await self._ordered("track", order, message)
 
     async def untrack(self, arguments: Sequence[str], message: IncomingMessage) -> Answer:
@@ -127,7 +141,7 @@ class ChannelsDesk:
         peer = read_peer(arguments[0])
         if isinstance(peer, RefusedPeer):
             return Answer(html=words.refused(arguments[0], peer.reason))
-        order = UntrackChannel(order_id=_new_id(), peer=str(peer), user_id=user_of(message))
+        order = UntrackChannel(order_id=_id_for(message), peer=str(peer), user_id=user_of(message))
         return await self._ordered("untrack", order, message)
 
     async def report(self, arguments: Sequence[str], message: IncomingMessage) -> Answer:
@@ -138,7 +152,7 @@ class ChannelsDesk:
         peer = read_peer(arguments[0])
         if isinstance(peer, RefusedPeer):
             return Answer(html=words.refused(arguments[0], peer.reason))
-        return await self._ordered("report", MakeReport(order_id=_new_id(), peer=str(peer), days=days), message)
+        return await self._ordered("report", MakeReport(order_id=_id_for(message), peer=str(peer), days=days), message)
 
     async def channels(self, message: IncomingMessage) -> Answer:
         """`/channels`."""
@@ -176,17 +190,35 @@ class ChannelsDesk:
 
     async def _roll_call(self, message: IncomingMessage) -> _Order | None:
         """What every collector says of its channels, which takes none of them long; None where the broker is away."""
-        asked, expected = _Order(DescribeChannels(order_id=_new_id()), message), frozenset(self._known)
+        asked, expected = _Order(DescribeChannels(order_id=_id_for(message)), message), frozenset(self._known)
+        if not expected and self._workers.collect_nothing:
+            return asked
         try:
             if not await self._send(asked):
                 return None
-            await _wait(asked, lambda: bool(asked.answers), ANSWER_SECONDS if expected else FIRST_SECONDS)
+            if expected:
+                await _wait(asked, lambda: bool(asked.answers), ANSWER_SECONDS)
+            else:
+                await self._wait_for_the_first(asked)
             if asked.answers:
                 await _wait(asked, lambda: bool(expected) and expected <= asked.answers.keys(), OTHERS_SECONDS)
         finally:
             self._orders.pop(asked.order.order_id, None)
         self._known = set(asked.answers)
         return asked
+
+    async def _wait_for_the_first(self, asked: _Order) -> None:
+        """Until a collector answers, or the workers say that none of them has one."""
+
+        async def ask_workers() -> None:
+            if not self._workers.were_asked:
+                await self._workers.ask(others=True)
+            asked.changed.notify()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask_workers)
+            await _wait(asked, lambda: bool(asked.answers) or self._workers.collect_nothing, FIRST_SECONDS)
+            tasks.cancel_scope.cancel()
 
     async def _send(self, asked: _Order) -> bool:
         self._orders[asked.order.order_id] = asked
@@ -195,7 +227,8 @@ class ChannelsDesk:
         return await send_order(self._queue, asked.order, within=BROKER_SECONDS)
 
     def _nobody(self) -> Answer:
-        missing = "" if self._missing is None else f"\n\n{mtproto_missing(self._missing)}"
+        why = self._workers.missing
+        missing = "" if why is None else f"\n\n{mtproto_missing(why)}"
         return Answer(html=f"{words.NO_COLLECTOR}{missing}")
 
 
@@ -233,8 +266,15 @@ def _report(told: ReportTold) -> Answer:
     )
 
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
+def _id_for(message: IncomingMessage) -> str:
+    """A new id, in which stands what was asked where: an answer may find another process than gave the order."""
+    return f"{message.chat_id}.{message.message_id}.{uuid.uuid4().hex}"
+
+
+def _place_of(order_id: str) -> tuple[int, int] | None:
+    """The chat and the message that an order came from."""
+    found = _ID.fullmatch(order_id)
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def _number(text: str) -> int:

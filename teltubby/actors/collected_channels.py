@@ -14,6 +14,7 @@ import anyio
 
 from teltubby.actors.collector_peers import Wish, read_wishes
 from teltubby.actors.collector_standing import CollectorState
+from teltubby.actors.room_asked import HasRoom
 from teltubby.actors.session_channels import SessionChannels
 from teltubby.adapters.base import Destination
 from teltubby.archive.media_filter import accepts
@@ -92,7 +93,8 @@ class CollectorMeans:
     """What the parts of a collector work with.
 
     `peers` are those of the configuration, as archive.peers writes them. `tell` returns when the bot will have it for
-    sure; `waiting` says how much is before another file. Both raise what `told_over` says.
+    sure; `waiting` says how much is before another file. Both raise what `told_over` says. `has_room`: the archive
+    takes more files.
     """
 
     worker: str
@@ -101,10 +103,15 @@ class CollectorMeans:
     session: SessionChannels
     tell: Tell
     waiting: Waiting
+    has_room: HasRoom
     state: CollectorState
     backoff: Backoff
     rng: random.Random
     clock: Callable[[], datetime]
+
+
+class NoLongerWanted(TeltubbyError):
+    """The channel was untracked in the middle of its turn, which ends between two pages."""
 
 
 class CollectedChannels:
@@ -155,8 +162,18 @@ class CollectedChannels:
             collected = {wish.channel_id: wish.media for wish in wishes if wish.channel_id is not None}
             for channel_id in self._filters.keys() - collected.keys():
                 self.follower.forget(channel_id)
-            self.wishes, self._filters = wishes, collected
+            before, self.wishes, self._filters = self._filters, wishes, collected
+        if any(media is not None and collected.get(channel_id) is None for channel_id, media in before.items()):
+            await self.let_go()
         return wishes
+
+    def is_collected(self, channel_id: int) -> bool:
+        """Whether people want this channel collected, as far as was read."""
+        return channel_id in self._filters
+
+    async def let_go(self) -> None:
+        """Forget the files that were wanted of channels whose files nobody wants any more."""
+        await self.store.run(self.store.store.tracking.let_go)
 
     @property
     def wanted(self) -> Wanted:
@@ -186,9 +203,11 @@ class CollectedChannels:
         )
 
     async def found(self, wish: Wish, found: FoundChannel) -> None:
-        """Telegram says which channel it is."""
+        """Telegram says which channel it is. Raises NoLongerWanted for one that was untracked meanwhile."""
         self._sought.pop(wish.peer, None)
         async with self._reading:
+            if all(wish.peer != other.peer for other in self.wishes):
+                raise NoLongerWanted("nobody wants it collected any more")
             await self.store.run(self.store.store.tracking.found, wish.peer, found.ref, self.account_id)
             self._filters[found.ref.channel_id] = wish.media
         if self.means.settings.updates_enabled:
@@ -233,6 +252,8 @@ class CollectedChannels:
                 await work(wish)
             except (SessionNotReady, DatabaseUnavailable):  # which are no channel's own
                 raise
+            except NoLongerWanted:
+                continue
             except (TeltubbyError, TimeoutError) as error:
                 await self.note(wish.peer, error, str(error) or "Telegram did not answer in time")
                 passing = passing if isinstance(error, Permanent) else error

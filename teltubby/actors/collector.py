@@ -12,7 +12,7 @@ import anyio
 from anyio import to_thread
 
 from teltubby.actors.collected_channels import CollectorMeans
-from teltubby.actors.collector_desk import CollectorDesk
+from teltubby.actors.collector_desk import AnswerHead, CollectorDesk, answer_head
 from teltubby.actors.collector_work import CollectorWork
 from teltubby.actors.patience import Patience
 from teltubby.collector.repositories import BUCKET_SECONDS, CollectorStore
@@ -30,6 +30,7 @@ from teltubby.messages.collector import (
     TrackTold,
     UntrackChannel,
 )
+from teltubby.messages.session import SessionChanged
 from teltubby.supervision import Actor, Context
 
 _LOG = logging.getLogger(__name__)
@@ -66,6 +67,10 @@ class CollectorActor(Actor[CollectorMessage]):
             await to_thread.run_sync(self._store.close)
 
     async def handle(self, message: CollectorMessage, /) -> object:
+        if isinstance(message, SessionChanged):
+            if self._work is not None:
+                self._work.session_changed()
+            return None
         if isinstance(message, DescribeCollector):
             return await self._channels("")
         if message.order_id in self._heard:
@@ -94,38 +99,24 @@ class CollectorActor(Actor[CollectorMessage]):
         try:
             return await obey(self._open_desk())
         except DatabaseUnavailable as error:
-            return TrackTold(
-                worker=self._means.worker,
-                order_id=order.order_id,
-                at=self._means.clock(),
-                peer=order.peer,
-                refusal=str(error),
-            )
+            return TrackTold(**self._head(order.order_id), peer=order.peer, refusal=str(error))
 
     async def _channels(self, order_id: str) -> ChannelsTold:
         try:
             return await self._open_desk().channels(order_id)
         except DatabaseUnavailable as error:
-            return ChannelsTold(
-                worker=self._means.worker,
-                order_id=order_id,
-                at=self._means.clock(),
-                channels=(),
-                collector=str(error),
-            )
+            history = self._means.settings.history_enabled
+            return ChannelsTold(**self._head(order_id), channels=(), collector=str(error), history=history)
 
     async def _report(self, order: MakeReport) -> ReportTold:
         try:
             async with self._reports:  # one at a time: each takes a processor for seconds
                 return await self._open_desk().report(order, self._means.settings.database_path)
         except DatabaseUnavailable as error:
-            return ReportTold(
-                worker=self._means.worker,
-                order_id=order.order_id,
-                at=self._means.clock(),
-                peer=order.peer,
-                refusal=str(error),
-            )
+            return ReportTold(**self._head(order.order_id), peer=order.peer, refusal=str(error))
+
+    def _head(self, order_id: str) -> AnswerHead:
+        return answer_head(self._means, order_id)
 
     def _open_desk(self) -> CollectorDesk:
         if self._desk is None:
@@ -166,7 +157,7 @@ class CollectorActor(Actor[CollectorMessage]):
         settings = self._means.settings
         # Readings within one bucket are one snapshot: as many are kept as are asked for.
         bucket = min([BUCKET_SECONDS, *(int(step.every.total_seconds()) for step in settings.metrics_schedule)])
-        opening = partial(CollectorStore.open, settings.database_path, bucket_seconds=bucket)
+        opening = partial(CollectorStore.open, settings.database_path, bucket_seconds=bucket, clock=self._means.clock)
         self._store = await to_thread.run_sync(opening)
         thread = StoreThread(self._store)
         self._work = CollectorWork(thread, self._means)

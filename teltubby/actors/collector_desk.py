@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import TypedDict
 
 from anyio import to_thread
 
@@ -35,6 +38,19 @@ MOST_PICTURE_BYTES = 2 << 20
 CONFIGURED = "it stands in MTPROTO_PEERS, which only the operator changes"
 
 
+class AnswerHead(TypedDict):
+    """What every answer to an order begins with."""
+
+    worker: str
+    order_id: str
+    at: datetime
+
+
+def answer_head(means: CollectorMeans, order_id: str) -> AnswerHead:
+    """Who answers which order, and when."""
+    return {"worker": means.worker, "order_id": order_id, "at": means.clock()}
+
+
 class CollectorDesk:
     """Answers orders with an open store; `look` is called when channels are to be looked for at once.
 
@@ -60,10 +76,14 @@ class CollectorDesk:
         except (Transient, TimeoutError) as error:  # the next round looks for it, and /channels says why it cannot
             trouble = f"it was not looked for yet: {str(error) or 'Telegram did not answer in time'}"
             _LOG.info("%s: %s", name, trouble)
-        changed, wish = await self._store.run(self._track, name, found, account_id, trouble, order)
+        changed, before, wish = await self._store.run(self._track, name, found, account_id, trouble, order)
         if changed or found is not None:  # it may have been in trouble until now
             self._look()
-        return self._told(order, name, changed=changed, channel=await self._standing(wish))
+        return replace(
+            self._told(order, name, changed=changed, channel=await self._standing(wish)),
+            was_collected=before is not None,
+            media_before=None if before is None else before.media,
+        )
 
     def _track(
         self,
@@ -72,8 +92,10 @@ class CollectorDesk:
         account_id: int | None,
         trouble: str | None,
         order: TrackChannel,
-    ) -> tuple[bool, Wish]:
-        """Under the name by which the channel is wanted already, if it is. Blocking."""
+    ) -> tuple[bool, Wish | None, Wish]:
+        """Under the name by which the channel is wanted already, if it is. Answers whether that changed anything, and
+        what was wanted before and is wanted now. Blocking.
+        """
         store = self._store.store
         channel_id = known_channel(store, name) if found is None else found.ref.channel_id
         same = self._wish(name, channel_id)
@@ -88,7 +110,7 @@ class CollectorDesk:
             changed = store.tracking.add(peer, user_id=order.user_id, at=self._means.clock(), media=order.media)
         wish = self._wish(peer, channel_id)
         assert wish is not None
-        return changed, wish
+        return changed, same, wish
 
     async def untrack(self, order: UntrackChannel) -> TrackTold:
         """Track a channel no longer, by whichever of its names."""
@@ -110,12 +132,11 @@ class CollectorDesk:
         """Every channel, and how the collector itself stands."""
         state = self._means.state
         return ChannelsTold(
-            worker=self._means.worker,
-            order_id=order_id,
-            at=self._means.clock(),
+            **answer_head(self._means, order_id),
             channels=await self._store.run(self._standings),
             following=state.is_following,
             collector=state.words,
+            history=self._means.settings.history_enabled,
         )
 
     async def report(self, order: MakeReport, database: Path) -> ReportTold:
@@ -137,9 +158,7 @@ class CollectorDesk:
         if len(page) > MOST_PAGE_BYTES or len(picture or b"") > MOST_PICTURE_BYTES:
             return self._reported(order, refusal="the report is too large to be sent: ask for fewer days")
         return ReportTold(
-            worker=self._means.worker,
-            order_id=order.order_id,
-            at=self._means.clock(),
+            **answer_head(self._means, order.order_id),
             peer=order.peer,
             title=report.title,
             file_name=report.file_name,
@@ -189,9 +208,7 @@ class CollectorDesk:
         channel: ChannelStanding | None = None,
     ) -> TrackTold:
         return TrackTold(
-            worker=self._means.worker,
-            order_id=order.order_id,
-            at=self._means.clock(),
+            **answer_head(self._means, order.order_id),
             peer=peer,
             refusal=refusal,
             changed=changed,
@@ -199,10 +216,4 @@ class CollectorDesk:
         )
 
     def _reported(self, order: MakeReport, *, refusal: str) -> ReportTold:
-        return ReportTold(
-            worker=self._means.worker,
-            order_id=order.order_id,
-            at=self._means.clock(),
-            peer=order.peer,
-            refusal=refusal,
-        )
+        return ReportTold(**answer_head(self._means, order.order_id), peer=order.peer, refusal=refusal)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from teltubby.archive.peers import ChannelPeer, NamedPeer, read_peer
 from teltubby.collector.repositories import CollectorStore
+from teltubby.collector.sweeps import left_to_sweep
 from teltubby.collector.tracking import FoundPeer
 from teltubby.messages.channels import ChannelRef
 from teltubby.messages.collected import Channel
@@ -78,10 +79,9 @@ def known_channel(store: CollectorStore, peer: str) -> int | None:
         case ChannelPeer(channel_id=channel_id):
             return None if store.channels.find(channel_id) is None else channel_id
         case NamedPeer(name=name):
-            return next(
-                (one.channel_id for one in store.channels.all() if (one.username or "").lower() == name),
-                None,
-            )
+            named = [one for one in store.channels.all() if (one.username or "").lower() == name]
+            # Another may have had the name, and not been seen since.
+            return max(named, key=lambda one: one.seen_at).channel_id if named else None
         case _:
             return None
 
@@ -116,4 +116,5 @@ def _standing(store: CollectorStore, wish: Wish, channel: Channel, total: int | 
         trouble=wish.found.trouble,
         media=wish.media,
         is_configured=wish.is_configured,
+        to_read_again=left_to_sweep(store.file, channel.channel_id),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from teltubby.actors.collected_channels import CollectedChannels
+from teltubby.actors.collected_channels import CollectedChannels, NoLongerWanted
 from teltubby.actors.collector_peers import Wish
 from teltubby.archive.media_filter import accepts
 from teltubby.collector.history import Progress, begin
-from teltubby.collector.rounds import RoundSummary, Target, run_round
-from teltubby.errors import Permanent
+from teltubby.collector.rounds import Round, RoundSummary, Target
+from teltubby.errors import DatabaseUnavailable, Permanent
 from teltubby.messages.channels import FoundChannel
 
 
@@ -48,8 +48,8 @@ class CollectorRound:
         async def found(peer: str, channel: FoundChannel) -> None:
             await channels.found(by_peer[peer], channel)
 
-        summary = await run_round(
-            [Target(wish.peer, wish.ref_of(channels.account_id), wish.media) for wish in wishes],
+        history = Round(
+            targets=[Target(wish.peer, wish.ref_of(channels.account_id), wish.media) for wish in wishes],
             gateway=channels.gateway,
             store=channels.store,
             clock=channels.means.clock,
@@ -58,21 +58,31 @@ class CollectorRound:
             tell=self._progressed,
             found=found,
         )
-        await self._note(summary)
+        await self._note(await history.run())
 
     async def _note(self, summary: RoundSummary) -> None:
-        for one in summary.channels:
+        channels = [one for one in summary.channels if not isinstance(one.error, NoLongerWanted)]
+        if len(channels) < len(summary.channels):
+            await self._channels.let_go()
+        for one in channels:
             await self._channels.note(one.peer, one.error, one.trouble)
         if summary.ended is not None:
             raise summary.ended
-        errors = [one.error for one in summary.channels]
+        errors = [one.error for one in channels]
+        for error in errors:
+            if isinstance(error, DatabaseUnavailable):  # it is no channel's own, whatever became of the others
+                raise error
         passing = [error for error in errors if error is not None and not isinstance(error, Permanent)]
         if passing and all(error is not None for error in errors):
             raise passing[0]  # nothing could be done at all: then it is tried again soon
 
     def _progressed(self, progress: Progress) -> None:
+        """A page is stored. Raises NoLongerWanted where nobody wants another one."""
+        channel_id = progress.channel.channel_id
         if progress.total is not None:
-            self._channels.means.state.totals[progress.channel.channel_id] = progress.total
+            self._channels.means.state.totals[channel_id] = progress.total
+        if not self._channels.is_collected(channel_id):
+            raise NoLongerWanted("nobody wants it collected any more")
 
     async def _find(self, wish: Wish) -> None:
         """Without history, a channel is only found, and collected from then on."""
@@ -90,7 +100,7 @@ class CollectorRound:
                 continue
             fits = partial(accepts, wish.media)
             last: int | None = -1
-            while last is not None:
+            while last is not None and channels.is_collected(wish.channel_id):
                 look = partial(tracking.sweep, wish.channel_id, fits, after=last, at=channels.means.clock())
                 last = await channels.store.run(look)
             await channels.store.run(tracking.swept, wish.tracked_as, wish.media)

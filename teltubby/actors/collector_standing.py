@@ -16,24 +16,31 @@ WHERE = "collector"
 """What the collector's trouble is called in the report of health."""
 
 
+def unannounced() -> None:
+    """Nobody wants to know at once."""
+
+
 @dataclass(slots=True, kw_only=True)
 class CollectorState:
     """Kept by the parts of one CollectorActor. Waits longer than `threshold` seconds are told.
 
     `totals` are the numbers of messages that Telegram says the channels have. An operator must act on what stands in
-    `troubles`: a database that cannot be used; a session that is not signed in tells of itself there.
+    `troubles`: a database that cannot be used; a session that is not signed in tells of itself there. `announce` is
+    called when that is another thing. `held` says why files wait, which is no failure.
     """
 
     troubles: Troubles
     threshold: float
     clock: Callable[[], datetime]
+    announce: Callable[[], None] = unannounced
+    held: str | None = None
     totals: dict[int, int] = field(default_factory=dict)
     is_following: bool = False
     _failing: dict[str, Exception] = field(default_factory=dict)
     _waiting: tuple[datetime, str] | None = None
 
     def __post_init__(self) -> None:
-        self.troubles.leave(WHERE)  # what an incarnation that crashed has left there
+        self._enter(None)  # what an incarnation that crashed has left there
 
     def failed(self, what: str, error: Exception) -> None:
         """A part of the work failed; it is tried again."""
@@ -61,8 +68,8 @@ class CollectorState:
     def words(self) -> str | None:
         """Why it cannot work now, as far as that is so."""
         failing = dict.fromkeys(_words(error) for error in self._failing.values())
-        if failing:
-            return "; ".join(failing)
+        if failing or self.held is not None:
+            return "; ".join([*failing, *([] if self.held is None else [self.held])])
         if self._waiting is not None and self._waiting[0] > self.clock():
             until, why = self._waiting
             return f"waits until {until:%H:%M:%S} UTC: {why}"
@@ -72,10 +79,16 @@ class CollectorState:
         reasons = dict.fromkeys(
             str(error) for error in self._failing.values() if isinstance(error, DatabaseUnavailable)
         )
-        if reasons:
-            self.troubles.enter(WHERE, "; ".join(reasons))
-        else:
+        self._enter("; ".join(reasons) or None)
+
+    def _enter(self, reason: str | None) -> None:
+        if reason == self.troubles.reasons.get(WHERE):
+            return
+        if reason is None:
             self.troubles.leave(WHERE)
+        else:
+            self.troubles.enter(WHERE, reason)
+        self.announce()
 
 
 def _words(error: Exception) -> str:

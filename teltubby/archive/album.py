@@ -1,4 +1,4 @@
-"""Albums that grow: items that come late join the submission that was recorded without them."""
+"""Submissions that grow: by items of an album that come late, and by files that an edit puts in the place of others."""
 
 from __future__ import annotations
 
@@ -33,6 +33,25 @@ def joined(
                 telegram.setdefault(name, plain(value))
     grown.update(totals(items))
     return grown
+
+
+def exchanged(artifact: JsonObject, outcome: ItemOutcome) -> dict[str, JsonValue]:
+    """A post's artifact with the file that an edit put in the place of another; that one stays, as it was archived.
+
+    Idempotent; the new item is marked `exchanged`. Raises ValueError when this is no artifact.
+    """
+    grown, _, items = _opened(artifact)
+    if not has_file(artifact, outcome.message):
+        items.append(describe_item(outcome) | {"exchanged": True})
+        grown.update(totals(items))
+    return grown
+
+
+def has_file(artifact: JsonObject, message: IncomingMessage) -> bool:
+    """Whether the file that the message carries is one of the artifact's. Raises ValueError when this is none."""
+    _, _, items = _opened(artifact)
+    file = None if message.media is None else message.media.file_unique_id
+    return any(item.get("file_unique_id") == file for item in items)
 
 
 def next_ordinal(artifact: JsonObject) -> int:

@@ -85,5 +85,19 @@ class RelayTold:
     passing: bool = False
 
 
-QuestionAsked = FirstCopyAsked | TurnAsked | RelayAsked
-AnswerTold = FirstCopyTold | TurnTold | RelayTold
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomAsked:
+    """Has the archive room for files of channels?"""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomTold:
+    """The archive has reached its quota (`full`), or not."""
+
+    full: bool
+
+
+QuestionAsked = FirstCopyAsked | TurnAsked | RelayAsked | RoomAsked
+AnswerTold = FirstCopyTold | TurnTold | RelayTold | RoomTold

@@ -22,6 +22,7 @@ REPORT_DAYS = 3650
 """The longest time that a report is about."""
 _LIST_MAX = 100
 _WORD_MAX = 64
+_TITLE_MAX = 500
 _FILE_NAME_MAX = 120
 
 
@@ -65,6 +66,13 @@ def _word(value: object) -> str:
     if len(word) > _WORD_MAX:
         raise ValueError(f"{read.shown(word)!r} is too long")
     return word
+
+
+def _title(value: object) -> str:
+    """As its owner wrote it, which is what artifacts keep; who shows it makes one line of it."""
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    return value[:_TITLE_MAX]
 
 
 def _channel(value: object) -> object:
@@ -132,7 +140,7 @@ _FILTER_READERS: Readers = {
 _CHANNEL_READERS: Readers = {
     "peer": read.label,
     "channel_id": read.ordinal,
-    "title": read.words,
+    "title": _title,
     "username": read.label,
     "posts": read.count,
     "total": read.count,
@@ -169,9 +177,10 @@ _REPORTS: Kinds[CollectorReport] = Kinds(
         "peer": read.label,
         "refusal": read.words,
         "channel": _channel,
+        "media_before": media_filter,
         "channels": _channels,
         "collector": read.words,
-        "title": read.words,
+        "title": _title,
         "username": read.label,
         "file_name": _file_name,
         "summary": _lines,

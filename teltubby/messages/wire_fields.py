@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 import uuid
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ _INT64 = 1 << 63
 _DECIMAL = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SHOWN = 160
+_JOINERS = "\u200c\u200d"
+"""They hold emoji and letters together, and str.isprintable wants neither them nor any space but one."""
 _WORDS_MAX = 500
 _LABEL_MAX = 255
 _MANY = 1_000_000
@@ -30,8 +33,12 @@ _SEALED_MAX = 8192
 
 def shown(value: object, most: int = _SHOWN) -> str:
     """The value as a person may read it in a log line or a chat: one line, and one of at most `most` characters."""
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    text = "".join(char if _is_shown(char) else "\N{REPLACEMENT CHARACTER}" for char in str(value))
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _is_shown(char: str) -> bool:
+    return char.isprintable() or char in _JOINERS or unicodedata.category(char) == "Zs"
 
 
 def whole(value: object) -> int:

@@ -15,6 +15,8 @@ from teltubby.messages.questions import (
     QuestionAsked,
     RelayAsked,
     RelayTold,
+    RoomAsked,
+    RoomTold,
     TurnAsked,
     TurnTold,
 )
@@ -23,6 +25,7 @@ from teltubby.messages.wire_json import SCHEMA, Kinds, Readers, apply, decode, e
 FIRST_COPY_TYPE = "teltubby.question.first_copy"
 TURN_TYPE = "teltubby.question.turn"
 RELAY_TYPE = "teltubby.question.relay"
+ROOM_TYPE = "teltubby.question.room"
 
 _READERS: Readers = {
     "sha256": read.sha256,
@@ -38,11 +41,14 @@ _READERS: Readers = {
 }
 
 _QUESTIONS: Kinds[QuestionAsked] = Kinds(
-    {FIRST_COPY_TYPE: FirstCopyAsked, TURN_TYPE: TurnAsked, RELAY_TYPE: RelayAsked}, _READERS, what="a question"
+    {FIRST_COPY_TYPE: FirstCopyAsked, TURN_TYPE: TurnAsked, RELAY_TYPE: RelayAsked, ROOM_TYPE: RoomAsked},
+    _READERS,
+    what="a question",
 )
 _FIRST_COPY: TypeAdapter[FirstCopyTold] = TypeAdapter(FirstCopyTold)
 _TURN: TypeAdapter[TurnTold] = TypeAdapter(TurnTold)
 _RELAY: TypeAdapter[RelayTold] = TypeAdapter(RelayTold)
+_ROOM: TypeAdapter[RoomTold] = TypeAdapter(RoomTold)
 
 
 def question_type(question: QuestionAsked) -> str:
@@ -69,6 +75,8 @@ def encode_answer(answer: AnswerTold) -> bytes:
             return encode(_TURN.dump_python(answer, mode="json"))
         case RelayTold():
             return encode(_RELAY.dump_python(answer, mode="json"))
+        case RoomTold():
+            return encode(_ROOM.dump_python(answer, mode="json"))
         case _:
             assert_never(answer)
 
@@ -79,6 +87,8 @@ def decode_answer(body: bytes, question: FirstCopyAsked) -> FirstCopyTold: ...
 def decode_answer(body: bytes, question: TurnAsked) -> TurnTold: ...
 @overload
 def decode_answer(body: bytes, question: RelayAsked) -> RelayTold: ...
+@overload
+def decode_answer(body: bytes, question: RoomAsked) -> RoomTold: ...
 
 
 def decode_answer(body: bytes, question: QuestionAsked) -> AnswerTold:
@@ -98,6 +108,8 @@ def decode_answer(body: bytes, question: QuestionAsked) -> AnswerTold:
             relay = validate(_RELAY, fields)
             _same(f"job {relay.job_id}", f"job {question.job_id}")
             return _decided(relay)
+        case RoomAsked():
+            return validate(_ROOM, fields)
         case _:
             assert_never(question)
 

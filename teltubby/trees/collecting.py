@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from teltubby.actors.collector_standing import WHERE, CollectorState
+from teltubby.actors.room_asked import HasRoom
 from teltubby.actors.troubles import Troubles
 from teltubby.adapters.clock import utc_now
 from teltubby.archive.peers import read_peers
@@ -13,10 +15,10 @@ from teltubby.config import Config
 from teltubby.errors import ConfigurationError
 from teltubby.messages.channels import ChannelRequest
 from teltubby.messages.collector import CollectorMessage, ReportCollected
-from teltubby.messages.queue import CountQueues
+from teltubby.messages.queue import CollectorChanged, CountQueues
 from teltubby.messages.routes import AccountKind
-from teltubby.messages.session import DescribeSession
-from teltubby.supervision import Backoff, ChildSpec, Mailbox, Ref
+from teltubby.messages.session import DescribeSession, SessionChanged
+from teltubby.supervision import Backoff, ChildSpec, Mailbox, Ref, SupervisionError
 from teltubby.trees import parts
 
 _LOG = logging.getLogger(__name__)
@@ -39,13 +41,30 @@ def say_what_is_off(config: Config, troubles: Troubles, *, missing: str | None) 
         _LOG.warning(NOTHING_TO_COLLECT)
 
 
+def announced(
+    queue: Ref[SessionChanged], collector: Mailbox[CollectorMessage] | None
+) -> Callable[[SessionChanged], None]:
+    """Tells of every change of the person's session: the queue, and the collector where there is one."""
+    if collector is None:
+        return queue.tell
+    mailbox = collector
+
+    def announce(changed: SessionChanged) -> None:
+        with suppress(SupervisionError):  # it looks from time to time, too
+            mailbox.ref.tell(changed)
+        queue.tell(changed)
+
+    return announce
+
+
 def collector_children(
     config: Config,
     mailbox: Mailbox[CollectorMessage] | None,
     *,
     worker: str,
     sessions: Mapping[AccountKind, Ref[ChannelRequest | DescribeSession]],
-    queue: Ref[ReportCollected | CountQueues],
+    queue: Ref[ReportCollected | CountQueues | CollectorChanged],
+    room: HasRoom,
     troubles: Troubles,
 ) -> Sequence[ChildSpec]:
     """The owner of the collector's database, who reads `mailbox`; nobody without one.
@@ -66,6 +85,10 @@ def collector_children(
             tuple(f"MTPROTO_PEERS has '{peer.written}', but {peer.reason}." for peer in refused),
         )
 
+    def announce() -> None:
+        with suppress(SupervisionError):  # the queue says how this worker stands with every connection, too
+            queue.tell(CollectorChanged())
+
     def make() -> CollectorActor:
         return CollectorActor(
             CollectorMeans(
@@ -75,7 +98,13 @@ def collector_children(
                 session=SessionChannels(sessions[AccountKind.USER]),
                 tell=told_over(queue),
                 waiting=waiting_in(queue),
-                state=CollectorState(troubles=troubles, threshold=settings.sleep_threshold, clock=utc_now),
+                has_room=room,
+                state=CollectorState(
+                    troubles=troubles,
+                    threshold=settings.sleep_threshold,
+                    clock=utc_now,
+                    announce=announce,
+                ),
                 backoff=parts.RECONNECT,
                 rng=parts.RNG,
                 clock=utc_now,

@@ -73,12 +73,23 @@ class SessionOfWorld(Actor[ChannelRequest | DescribeSession]):
 
 @dataclass(slots=True)
 class BotsEar(Actor[ReportCollected | CountQueues]):
-    """Stands in for the worker's queue: what it confirmed, in order; so much is `waiting` in the broker."""
+    """Stands in for the worker's queue: what it confirmed, in order; so much is `waiting` in the broker.
+
+    `is_full` is what the bot says of the archive; `changes` counts how often the collector's trouble was another one.
+    """
 
     told: list[CollectorReport] = field(default_factory=list)
     is_away: bool = False
     waiting: int = 0
+    is_full: bool = False
+    changes: int = 0
     confirms: Callable[[CollectorReport], None] = lambda report: None
+
+    async def has_room(self) -> bool:
+        return not self.is_full
+
+    def hear_change(self) -> None:
+        self.changes += 1
 
     async def handle(self, message: ReportCollected | CountQueues, /) -> object:
         if self.is_away:
@@ -97,6 +108,7 @@ class Collected:
     tree: Supervisor
     world: ChannelWorld
     session: SessionOfWorld
+    session_ref: Ref[ChannelRequest | DescribeSession]
     ear: BotsEar
     ref: Ref[CollectorMessage]
     database: Path
@@ -171,7 +183,8 @@ async def collecting(
                 session=SessionChannels(session.ref),
                 tell=told_over(queue.ref),
                 waiting=waiting_in(queue.ref),
-                state=CollectorState(troubles=troubles, threshold=1.5, clock=clock),
+                has_room=ear.has_room,
+                state=CollectorState(troubles=troubles, threshold=1.5, clock=clock, announce=ear.hear_change),
                 backoff=BACKOFF,
                 rng=random.Random(0),
                 clock=clock,
@@ -184,4 +197,4 @@ async def collecting(
         ChildSpec("queue", lambda: ear, mailbox=queue),
     ]
     async with running(*children) as tree:
-        yield Collected(tree, world, owner, ear, mailbox.ref, database, troubles)
+        yield Collected(tree, world, owner, session.ref, ear, mailbox.ref, database, troubles)

@@ -136,14 +136,61 @@ async def test_a_post_that_is_told_of_again_and_again_is_one_job(world: World) -
         async with anyio.create_task_group() as tasks:
             for number in (17, 18, 17, 18, 17):
                 tasks.start_soon(take, wing, found(number, replace(VIDEO, document_id=7000 + number)))
-        await take(wing, found(17, text="edited meanwhile"), found(18))
+        again = [found(number, replace(VIDEO, document_id=7000 + number)) for number in (17, 18)]
+        await take(wing, replace(again[0], post=replace(again[0].post, text="edited meanwhile")), again[1])
         jobs = await wing.queue.jobs()
         assert sorted(job.message_id for job in jobs) == [17, 18]
         assert len(world.artifacts()) == 2
         world.objects[jobs[0].target.key] = BODY
         await reports(wing, completed(jobs[0]))
-        await take(wing, found(17), found(18))
+        await take(wing, *again)
         assert len(world.facts("SELECT 1 FROM jobs")) == 2
+
+
+async def test_a_file_that_an_edit_puts_in_anothers_place_joins_the_post(world: World) -> None:
+    other = replace(VIDEO, document_id=7009, file_name="better.mp4")
+    async with bot_wing(world) as wing:
+        first = await queued(wing, found())
+        world.objects[first.target.key] = BODY
+        await reports(wing, completed(first))
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(take, wing, found(17, other))
+        await take(wing, found(17, other), found())
+        (second,) = [job for job in await wing.queue.jobs() if job.job_id != first.job_id]
+        assert (second.chat_id, second.message_id, second.user_id) == (CHAT, 17, ANNA)
+        assert second.file_info.file_unique_id == unique_id_of_document(7009)
+        assert second.target.key == first.target.key.replace("_001_", "_002_")
+        world.objects[second.target.key] = b"better" * 100
+        await reports(wing, completed(second, b"better" * 100))
+        assert list(world.artifacts()) == ["teltubby/2025/01/space_news/17/message.json"]
+        artifact = world.artifact()
+        assert artifact["keys"] == [first.target.key, second.target.key]
+        items = artifact["telegram"]["items"]
+        assert [(item["status"], item["ordinal"], item.get("exchanged", False)) for item in items] == [
+            ("stored", 1, False),
+            ("stored", 2, True),
+        ]
+        assert len(world.facts("SELECT 1 FROM jobs")) == 2 and silent(wing)
+
+
+async def test_a_file_put_in_anothers_place_may_be_known_or_too_large(world: World) -> None:
+    async with bot_wing(world, max_bytes=2000) as wing:
+        await queued(wing, found())
+        known = SettleFile(
+            sha256=sha256(BODY),
+            s3_key="teltubby/first",
+            size_bytes=len(BODY),
+            mime=None,
+            file_unique_id=unique_id_of_document(7009),
+        )
+        await wing.ledger.ask(known, within=100)
+        for _ in range(2):
+            await take(wing, found(17, replace(VIDEO, document_id=7009)))
+            await take(wing, found(17, replace(VIDEO, document_id=7010, size_bytes=2001)))
+        told = [(item["status"], item["ordinal"]) for item in world.artifact()["telegram"]["items"]]
+        assert told == [("queued", 1), ("duplicate", 2), ("skipped", 3)]
+        assert len(world.facts("SELECT 1 FROM jobs")) == 1
 
 
 async def test_it_is_seen_by_those_who_ask(world: World) -> None:

@@ -328,7 +328,7 @@ async def test_a_report_is_a_picture_and_a_file(world: World) -> None:
         await wing.receives(update(90, text="/report @news 90"))
         await until(lambda: len(wing.telegram.bubbles) == 2, within=60)
         picture, file = wing.telegram.bubbles
-        assert (picture.picture, picture.text) == (b"png", "<b>&lt;News&gt;</b>\n12 posts\n34 views")
+        assert (picture.picture, picture.text) == (b"png", "📊 <b>&lt;News&gt;</b>\n12 posts\n34 views")
         assert file.document == ("news.html", b"<html>page</html>")
         assert [bubble.reply_to for bubble in (picture, file)] == [90, 90]
         order = await collector.ordered()

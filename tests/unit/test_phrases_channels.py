@@ -100,6 +100,28 @@ def test_a_collector_says_what_keeps_it_from_working() -> None:
     assert "⚠️ nobody is signed in" in text and words.NONE_YET in text
 
 
+def test_where_history_is_off_nobody_is_told_that_older_posts_follow() -> None:
+    begun = replace(NEWS, backfill_done=False)
+    assert "⏳" in listed(begun) and "older ones follow" in listed(begun)
+    off = listed(begun, history=False)
+    assert "✅ <b>News</b>" in off and "follow\n" not in off
+    assert "· 1,200 of 1,300 posts, older ones are not collected (MTPROTO_HISTORY_ENABLED is off)\n" in off
+    assert "the whole history" in listed(NEWS, history=False), "what was collected before stays"
+
+
+def test_a_title_neither_turns_a_line_round_nor_falls_apart() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    title = f"{family} \u202egnp\x00.exe"
+    for text in (listed(replace(NEWS, title=title)), words.report_caption(replace(REPORT, title=title))):
+        assert family in text and "\u202e" not in text and "\x00" not in text
+
+
+def test_posts_that_are_to_be_read_again_are_told_while_there_are_some() -> None:
+    assert "read again" not in listed(NEWS)
+    text = listed(replace(NEWS, to_read_again=1100))
+    assert "· yet to be read again: 1,100 (Telegram did not tell which were edited or deleted meanwhile)\n" in text
+
+
 def test_only_of_several_collectors_the_name_is_said() -> None:
     assert "worker" not in listed(NEWS)
     both = words.channels_text([LIST, replace(LIST, worker="<two>")], now=NOW)
@@ -112,6 +134,12 @@ def test_only_of_several_collectors_the_name_is_said() -> None:
         (TOLD, "✅ <b>News</b> (<code>@news</code>) is collected from now on.\nFiles are archived: photo"),
         (replace(TOLD, channel=replace(NEWS, media=None)), "Its files are not archived."),
         (replace(TOLD, changed=False), "is collected already"),
+        (
+            replace(TOLD, was_collected=True, media_before=replace(PHOTOS, max_bytes=None)),
+            "✅ <b>News</b> (<code>@news</code>) is collected already; which of its files are archived was changed:\n"
+            "photo · with “&lt;cats&gt;” → photo · up to 500 MB · with “&lt;cats&gt;”",
+        ),
+        (replace(TOLD, was_collected=True, channel=replace(NEWS, media=None), media_before=None), "none → none"),
         (replace(TOLD, channel=replace(NEWS, trouble="<not> looked for")), "⚠️ <i>&lt;not&gt; looked for</i>"),
         (replace(TOLD, channel=None), "✅ <code>@news</code> is collected from now on."),
         (
@@ -137,9 +165,9 @@ def test_what_came_of_untracking(told: TrackTold, expected: str) -> None:
 
 
 def test_a_caption_has_the_figures_that_fit() -> None:
-    assert words.report_caption(REPORT) == "<b>News</b>\n12 posts\n34 views"
+    assert words.report_caption(REPORT) == "📊 <b>News</b>\n12 posts\n34 views"
     long = words.report_caption(replace(REPORT, title=None, summary="\n".join(f"<{'x' * 90}>" for _ in range(40))))
-    assert long.startswith("<b>@news</b>\n&lt;x") and len(long) <= 1000 and is_sound(long)
+    assert long.startswith("📊 <b>@news</b>\n&lt;x") and len(long) <= 1000 and is_sound(long)
 
 
 def test_the_usages_are_sound_and_name_what_they_explain() -> None:

@@ -125,10 +125,10 @@ def test_reports_of_older_workers_say_nothing_of_what_the_attempt_did() -> None:
 def test_completions_of_older_workers_name_no_way() -> None:
     type_name, event, _ = GOLDEN_EVENTS[2]
     fields = json.loads(encode_event(event))
-    del fields["via"], fields["routes"], fields["details"]
+    del fields["via"], fields["routes"], fields["details"], fields["preview"]
     read = decode_event(json.dumps(fields).encode(), type_name)
     assert isinstance(read, JobCompleted) and isinstance(event, JobCompleted)
-    assert read == replace(event, via=None, routes=(), details=None)
+    assert read == replace(event, via=None, routes=(), details=None, preview=None)
 
 
 @pytest.mark.parametrize(

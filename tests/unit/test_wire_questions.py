@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teltubby.errors import MalformedMessage
-from teltubby.messages.questions import FirstCopyAsked, FirstCopyTold, RelayAsked, RelayTold
+from teltubby.messages.questions import FirstCopyAsked, FirstCopyTold, RelayAsked, RelayTold, RoomAsked, RoomTold
 from teltubby.messages.wire import (
     FIRST_COPY_TYPE,
     JOB_TYPE,
@@ -61,6 +61,17 @@ def test_golden_question_and_answers() -> None:
     known, unknown = FirstCopyTold(sha256=SHA, key=KEY), FirstCopyTold(sha256=SHA, key=None)
     assert (encode_answer(known), encode_answer(unknown)) == (GOLDEN_ANSWER, GOLDEN_UNKNOWN)
     assert (decode_answer(GOLDEN_ANSWER, ASKED), decode_answer(GOLDEN_UNKNOWN, ASKED)) == (known, unknown)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_whether_there_is_room(full: bool) -> None:
+    asked, told = RoomAsked(worker="host:1:ab"), RoomTold(full=full)
+    assert question_type(asked) == "teltubby.question.room" and encode_question(asked) == b'{"worker":"host:1:ab"}'
+    assert decode_question(encode_question(asked), question_type(asked), "1.0") == asked
+    assert encode_answer(told) == b'{"full":' + str(full).lower().encode() + b"}"
+    assert decode_answer(encode_answer(told), asked) == told
+    with pytest.raises(MalformedMessage, match="full"):
+        decode_answer(b"{}", asked)
 
 
 @given(DIGESTS, st.none() | KEYS)

@@ -209,6 +209,10 @@ def test_events_of_unknown_type(type_name: str) -> None:
         ("seconds", True, "seconds: not a number"),
         ("via", "pigeon", "via: Input should be"),
         ("details", ["h264"], "details: not an object"),
+        ("preview", "teltubby/x", "preview: not an object"),
+        ("preview", {"key": "secrets/x", "size_bytes": 5}, "preview: 'secrets/x' does not begin with teltubby/"),
+        ("preview", {"key": "teltubby/x", "size_bytes": -5}, "preview: -5 is negative"),
+        ("preview", {"key": "teltubby/x"}, "preview: not an integer"),
     ],
 )
 def test_absurd_reports(name: str, value: object, expected: str) -> None:

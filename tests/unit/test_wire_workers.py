@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from teltubby.adapters.sealed_boxes import SealedBoxes, seal
 from teltubby.errors import MalformedMessage
+from teltubby.messages.health import DependencyState, Standing
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import SessionStanding, SessionState
 from teltubby.messages.wire import (
@@ -52,6 +53,9 @@ STANDING = WorkerStanding(
     public_key=KEY,
     routes=(FileRoute.RELAY, FileRoute.BOT),
     sessions=(SESSION,),
+    collects=True,
+    collector="The database cannot grow: its disk is full",
+    unwell=(Standing(name="store", state=DependencyState.DOWN, since=MOMENT, detail="no answer"),),
 )
 SHOWN = SignInTold(
     worker="host:1:ab",
@@ -68,7 +72,9 @@ GOLDEN_STANDING = (
     + b'","routes":["relay","bot"],"sessions":[{"account":"user","state":"flood_wait",'
     b'"detail":"Telegram asks to wait 1800 s","since":"2025-01-27T10:11:12Z","is_trouble":true,"in_use":true,'
     b'"name":"@ad\\u2026 +\\u202678","data_centre":2,"connections":3,"last_success_at":"2025-01-27T09:11:12Z",'
-    b'"flood_until":"2025-01-27T11:11:12Z","account_id":815}]}'
+    b'"flood_until":"2025-01-27T11:11:12Z","account_id":815}],'
+    b'"collects":true,"collector":"The database cannot grow: its disk is full",'
+    b'"unwell":[{"name":"store","state":"down","since":"2025-01-27T10:11:12Z","detail":"no answer"}]}'
 )
 GOLDEN_SHOWN = (
     b'{"worker":"host:1:ab","sign_in_id":"s-1","at":"2025-01-27T10:11:12Z","state":"qr_shown","detail":"scan it",'

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from teltubby.messages.details import FileDetails, file_details
+from teltubby.messages.details import FileDetails, Preview, file_details
 from teltubby.messages.jobs import (
     FileInfo,
     Job,
@@ -91,12 +91,13 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
             via=FileRoute.BOT,
             routes=(RouteTry(route=FileRoute.RELAY, reason="not a member"), RouteTry(route=FileRoute.BOT)),
             details=FileDetails(duration=2.5, width=640, height=360, codec="avc1", taken_at=MOMENT),
+            preview=Preview(key=KEY, size_bytes=5),
         ),
         b',"key":"' + KEY.encode() + b'","size_bytes":9,"sha256":"' + SHA.encode() + b'","route":"mtproto_bot",'
         b'"seconds":2.5,"duplicate_of":null,"via":"bot",'
         b'"routes":[{"route":"relay","reason":"not a member"},{"route":"bot","reason":null}],'
         b'"details":{"duration":2.5,"width":640,"height":360,"codec":"avc1","audio_codec":null,'
-        b'"taken_at":"2025-01-27T10:11:12Z"}}',
+        b'"taken_at":"2025-01-27T10:11:12Z"},"preview":{"key":"' + KEY.encode() + b'","size_bytes":5}}',
     ),
     (
         "teltubby.job.retrying",
@@ -222,6 +223,7 @@ EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
         via=st.none() | st.sampled_from(FileRoute),
         routes=TRIES,
         details=DETAILS,
+        preview=st.none() | st.builds(Preview, key=KEYS, size_bytes=COUNTS),
     ),
     st.builds(JobRetrying, **REPORT, **EFFORT, reason=TEXT, delay_seconds=MEASURES),
     st.builds(JobFailed, **REPORT, **EFFORT, reason=TEXT),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 
-from teltubby.actors.phrases.words import NAME_CHARACTERS, REASON_CHARACTERS, clipped, counted, since
+from teltubby.actors.phrases.words import FOLLOWED, NAME_CHARACTERS, REASON_CHARACTERS, clipped, counted, since
 from teltubby.archive.media_filter import EXAMPLE, describe
 from teltubby.messages.collector import ChannelStanding, ChannelsTold, MediaFilter, ReportTold, TrackTold
+from teltubby.messages.wire_fields import shown
 
 SUMMARY_CHARACTERS = 900
 """Less than the caption of a picture may have."""
@@ -29,6 +30,8 @@ NO_COLLECTOR = (
     "(/mtlogin). If one should run, /mtstatus asks the workers."
 )
 BROKER_AWAY = "The broker is away, so the collector cannot be told. Please try again later."
+_NO_OLDER_ONES = "older ones are not collected (MTPROTO_HISTORY_ENABLED is off)"
+READ_AGAIN = "· yet to be read again: {:,} (Telegram did not tell which were edited or deleted meanwhile)"
 NONE_YET = "No channel is collected yet. /track @name begins."
 
 
@@ -54,8 +57,15 @@ def tracked(told: TrackTold) -> str:
     name = _named(told.peer, told.channel)
     if told.refusal is not None:
         return f"❌ {name} is not collected: {clipped(told.refusal, REASON_CHARACTERS)}."
-    first = f"✅ {name} is collected from now on." if told.changed else f"{name} is collected already, as you say."
-    lines = [first, _files(None if told.channel is None else told.channel.media)]
+    media = None if told.channel is None else told.channel.media
+    if told.was_collected and told.changed:
+        lines = [
+            f"✅ {name} is collected already; which of its files are archived was changed:",
+            f"{_which(told.media_before)} → {_which(media)}",
+        ]
+    else:
+        first = f"✅ {name} is collected from now on." if told.changed else f"{name} is collected already, as you say."
+        lines = [first, _files(media)]
     if told.channel is not None and told.channel.trouble is not None:
         lines.append(f"⚠️ <i>{clipped(told.channel.trouble, REASON_CHARACTERS)}</i>")
     return "\n".join(lines)
@@ -77,13 +87,13 @@ def channels_text(told: Sequence[ChannelsTold], *, now: datetime) -> str:
 
 
 def report_caption(told: ReportTold) -> str:
-    """What stands under the picture of a report."""
-    lines = [f"<b>{clipped(told.title or told.peer, NAME_CHARACTERS)}</b>"]
+    """What stands under the picture of a report; the file follows, and the answer is whole with that."""
+    lines = [f"{FOLLOWED} <b>{clipped(shown(told.title or told.peer), NAME_CHARACTERS)}</b>"]
     for line in (told.summary or "").splitlines():
-        shown = clipped(line, REASON_CHARACTERS)
-        if sum(map(len, lines)) + len(lines) + len(shown) > SUMMARY_CHARACTERS:
+        short = clipped(line, REASON_CHARACTERS)
+        if sum(map(len, lines)) + len(lines) + len(short) > SUMMARY_CHARACTERS:
             break
-        lines.append(shown)
+        lines.append(short)
     return "\n".join(lines)
 
 
@@ -102,18 +112,20 @@ def _collector(told: ChannelsTold, *, now: datetime, is_one_of_several: bool) ->
     if not told.channels:
         lines.append(NONE_YET)
     for channel in sorted(told.channels, key=lambda each: each.trouble is None):
-        lines += ["", *_channel(channel, now)]
+        lines += ["", *_channel(channel, now, history=told.history)]
     return "\n".join(lines)
 
 
-def _channel(channel: ChannelStanding, now: datetime) -> list[str]:
-    mark = "⚠️" if channel.trouble is not None else "✅" if channel.backfill_done else "⏳"
+def _channel(channel: ChannelStanding, now: datetime, *, history: bool) -> list[str]:
+    mark = "⚠️" if channel.trouble is not None else "✅" if channel.backfill_done or not history else "⏳"
     configured = " · in MTPROTO_PEERS" if channel.is_configured else ""
-    lines = [f"{mark} {_named(channel.peer, channel)}{configured}", f"· {_posts(channel)}"]
+    lines = [f"{mark} {_named(channel.peer, channel)}{configured}", f"· {_posts(channel, history=history)}"]
     if channel.complete_at is None:
         lines.append("· not complete yet")
     else:
         lines.append(f"· last complete {since(channel.complete_at, now)}")
+    if channel.to_read_again:
+        lines.append(READ_AGAIN.format(channel.to_read_again))
     if channel.media is not None:
         lines.append(f"· {_files(channel.media)}")
     if channel.trouble is not None:
@@ -121,12 +133,16 @@ def _channel(channel: ChannelStanding, now: datetime) -> list[str]:
     return lines
 
 
-def _posts(channel: ChannelStanding) -> str:
-    history = "the whole history" if channel.backfill_done else "older ones follow"
+def _posts(channel: ChannelStanding, *, history: bool) -> str:
+    older = "the whole history" if channel.backfill_done else "older ones follow" if history else _NO_OLDER_ONES
     if channel.total is not None and channel.total < channel.posts:  # what was deleted since stays
-        return f"{channel.posts:,} posts, of which the channel still has {channel.total:,} at most, {history}"
+        return f"{channel.posts:,} posts, of which the channel still has {channel.total:,} at most, {older}"
     of = "" if channel.total is None else f" of {channel.total:,}"
-    return f"{channel.posts:,}{of} posts, {history}"
+    return f"{channel.posts:,}{of} posts, {older}"
+
+
+def _which(media: MediaFilter | None) -> str:
+    return "none" if media is None else clipped(describe(media), _FILTER_CHARACTERS)
 
 
 def _files(media: MediaFilter | None) -> str:
@@ -140,4 +156,4 @@ def _named(peer: str, channel: ChannelStanding | None) -> str:
     name = f"<code>{clipped(peer, NAME_CHARACTERS)}</code>"
     if channel is None or channel.title is None:
         return name
-    return f"<b>{clipped(channel.title, NAME_CHARACTERS)}</b> ({name})"
+    return f"<b>{clipped(shown(channel.title), NAME_CHARACTERS)}</b> ({name})"
