@@ -11,6 +11,7 @@ import anyio
 from teltubby.actors.growth import Growth
 from teltubby.archive.artifact import dumps
 from teltubby.archive.keys import ARTIFACT_NAME
+from teltubby.archive.purged import without
 from teltubby.archive.settlement import Settlement, is_true, settle, status_of
 from teltubby.archive.slugs import slug
 from teltubby.messages.ledger import (
@@ -108,9 +109,11 @@ class Artifacts:
         return await self._ledger.ask(FindSubmission(chat_id=chat_id, message_id=message_id), within=ASK_SECONDS)
 
     async def _store(self, known: Submission, text: str) -> None:
-        written = json.loads(text)["message_timestamp_utc"]
-        beside = f"{known.base_path}message-{slug(written)}.json"
-        request = StoreArtifact(key=known.base_path + ARTIFACT_NAME, beside=beside, body=text.encode())
+        artifact = json.loads(text)
+        beside = f"{known.base_path}message-{slug(artifact['message_timestamp_utc'])}.json"
+        # The ledger keeps what was archived once; the store is not to say so of what it has no more.
+        body = dumps(without(artifact, known.purged_keys)) if known.purged_keys else text.encode()
+        request = StoreArtifact(key=known.base_path + ARTIFACT_NAME, beside=beside, body=body)
         self.growth.add(await self._upload.ask(request, within=STORE_SECONDS))
         stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
         await self._ledger.ask(stored, within=ASK_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -223,6 +224,7 @@ class Submissions:
             ack_message_id=head["ack_message_id"],
             jobs=tuple(row["job_id"] for row in jobs),
             acknowledged=tuple(int(row["message_id"]) for row in acknowledged),
+            purged_keys=tuple(json.loads(head["purged_keys"] or "[]")),
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from teltubby.errors import Permanent
+from teltubby.messages.alerts import AlertsMessage
 from teltubby.messages.jobs import Job
 from teltubby.messages.ledger_archive import ArchiveMessage
 from teltubby.messages.ledger_jobs import JobsMessage
@@ -61,6 +62,8 @@ class Submission:
     jobs: tuple[str, ...]
     acknowledged: tuple[int, ...] = ()
     """Members that joined late and were acknowledged by a message of their own."""
+    purged_keys: tuple[str, ...] = ()
+    """Keys that the artifact names and `/purge` deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,4 +216,5 @@ LedgerMessage = (
     | JobsMessage
     | ArchiveMessage
     | SessionsMessage
+    | AlertsMessage
 )

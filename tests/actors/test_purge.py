@@ -9,12 +9,14 @@ import pytest
 
 from teltubby.actors.phrases import orders
 from teltubby.actors.purge import VALID_SECONDS
+from teltubby.archive.artifact import dumps
+from teltubby.archive.claims import read_artifact
 from teltubby.errors import StoreUnavailable
 from tests.actors.bot_wing import BotWing, World, bot_wing
 from tests.actors.counter import answer, hands_in, presses, says, starts
 from tests.actors.stage import ANNA
 from tests.actors.test_desk import BORIS
-from tests.actors.updates import sent, update
+from tests.actors.updates import edited, sent, update
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -72,6 +74,23 @@ async def test_what_was_deleted_is_archived_again_when_it_is_sent_again(world: W
         await wing.receives(update(50, again))
         assert bytes([1]) * 1000 in world.objects.values()
         assert wing.said()[-1].startswith("✅ Archived 1 file")
+
+
+async def test_an_artifact_that_is_written_again_names_nothing_that_was_deleted(world: World) -> None:
+    photo = sent(world.telegram, "photo", 1)
+    async with bot_wing(world) as wing:
+        await wing.receives(update(1, photo, caption="old"))
+        before = world.artifact()
+        await says(wing, f"/purge {await asked(wing)}")
+        await wing.receives(edited(51, 1, photo, caption="new"))
+        artifact = world.artifact()
+        (item,) = artifact["telegram"]["items"]
+        assert artifact["telegram"]["edits"][0]["caption_plain"] == "new"
+        assert (item["status"], item["reason"], item["s3_key"]) == ("skipped", "purged", None)
+        assert item["sha256"] == before["telegram"]["items"][0]["sha256"], "what was there is still told"
+        assert (artifact["files_count"], artifact["total_bytes_uploaded"], artifact["keys"]) == (0, 0, [])
+        claimed = read_artifact(before["base_path"] + "message.json", dumps(artifact))
+        assert (claimed.claims, claimed.others) == ((), ())
 
 
 async def test_the_usage_is_corrected(world: World) -> None:
