@@ -9,7 +9,9 @@ from functools import partial
 import anyio
 
 from teltubby.adapters.base import BotGateway
-from teltubby.errors import NotAnswered, RouteClosed
+from teltubby.adapters.metrics import Metrics
+from teltubby.adapters.watched_parts import WatchedParts
+from teltubby.errors import FloodWait, NotAnswered, RouteClosed
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.transfer import Dial, FetchLarge, FetchSmall, PartConnection
 from teltubby.supervision import ActorCrashed, ActorStopped, Context, MailboxFull, Pool, Ref
@@ -25,8 +27,9 @@ DIAL_SECONDS = 120.0
 class BotDownloadActor(Pool[FetchSmall]):
     """Fetches files that the Bot API serves, over a connection of its own; `width` at a time."""
 
-    def __init__(self, gateway: BotGateway, *, width: int) -> None:
+    def __init__(self, gateway: BotGateway, *, width: int, metrics: Metrics | None = None) -> None:
         self.width = width
+        self._metrics = metrics or Metrics()
         self._gateway = gateway
 
     async def setup(self) -> None:
@@ -36,17 +39,26 @@ class BotDownloadActor(Pool[FetchSmall]):
         await self._gateway.aclose()
 
     async def handle(self, message: FetchSmall, /) -> int:
-        return await self._gateway.download(message.file_id, message.into)
+        with self._metrics.timed("fetch_small"):
+            return await self._gateway.download(message.file_id, message.into)
 
 
 class DownloadActor(Pool[FetchLarge]):
     """Fills spools over MTProto; owns an engine per account with its connections, which the account's session dials."""
 
     def __init__(
-        self, sessions: Mapping[AccountKind, Ref[Dial]], *, width: int, engine: Callable[[DialFunction], Engine]
+        self,
+        sessions: Mapping[AccountKind, Ref[Dial]],
+        *,
+        width: int,
+        engine: Callable[[DialFunction], Engine],
+        metrics: Metrics | None = None,
     ) -> None:
         self.width = width
-        self._engines = {account: engine(partial(_dial, session)) for account, session in sessions.items()}
+        self._metrics = metrics or Metrics()
+        self._engines = {
+            account: engine(partial(self._dial_watched, account, session)) for account, session in sessions.items()
+        }
 
     async def run(self, context: Context[FetchLarge]) -> None:
         context.started()
@@ -56,8 +68,21 @@ class DownloadActor(Pool[FetchLarge]):
         engine = self._engines.get(message.account)
         if engine is None:
             raise RouteClosed(f"the {message.account} account is not configured")
-        await engine.fetch(message)
-        _LOG.info("a document came over %d connections of the %s account", engine.connections, message.account)
+        began = anyio.current_time()
+        with self._metrics.timed("fetch_large"):
+            await engine.fetch(message)
+        took = anyio.current_time() - began
+        _LOG.info(
+            "a document came over %d connections of the %s account in %.1f s", engine.connections, message.account, took
+        )
+
+    async def _dial_watched(self, account: AccountKind, session: Ref[Dial], data_centre: int) -> PartConnection:
+        source = f"mtproto_{account}"
+        try:
+            return WatchedParts(await _dial(session, data_centre), self._metrics, source=source)
+        except FloodWait as error:
+            self._metrics.asked_to_wait(source, error.seconds)
+            raise
 
     async def _serve_parts(self, context: Context[FetchLarge]) -> None:
         with context.interruptible():

@@ -9,6 +9,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 import anyio
 from anyio import to_thread
 
+from teltubby.adapters.dependencies import Dependency
 from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.errors import DatabaseUnavailable
 
@@ -24,12 +25,19 @@ async def in_thread(limiter: anyio.CapacityLimiter, work: Callable[[Unpack[Ts]],
 
 
 class LedgerAccess:
-    """An open ledger and the thread it is used from. Both methods raise DatabaseUnavailable."""
+    """An open ledger and the thread it is used from. Both methods raise DatabaseUnavailable.
 
-    def __init__(self, ledger: SqliteLedger, limiter: anyio.CapacityLimiter) -> None:
+    `dependency` is told whether the database can be used.
+    """
+
+    def __init__(
+        self, ledger: SqliteLedger, limiter: anyio.CapacityLimiter, *, dependency: Dependency | None = None
+    ) -> None:
         self.ledger = ledger
         self._limiter = limiter
+        self._dependency = dependency
         self._available = True
+        self._tell()
 
     async def read(self, work: Callable[[Unpack[Ts]], R], *args: *Ts) -> R:
         """Work that changes nothing; logs when the database begins to be unavailable."""
@@ -39,6 +47,7 @@ class LedgerAccess:
             if self._available:
                 logger.error("%s; requests are refused until it can be used", exc)
             self._available = False
+            self._tell(str(exc))
             raise
 
     async def write(self, work: Callable[[Unpack[Ts]], R], *args: *Ts) -> R:
@@ -47,4 +56,13 @@ class LedgerAccess:
         if not self._available:
             logger.info("the database can be used again")
             self._available = True
+            self._tell()
         return answer
+
+    def _tell(self, detail: str = "") -> None:
+        if self._dependency is None:
+            return
+        if self._available:
+            self._dependency.works()
+        else:
+            self._dependency.down(detail)

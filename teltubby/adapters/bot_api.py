@@ -161,6 +161,8 @@ class AiogramGateway(BotClient):
 
     async def download(self, file_id: str, into: Path) -> int:
         size: int = await self.call(lambda bot: _download(bot, file_id, into))
+        if self._watch is not None:
+            self._watch.downloaded(size)
         return size
 
     async def set_commands(self, commands: Mapping[str, str]) -> None:

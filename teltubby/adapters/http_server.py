@@ -1,14 +1,22 @@
-"""A small HTTP server for health, metrics and status, through aiohttp."""
+"""A small HTTP server for health, metrics and status, which no stranger can hurt: see bounded_http."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from aiohttp import web
 
+from teltubby.adapters.bounded_http import BoundedHttp
 from teltubby.errors import ConfigurationError
 from teltubby.flavour import asyncio_hosted
+
+_LOG = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 32
+CONNECTION_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,45 +34,42 @@ Handler = Callable[[], Awaitable[Page]]
 class HttpServer:
     """Serves GET of a few fixed paths; handlers run in the asyncio flavour. Port 0 takes a free one."""
 
-    def __init__(self, *, host: str, port: int, pages: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, *, host: str, port: int, pages: Mapping[str, Handler], connection_seconds: float = CONNECTION_SECONDS
+    ) -> None:
         self._host = host
         self._port = port
         self._pages = pages
-        self._runner: web.AppRunner | None = None
+        self._http = BoundedHttp(self._answer, max_connections=MAX_CONNECTIONS, seconds=connection_seconds)
 
     @asyncio_hosted
     async def open(self) -> int:
         """Listen, and return the port. Raises ConfigurationError when the port is taken."""
-        app = web.Application()
-        for path, handler in self._pages.items():
-            app.router.add_get(path, _adapt(handler))
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
-        await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            return await self._http.open(self._host, self._port)
         except OSError as error:
-            await self._runner.cleanup()
             raise ConfigurationError(
                 (f"HEALTH_PORT: {self._host}:{self._port} cannot be listened on: {error.strerror}",)
             ) from error
-        port: int = self._runner.addresses[0][1]
-        return port
 
     @asyncio_hosted
     async def aclose(self) -> None:
         """Stop listening; safe to call twice."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._http.aclose()
 
-
-def _adapt(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def respond(_: web.Request) -> web.StreamResponse:
-        page = await handler()
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        handler = self._pages.get(request.path)
+        if handler is None:
+            return web.Response(status=HTTPStatus.NOT_FOUND)
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
+        try:
+            page = await handler()
+        except Exception:  # noqa: BLE001 - a bug in one page is no reason not to serve the others
+            _LOG.exception("%s could not be made", request.path)
+            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         return web.Response(
             body=page.body,
             status=page.status,
             headers={"Content-Type": page.content_type, "Cache-Control": "no-store"},
         )
-
-    return respond

@@ -1,12 +1,11 @@
 """The HTTP endpoint to which Telegram brings updates, through aiohttp.
 
 Whoever knows the address can talk to it, so it gives nobody much: one request per connection, CONNECTION_SECONDS for
-all of it, MAX_CONNECTIONS at a time, and not a byte of a body is read before the secret was shown.
+all of it, MAX_CONNECTIONS at a time (see bounded_http), and not a byte of a body is read before the secret was shown.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import logging
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from teltubby.adapters.bot_updates import raw_update
+from teltubby.adapters.bounded_http import BoundedHttp
 from teltubby.errors import ConfigurationError, MalformedMessage
 from teltubby.flavour import asyncio_hosted
 from teltubby.messages.media import RawUpdate
@@ -30,10 +30,6 @@ MAX_BODY = 1 << 20
 MAX_CONNECTIONS = 200
 """Telegram opens 100 at most (Bot API, max_connections)."""
 CONNECTION_SECONDS = 30.0
-CLOSE_SECONDS = 2.0
-"""What is under way at the end may take that long; Telegram repeats what got no answer."""
-LINGER_SECONDS = 1.0
-"""How long what nobody wants is still taken off the wire, so that the answer is not lost with it."""
 RETRY_SECONDS = 5
 
 Accept = Callable[[RawUpdate], Awaitable[bool]]
@@ -58,61 +54,27 @@ class WebhookServer:
         self._path = unquote(path)
         self._secret = secret.encode()
         self._accept = accept
-        self._connection_seconds = connection_seconds
-        self._deadlines: dict[asyncio.Protocol, asyncio.TimerHandle] = {}
-        self._http: web.Server | None = None
-        self._listener: asyncio.Server | None = None
+        self._http = BoundedHttp(self._answer, max_connections=MAX_CONNECTIONS, seconds=connection_seconds)
 
     @asyncio_hosted
     async def open(self) -> int:
         """Listen, and return the port. Raises ConfigurationError when the port is taken."""
-        http = web.Server(self._answer, access_log=None, auto_decompress=False, lingering_time=LINGER_SECONDS)
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                lambda: self._connection(http), self._host, self._port
-            )
+            return await self._http.open(self._host, self._port)
         except OSError as error:
             raise ConfigurationError(
                 (f"WEBHOOK_LISTEN_PORT: {self._host}:{self._port} cannot be listened on: {error.strerror}",)
             ) from error
-        self._http = http
-        port: int = self._listener.sockets[0].getsockname()[1]
-        return port
 
     @asyncio_hosted
     async def aclose(self) -> None:
         """Stop listening and end all connections; safe to call twice."""
-        listener, self._listener = self._listener, None
-        http, self._http = self._http, None
-        if listener is not None:
-            listener.close()
-        if http is not None:
-            http.pre_shutdown()
-            await http.shutdown(CLOSE_SECONDS)
-        for deadline in self._deadlines.values():
-            deadline.cancel()
-        self._deadlines.clear()
-
-    def _connection(self, http: web.Server) -> asyncio.Protocol:
-        if len(http.connections) >= MAX_CONNECTIONS:
-            return _NoRoom()
-        connection = http()
-        # aiohttp itself waits for ever for the end of a request's head.
-        self._deadlines[connection] = asyncio.get_running_loop().call_later(
-            self._connection_seconds, self._cut, connection
-        )
-        return connection
-
-    def _cut(self, connection: web.RequestHandler) -> None:
-        del self._deadlines[connection]
-        connection.force_close()
+        await self._http.aclose()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         status = await self._judge(request)
         headers = {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-        response = web.Response(status=status, headers=headers)
-        response.force_close()
-        return response
+        return web.Response(status=status, headers=headers)
 
     async def _judge(self, request: web.BaseRequest) -> HTTPStatus:
         if request.path != self._path:
@@ -139,14 +101,6 @@ class WebhookServer:
             _LOG.error("what Telegram brought is no update: %s", error)
             return HTTPStatus.BAD_REQUEST
         return HTTPStatus.OK if await self._accept(update) else HTTPStatus.SERVICE_UNAVAILABLE
-
-
-class _NoRoom(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:

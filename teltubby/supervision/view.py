@@ -32,7 +32,8 @@ class Node:
     """One actor or supervisor as it was when the picture was taken.
 
     `restarts` counts the restarts for its own ends, not those for a sibling's; `since` is when it entered
-    `state`, in seconds of Unix time; `mailbox` is how many messages are queued.
+    `state`, in seconds of Unix time; `mailbox` is how many messages are queued, `oldest` for how many seconds the
+    oldest of them has waited, `stalled` for how many nothing was taken although mail was there.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Node:
     last_error: str | None = None
     since: float = 0.0
     mailbox: int = 0
+    oldest: float = 0.0
+    stalled: float = 0.0
     children: tuple[Node, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
