@@ -111,7 +111,7 @@ class FolderStore:
                     pending.extend(reversed(await self._run(f"list {prefix}", self._scan, folder, prefix)))
 
     async def unfinished(self, prefix: str) -> AsyncIterator[UnfinishedUpload]:
-        for upload in await self._run("list unfinished uploads", self._uploads.unfinished, prefix):
+        for upload in await self._run("list unfinished uploads", self._unfinished, prefix):
             yield upload
 
     # -- blocking, in threads ------------------------------------------------------------------------------------
@@ -174,6 +174,11 @@ class FolderStore:
             target.unlink()
             sync_folder(target.parent)
         self._root.stat()
+
+    def _unfinished(self, prefix: str) -> Sequence[UnfinishedUpload]:
+        """None where the folder was never opened to be written to."""
+        self._root.stat()
+        return self._uploads.unfinished(prefix) if (self._root / UPLOADS).exists() else ()
 
     def _scan(self, folder: str, prefix: str) -> Sequence[ObjectInfo | str]:
         """What `folder` ("" or "a/b/") has under `prefix`, in key order: objects, and names of folders."""
