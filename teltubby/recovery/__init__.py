@@ -1,0 +1,1 @@
+"""`teltubby backup`, `teltubby restore` and `teltubby prune`: what an operator does about data, by hand."""

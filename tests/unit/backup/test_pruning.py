@@ -1,0 +1,111 @@
+"""`teltubby prune`: what nobody needs is told, and goes with --yes; what somebody needs stays."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from teltubby.adapters.folder_store import FolderStore
+from teltubby.backup.catalogue import catalogue
+from teltubby.backup.making import keep_rule
+from teltubby.cli import app
+from teltubby.messages.transfer import PART_BYTES
+from teltubby.recovery.leftovers import dead_uploads, useless_backups, useless_spools
+from teltubby.transfer.journal import SpooledFile
+from teltubby.transfer.spool_folder import SpoolFolder
+from tests.unit.backup.installation import Installation, memory, rows
+
+NOW = datetime.now(UTC)
+LONG_AGO = (NOW - timedelta(days=400)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def command(installation: Installation, *arguments: str) -> Any:
+    """What `teltubby prune --json` says."""
+    environment = {name: str(value) for name, value in installation.settings.items()}
+    done = CliRunner().invoke(app, ["prune", "--json", *arguments], env=environment)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def used(home: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installation:
+    """With old history beside new, and a store."""
+    monkeypatch.chdir(tmp_path)
+    (home.root / "archive").mkdir()
+    with home.ledger.file.write() as connection:
+        for number, at in enumerate((LONG_AGO, LONG_AGO, NOW.isoformat().replace("+00:00", "Z"))):
+            connection.execute(
+                "INSERT INTO commands (job_id, user_id, command, accepted, at) VALUES (?, 1, 'track', 1, ?)",
+                (f"none-{number}", at),
+            )
+    return home
+
+
+def test_old_history_goes_with_yes_and_not_before(used: Installation) -> None:
+    count = "SELECT count(*) FROM commands"
+    told = command(used)
+    assert (told["removed"], told["history"]["rows"]) == (False, 2)
+    assert rows(used.root / "ledger.db", count) == [(3,)], "a trial takes everything back"
+    done = command(used, "--yes")
+    assert (done["removed"], done["history"]["rows"]) == (True, 2)
+    assert rows(used.root / "ledger.db", count) == [(1,)]
+    assert command(used)["history"]["rows"] == 0
+
+
+def test_history_is_kept_for_ever_where_it_shall_be(used: Installation) -> None:
+    used.settings["JOB_HISTORY_RETENTION_DAYS"] = "0"
+    assert command(used, "--yes")["history"] == {"before": None, "rows": 0}
+
+
+def test_spools_of_jobs_that_are_open_or_held_stay(tmp_path: Path) -> None:
+    spools = SpoolFolder(tmp_path, keep_seconds=60)
+    for job_id in ("open", "over"):
+        file = SpooledFile(job_id=job_id, document_id=1, size=1000, key="teltubby/key", part_bytes=PART_BYTES)
+        spools.acquire(file).close(keep=True)
+    found = list(useless_spools(tmp_path, {"open"}, keep_seconds=3600, really=False))
+    assert [each.name for each in found] == ["over"] and len(list(tmp_path.iterdir())) == 4
+    list(useless_spools(tmp_path, {"open"}, keep_seconds=3600, really=True))
+    assert {path.stem for path in tmp_path.iterdir()} == {"open"}
+    assert list(useless_spools(tmp_path, None, keep_seconds=3600, really=True)) == [], "where no ledger is, age decides"
+    assert [each.name for each in useless_spools(tmp_path, None, keep_seconds=-1, really=True)] == ["open"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.anyio
+async def test_uploads_that_may_go_on_stay(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path, part_size=1 << 20)
+    await store.open()
+    await store.begin("teltubby/a", content_type="video/mp4")
+    await store.begin("elsewhere/a", content_type="video/mp4")
+    for later, keep, dead in ((20, 0, 0), (50, 72, 0), (50, 24, 1)):
+        now, kept = datetime.now(UTC) + timedelta(hours=later), timedelta(hours=keep)
+        assert len(await dead_uploads(store, now=now, keep=kept, really=False)) == dead
+    await dead_uploads(store, now=now, keep=kept, really=True)
+    assert [each.key async for each in store.unfinished("")] == ["elsewhere/a"]
+
+
+@pytest.mark.anyio
+async def test_a_damaged_backup_stays_until_there_is_a_good_newer_one(home: Installation) -> None:
+    store, backups, rule = memory(), home.backups(), keep_rule(home.config())
+    made = (await backups.make(store)).manifest
+    store.objects[made.key_of(made.files[0])] += b"x"
+    assert await useless_backups(store, await catalogue(store, home.key), rule, now=home.now) == []
+    await backups.make(store)
+    found = await useless_backups(store, await catalogue(store, home.key), rule, now=home.now)
+    assert [entry.name for entry, _ in found] == [made.name]
+
+
+@pytest.mark.anyio
+async def test_what_the_rule_does_not_keep_goes(home: Installation) -> None:
+    store, backups = memory(), home.backups()
+    first, second = (await backups.make(store)).manifest, (await backups.make(store)).manifest
+    entries = await catalogue(store, home.key)
+    assert [entry.name for entry in entries] == [second.name, first.name]
+    one = keep_rule(home.config(BACKUP_KEEP="1", BACKUP_KEEP_DAILY="0", BACKUP_KEEP_WEEKLY="0"))
+    for rule, gone in ((keep_rule(home.config()), []), (one, [first.name])):
+        assert [entry.name for entry, _ in await useless_backups(store, entries, rule, now=home.now)] == gone
