@@ -4,6 +4,8 @@
 # make stress  10 curators, 2000 messages, 30 kills, about 15 minutes; STRESS_SEED=7, STRESS_KILLS=… before it
 # make lint    ruff and mypy
 # make fmt     format the code
+# make image   build the container image and run it, with podman; ARGS="--isolation chroot …" are for its build
+# make audit   look for known weaknesses in the dependencies, or at least at the hashes of the locks
 # make lock    resolve the dependencies anew into requirements/*.lock
 
 SHELL := bash
@@ -15,7 +17,7 @@ ARGS ?=
 WORKERS ?= 3
 export PYTHON MAKECMDGOALS
 
-.PHONY: help demo test bench stress lint fmt lock setup setup-runtime
+.PHONY: help demo test bench stress image lint fmt audit lock setup setup-runtime
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -26,6 +28,7 @@ demo: setup-runtime
 test: setup
 	@scripts/install-rabbitmq.sh
 	@scripts/install-swift.sh
+	@scripts/install-promtool.sh
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 bench: setup
@@ -42,6 +45,10 @@ stress: setup
 	@scripts/install-swift.sh
 	@$(BIN)/python -m pytest tests/acceptance/stress $(ARGS)
 
+image: setup
+	@scripts/make-image.sh $(ARGS)
+	@TELTUBBY_TEST_IMAGE=$${IMAGE:-localhost/teltubby:latest} $(BIN)/python -m pytest tests/deploy/test_image.py
+
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -50,6 +57,9 @@ lint: setup
 fmt: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+audit: setup
+	@$(BIN)/python scripts/audit-locks.py
 
 lock: setup
 	@scripts/lock.sh $(ARGS)

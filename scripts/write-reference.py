@@ -1,10 +1,14 @@
 #!/usr/bin/env python
-"""Writes the tables of docs/configuration.md and the whole of .env.example from the settings; a test compares them."""
+"""Writes what docs/configuration.md (settings), .env.example and docs/operations.md (metrics) have from the code.
+
+Tests compare them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from teltubby.adapters.metrics_reference import metrics_table
 from teltubby.config.reference import example, tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,11 +17,15 @@ BEGIN, END = "<!-- begin: written by scripts/write-reference.py -->\n", "<!-- en
 
 def main() -> None:
     """Replace what stands between the markers, and leave the prose alone."""
-    page = ROOT / "docs" / "configuration.md"
+    _replace(ROOT / "docs" / "configuration.md", tables())
+    _replace(ROOT / "docs" / "operations.md", metrics_table())
+    (ROOT / ".env.example").write_text(example(), encoding="utf-8")
+
+
+def _replace(page: Path, written: str) -> None:
     head, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     tail = rest.partition(END)[2]
-    page.write_text(f"{head}{BEGIN}\n{tables()}\n{END}{tail}", encoding="utf-8")
-    (ROOT / ".env.example").write_text(example(), encoding="utf-8")
+    page.write_text(f"{head}{BEGIN}\n{written}\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,18 @@
 Who may import whom; a layer imports only layers below it (tests/test_architecture.py keeps it so)::
 
     cli  demo  doctor  login       what people start
+    probing                        `teltubby health`: asks a running process how it is
+    recovery                       the commands of backups: made, listed, brought back, pruned
+    fixity                         the archive checked against what is said of it, the ledger made anew from it
     collecting  tasks              the collector's commands, and these as modules
+    watching                       what supervisord starts to tell of the others' deaths
     exit_codes  interrupts         what commands end with, also early
     runtime                        the only anyio.run(): backend, signals, exit codes
     trees                          the architecture: one declarative screen per process
     actors                         who does it: one supervised actor per duty
     transfer                       the MTProto download engine and its spool
     collector                      what channels posted: history, updates, counters, and their database
+    backup                         copies of what a process owns: made, verified, rotated, brought back
     adapters                       with what: one third-party client per file, behind the Protocols of base.py
     archive                        pure policy: keys, routing, artifact, quota, job states and turns
     config  logs                   settings from the environment; structured logging

@@ -12,12 +12,15 @@ from urllib.error import URLError
 
 import typer
 
-from teltubby import __version__, logs
+from teltubby import __version__, auditing, logs, probing
 from teltubby.collecting import commands as collecting
 from teltubby.collecting import reading
 from teltubby.config import Config, LogLevel, Role, effective, load, load_for_sessions, load_health
 from teltubby.exit_codes import EX_FAILED, exit_codes
+from teltubby.fixity import commands as fixity
 from teltubby.messages.routes import AccountKind
+from teltubby.recovery import commands as recovery
+from teltubby.watching import commands as watching
 
 STATUS_WITHIN = 5.0
 """Seconds that a running process has to answer `teltubby tree`."""
@@ -38,7 +41,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point of the `teltubby` script."""
+    """Every command, as `teltubby.__main__` has it."""
     app()
 
 
@@ -242,5 +245,10 @@ def _fetch(address: str) -> dict[str, object]:
     return status
 
 
+auditing.register(app)
 collecting.register(app)
+fixity.register(app)
+probing.register(app)
 reading.register(app)
+recovery.register(app)
+watching.register(app)

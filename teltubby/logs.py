@@ -6,6 +6,8 @@ bound (the actor's path, a job's id), lose their secrets, and become JSON or con
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import logging
 import re
@@ -21,7 +23,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from teltubby.config import LogFormat, LogLevel, LogSettings
-from teltubby.supervision import current_path
+from teltubby.supervision import current_path, current_trace
 
 MASK = "****"
 SHORTEST_SECRET = 4
@@ -38,9 +40,9 @@ class Redaction:
     """Takes secrets out of text: what looks like a bot token, credentials in URLs, and every string it was told."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {shape for secret in secrets if len(secret) >= SHORTEST_SECRET for shape in _shapes(secret)}
+        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         # The longest first: a secret may contain another one.
-        alternatives = "|".join(re.escape(secret) for secret in sorted(known, key=len, reverse=True))
+        alternatives = "|".join(_pattern(secret) for secret in sorted(known, key=len, reverse=True))
         self._known = re.compile(alternatives) if alternatives else None
 
     def text(self, text: str) -> str:
@@ -91,7 +93,7 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), *, stream: Tex
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
             ],
             processors=[
-                _add_actor,
+                _add_origin,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
@@ -114,14 +116,31 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), *, stream: Tex
 
 
 def bound(**values: str) -> AbstractContextManager[None]:
-    """Adds values (`job_id=…`) to every line that is logged inside the block, in this task and those it starts."""
+    """Adds values (`channel=…`) to every line that is logged inside the block, in this task and those it starts."""
     return structlog.contextvars.bound_contextvars(**values)
 
 
-def _shapes(secret: str) -> set[str]:
-    """The secret as it stands in text, in URLs, in JSON, and in the representation of a string or of bytes."""
-    raw = secret.encode(errors="surrogatepass")  # the environment may hold bytes that are not UTF-8
-    return {secret, quote(raw, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1], repr(raw)[2:-1]}
+def _pattern(secret: str) -> str:
+    """Matches the secret as it stands in text, URLs, forms, HTML, JSON, XML, and the representations of it; also
+    where only some of its characters are written in such a way: each library leaves others as they are.
+    """
+    return "".join(map(_spellings, secret)) + "".join(f"|{re.escape(whole)}" for whole in _wholes(secret))
+
+
+def _spellings(char: str) -> str:
+    if char.isascii() and char.isalnum():  # nobody writes these in another way
+        return char
+    raw = char.encode(errors="surrogatepass")  # the environment may hold bytes that are not UTF-8
+    ways = {char, quote(raw, safe=""), json.dumps(char)[1:-1], repr(char)[1:-1], repr(raw)[2:-1], html.escape(char)}
+    ways |= {"".join(f"%{byte:02{case}}" for byte in raw) for case in "xX"}
+    ways |= {"\\" + char} if char in "\"'\\" else set()
+    ways |= {"+"} if char == " " else set()
+    return f"(?:{'|'.join(re.escape(way) for way in sorted(ways, key=len, reverse=True))})"
+
+
+def _wholes(secret: str) -> set[str]:
+    """What a whole value becomes where it is encoded at once."""
+    return {base64.b64encode(secret.encode(errors="surrogatepass")).decode()}
 
 
 def _renderer(chosen: LogFormat, target: TextIO) -> list[Processor]:
@@ -134,10 +153,12 @@ def _renderer(chosen: LogFormat, target: TextIO) -> list[Processor]:
     ]
 
 
-def _add_actor(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+def _add_origin(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     del logger, name
     if (path := current_path.get()) is not None:
         event.setdefault("actor", path)
+    if (trace := current_trace.get()) is not None:
+        event.setdefault("job_id", trace)
     return event
 
 

@@ -13,18 +13,21 @@ from typer.main import get_command
 from teltubby import runtime
 from teltubby.actors.audit import LIMITS
 from teltubby.actors.phrases import COMMANDS
+from teltubby.actors.phrases.alerts import REMEDIES, TITLES
 from teltubby.actors.phrases.workers import account_line
 from teltubby.actors.relay_channel import DELETABLE, KEPT
 from teltubby.actors.session import LOOK_SECONDS, SIGN_IN_AGAIN_SECONDS, SUSPENDED_SECONDS
 from teltubby.actors.sign_in_steps import STAGE_SECONDS, TRIES
 from teltubby.actors.whispers import KEPT_SECONDS
-from teltubby.adapters.metrics import Metrics
+from teltubby.adapters.metrics_reference import metric_names, metrics_table
+from teltubby.archive.alerts import PATIENCE
 from teltubby.archive.session_states import LONG_FLOOD_SECONDS, SessionEvent, after, trouble_after
 from teltubby.cli import app
 from teltubby.config import Role, load
 from teltubby.config.model import all_variables
 from teltubby.config.telegram import MtprotoSettings
 from teltubby.exit_codes import EX_CONFIG
+from teltubby.messages.alerts import AlertKind
 from teltubby.messages.media import SkipReason
 from teltubby.messages.routes import ARTIFACT_ROUTE, AccountKind, FileRoute
 from teltubby.messages.session import SessionStanding, SessionState
@@ -50,10 +53,20 @@ def test_every_bot_command_is_documented_and_no_other() -> None:
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    served = {
-        f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().registry.collect()
-    }
-    assert set(re.findall(r"`(teltubby_[a-z_]+)`", OPERATIONS)) == served
+    assert metrics_table() in OPERATIONS, "PYTHONPATH=. python scripts/write-reference.py"
+    assert set(re.findall(r"`(teltubby_[a-z_]+)`", OPERATIONS)) == metric_names()
+
+
+def test_every_alert_is_documented_and_no_other() -> None:
+    rows = OPERATIONS.partition("| alert | told | what to do |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert all(len(row) == 3 and all(row) for row in cells)
+    assert [row[0] for row in cells] == [TITLES[kind] for kind in AlertKind]
+    for kind, (_, told, _) in zip(AlertKind, cells, strict=True):
+        patience = PATIENCE[kind]
+        assert ("also in quiet hours" in told) is patience.wakes, kind
+        assert not patience.after or f"{patience.after.seconds // 60} min" in told, kind
+    assert set(REMEDIES) == set(AlertKind)
 
 
 def test_exit_codes() -> None:
@@ -69,9 +82,10 @@ def test_every_reason_for_a_file_that_was_not_archived_is_documented() -> None:
 def test_settings_commands_targets_and_links_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     settings = {variable.name for variable in all_variables()} | {
-        alias for variable in all_variables() for alias in variable.aliases
+        other for variable in all_variables() for other in (*variable.aliases, *variable.file_names)
     }
-    named = set(re.findall(r"\b((?:TELEGRAM|MTPROTO|S3|RABBITMQ|JOB|WORKER|TELTUBBY)_[A-Z0-9_]*[A-Z0-9])\b", text))
+    groups = "ALERTS?|TELEGRAM|MTPROTO|S3|RABBITMQ|JOB|WORKER|TELTUBBY"
+    named = set(re.findall(rf"\b((?:{groups})_[A-Z0-9_]*[A-Z0-9])\b", text))
     assert named - settings == set()
     commands = set(getattr(get_command(app), "commands"))  # noqa: B009 - a click group, behind typer's types
     assert set(re.findall(r"teltubby (run|bot|worker|[a-z]+-[a-z]+|tree|demo)\b", text)) <= commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ from teltubby.archive.origins import ChatSlugFrom
 from teltubby.messages.jobs import Job
 from teltubby.messages.ledger import ExtendSubmission, FindAlbum, FindSubmission, LedgerMessage, Submission, Submit
 from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, JsonObject
-from teltubby.supervision import Ref
+from teltubby.supervision import Ref, tracing
+
+_LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
 
@@ -130,6 +133,9 @@ class Archiving:
             known = await self._submit(messages, layout, outcomes, jobs)
         else:
             known = await self._extend(album, messages, outcomes, jobs)
+        for job in jobs:
+            with tracing(job.job_id):
+                _LOG.info("job %s is handed in by user %d with message %d", job.job_id, job.user_id, job.message_id)
         self._count(outcomes)
         await self._artifacts.store(known.chat_id, known.message_id)
         return known

@@ -11,6 +11,7 @@ from typing import assert_never
 from anyio import to_thread
 
 from teltubby.actors import phrases
+from teltubby.actors.alerts import Alerts
 from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Chat
 from teltubby.actors.intake import Intake
@@ -47,6 +48,7 @@ class BotActor(Actor[BotMessage]):
         channels: ChannelsDesk,
         channel_media: Callable[[ChannelMediaFound], Awaitable[None]],
         quota: QuotaKeeper,
+        alerts: Alerts,
         chat: Chat,
         recollection: Recollection,
         patience: Patience,
@@ -62,6 +64,7 @@ class BotActor(Actor[BotMessage]):
         self._channels = channels
         self._channel_media = channel_media
         self._quota = quota
+        self._alerts = alerts
         self._chat = chat
         self._recollection = recollection
 
@@ -112,6 +115,7 @@ class BotActor(Actor[BotMessage]):
             partial(self._until_stop, context, self._chat.keep_lines),
             partial(self._until_stop, context, self._quota.keep),
             partial(self._until_stop, context, self._session_news.keep),
+            partial(self._until_stop, context, self._alerts.keep),
             partial(self._until_stop, context, partial(self._chat.set_menu, phrases.COMMANDS)),
             partial(self._receiving.receive, context),
             partial(self._intake.work, context),

@@ -40,7 +40,8 @@ R = TypeVar("R")
 class Answer:
     """What is said to a command: HTML of any length, buttons under its end, a picture (PNG) above it, a file after it.
 
-    `document` is the file's name and content.
+    `document` is the file's name and content; `html` begins with phrases.words.FOLLOWED then, by which it is known
+    after a crash that the file is to follow.
     """
 
     html: str
@@ -56,6 +57,11 @@ class _Turn:
     slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_ONCE))
     trouble: anyio.Lock = field(default_factory=anyio.Lock)
     wanted: int = 0
+
+
+def _is_wordless(text: str) -> bool:
+    """As a file is that is sent as a part of an answer."""
+    return not text
 
 
 class Chat:
@@ -100,11 +106,7 @@ class Chat:
             return known
         async with self._turn(chat_id) as turn:
             first, *others = phrases.pages(html)
-
-            async def look() -> int | None:
-                self._recollection.doubt(chat_id, () if reply_to is None else (reply_to,))
-                return None if said is None else await self._recollection.said(chat_id, reply_to, said)
-
+            look = self._look(chat_id, reply_to, said)
             sent = await self._send(turn, chat_id, first, reply_to, () if others else keyboard, look)
             for page in others:
                 await self._send(turn, chat_id, page, reply_to, keyboard if page is others[-1] else ())
@@ -122,15 +124,29 @@ class Chat:
         reply_to: int | None = None,
         said: Callable[[str], bool] | None = None,
     ) -> int | None:
-        """Say an answer, its picture and its file too; otherwise as `say`."""
-        sent = await self._give_words(chat_id, answer, reply_to=reply_to, said=said)
+        """Say an answer, its picture and its file too; otherwise as `say`, but that words which a file follows are
+        looked for by themselves: after a crash between the two only the file is sent.
+        """
         document = answer.document
-        if document is not None and sent is not None:
+        if document is None:
+            return await self._give_words(chat_id, answer, reply_to=reply_to, said=said)
+        sent = await self._give_words(chat_id, answer, reply_to=reply_to, said=phrases.is_followed)
+        if sent is not None:
             async with self._turn(chat_id) as turn:
                 await self._until_through(
-                    turn, chat_id, lambda: self._gateway.send_document(chat_id, *document, reply_to=reply_to)
+                    turn,
+                    chat_id,
+                    lambda: self._gateway.send_document(chat_id, *document, reply_to=reply_to),
+                    self._look(chat_id, reply_to, _is_wordless),
                 )
         return sent
+
+    async def is_half_given(self, chat_id: int, reply_to: int) -> bool:
+        """Whether an answer was begun before a crash and its file is to follow, as far as it can be found out."""
+        self._recollection.doubt(chat_id, (reply_to,))
+        return await self.has_said(chat_id, reply_to, phrases.is_followed) and not await self.has_said(
+            chat_id, reply_to, _is_wordless
+        )
 
     async def _give_words(
         self, chat_id: int, answer: Answer, *, reply_to: int | None, said: Callable[[str], bool] | None
@@ -139,14 +155,32 @@ class Chat:
         if picture is None:
             return await self.say(chat_id, answer.html, reply_to=reply_to, keyboard=answer.keyboard, said=said)
         fits = len(answer.html) <= CAPTION_CHARACTERS and not answer.keyboard
+        by_caption = said if fits else None
+        known = None if by_caption is None else await self._recollection.said(chat_id, reply_to, by_caption)
+        if known is not None:
+            return known
         async with self._turn(chat_id) as turn:
             caption = answer.html if fits else ""
             sent = await self._until_through(
-                turn, chat_id, lambda: self._gateway.send_photo(chat_id, picture, html=caption, reply_to=reply_to)
+                turn,
+                chat_id,
+                lambda: self._gateway.send_photo(chat_id, picture, html=caption, reply_to=reply_to),
+                self._look(chat_id, reply_to, by_caption),
             )
         if fits and sent is not None:
             return sent
         return await self.say(chat_id, answer.html, reply_to=reply_to, keyboard=answer.keyboard)
+
+    def _look(
+        self, chat_id: int, reply_to: int | None, said: Callable[[str], bool] | None
+    ) -> Callable[[], Awaitable[int | None]]:
+        """Looks whether a call whose end was not heard did say it."""
+
+        async def look() -> int | None:
+            self._recollection.doubt(chat_id, () if reply_to is None else (reply_to,))
+            return None if said is None else await self._recollection.said(chat_id, reply_to, said)
+
+        return look
 
     async def set_menu(self, commands: Mapping[str, str]) -> None:
         """Set the command menu, as soon as Telegram lets us."""

@@ -10,6 +10,7 @@ from typing import assert_never
 import anyio
 
 from teltubby.actors import keyboards, phrases
+from teltubby.actors.alerts_desk import AlertsDesk
 from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Answer, Chat
 from teltubby.actors.job_orders import JobOrders, OrderAnswer
@@ -44,6 +45,7 @@ class Desk:
         job_orders: JobOrders,
         sign_in: SignInDesk,
         channels: ChannelsDesk,
+        alerts: AlertsDesk,
         purge: Purge,
         mode: str,
     ) -> None:
@@ -53,6 +55,7 @@ class Desk:
         self._orders = job_orders
         self._sign_in = sign_in
         self._channels = channels
+        self._alerts = alerts
         self._purge = purge
         self._mode = mode
 
@@ -104,6 +107,8 @@ class Desk:
                 return await self._channels.untrack(words, message)
             case "report", words:
                 return await self._channels.report(words, message)
+            case "alerts", words:
+                return await self._alerts.answer(words, message)
             case "queue", _:
                 return await self._lookups.queue()
             case "jobs", []:

@@ -35,7 +35,7 @@ from teltubby.errors import (
 from teltubby.messages.control import StopJob
 from teltubby.messages.jobs import Job, JobEvent, JobProgress
 from teltubby.messages.questions import Turn, TurnAsked
-from teltubby.supervision import SupervisionError
+from teltubby.supervision import SupervisionError, tracing
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class JobFlow:
     async def run(self, hand: JobInHand) -> None:
         """Do what the job's message asks for, and settle it."""
         try:
-            await self._settle(hand)
+            with tracing(hand.job.job_id):
+                await self._settle(hand)
         except BrokerUnavailable as error:
             _LOG.warning("job %s was not begun and comes again: %s", hand.job.job_id, error)
         finally:
@@ -159,6 +160,7 @@ class JobFlow:
     # -- an attempt and its end
 
     async def _perform(self, hand: JobInHand) -> None:
+        _LOG.info("job %s is taken up by %s (attempt %d)", hand.job.job_id, self._run.worker, hand.attempt)
         try:
             completed = await self._run.perform(hand.job, hand.attempt, self._emit, hand.effort)
         except Exception as error:  # noqa: BLE001 - a bug that one job meets must not end the others
@@ -166,6 +168,7 @@ class JobFlow:
         else:
             await self._report(completed)
             await self._ack(hand)
+            _LOG.info("job %s is done in %.1f s (attempt %d)", hand.job.job_id, completed.seconds, hand.attempt)
 
     async def _ended_by(self, hand: JobInHand, error: Exception) -> None:
         match error:

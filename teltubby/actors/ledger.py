@@ -8,12 +8,15 @@ from typing import assert_never
 import anyio
 
 from teltubby.actors.ledger_access import LedgerAccess, in_thread
+from teltubby.actors.ledger_alerts import answer_about_alerts
 from teltubby.actors.ledger_archive import answer_about_archive
 from teltubby.actors.ledger_jobs import answer_about_jobs
 from teltubby.actors.ledger_sessions import answer_about_sessions
 from teltubby.adapters.clock import utc_now
+from teltubby.adapters.dependencies import Dependency
 from teltubby.adapters.sqlite_ledger import Clock, SqliteLedger
 from teltubby.errors import ConfigurationError
+from teltubby.messages.alerts import AlertsMessage
 from teltubby.messages.ledger import (
     Acknowledged,
     ArtifactStored,
@@ -46,17 +49,25 @@ class LedgerActor(Actor[LedgerMessage]):
     """
 
     def __init__(
-        self, path: Path, *, bot_id: int | None = None, clock: Clock = utc_now, busy_timeout: float = 5.0
+        self,
+        path: Path,
+        *,
+        bot_id: int | None = None,
+        clock: Clock = utc_now,
+        busy_timeout: float = 5.0,
+        dependency: Dependency | None = None,
     ) -> None:
         self._path = path
         self._bot_id = bot_id
         self._clock = clock
         self._busy_timeout = busy_timeout
+        self._dependency = dependency
 
     async def setup(self) -> None:
         self._limiter = anyio.CapacityLimiter(1)
         await in_thread(self._limiter, self._make_folder)
-        self._access = LedgerAccess(await in_thread(self._limiter, self._open), self._limiter)
+        ledger = await in_thread(self._limiter, self._open)
+        self._access = LedgerAccess(ledger, self._limiter, dependency=self._dependency)
 
     async def teardown(self) -> None:
         await in_thread(self._limiter, self._access.ledger.close)
@@ -68,6 +79,8 @@ class LedgerActor(Actor[LedgerMessage]):
             return await answer_about_archive(self._access, message)
         if isinstance(message, SessionsMessage):
             return await answer_about_sessions(self._access, message)
+        if isinstance(message, AlertsMessage):
+            return await answer_about_alerts(self._access, message)
         access, ledger = self._access, self._access.ledger
         match message:
             case RecordUpdates():

@@ -26,7 +26,7 @@ from teltubby.messages.control import (
     SubmitPassword,
 )
 from teltubby.messages.jobs import Job, JobEvent, Priority
-from teltubby.messages.questions import FirstCopyAsked, QuestionAsked, RelayAsked, TurnAsked
+from teltubby.messages.questions import FirstCopyAsked, QuestionAsked, RelayAsked, RoomAsked, TurnAsked
 from teltubby.messages.wire import (
     JOB_TYPE,
     SCHEMA,
@@ -91,7 +91,8 @@ def collector_report_letter(report: CollectorReport) -> Outgoing:
         case TrackTold() | ChannelsTold() | ReportTold():
             subject = f"{report.worker}:{report.order_id}"
         case ChannelMediaFound(post=post):
-            subject = f"{post.channel_id}:{post.msg_id}"
+            document_id = None if post.media is None else post.media.document_id
+            subject = f"{post.channel_id}:{post.msg_id}:{document_id}"
         case _:
             assert_never(report)
     return _letter(encode_collector_report(report), kind, f"{kind}:{subject}")
@@ -107,6 +108,8 @@ def question_letter(question: QuestionAsked) -> Outgoing:
             subject = f"{question.job_id}:{question.ticket}:{question.attempt}"
         case RelayAsked():
             subject = question.job_id
+        case RoomAsked():
+            subject = question.worker
         case _:
             assert_never(question)
     return _letter(encode_question(question), kind, f"{kind}:{subject}")

@@ -33,7 +33,7 @@ from teltubby.messages.ledger import LedgerMessage, SettleFile
 from teltubby.messages.ledger_jobs import ApplyEvent, JobView, ReadHistory, SetNotice
 from teltubby.messages.queue import SendOrder
 from teltubby.messages.transfer import DropObject, UploadMessage
-from teltubby.supervision import Ref
+from teltubby.supervision import Ref, tracing
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,7 +80,8 @@ class News:
         turn = self._turns.setdefault(event.job_id, anyio.Lock())
         try:
             async with turn:
-                await self._handle(event)
+                with tracing(event.job_id):
+                    await self._handle(event)
         finally:
             if not turn.locked():
                 self._turns.pop(event.job_id, None)
@@ -91,6 +92,8 @@ class News:
         if view is None:
             _LOG.warning("a report of the unknown job %s is ignored", event.job_id)
             return
+        if not isinstance(event, JobProgress):
+            _LOG.info("job %s (attempt %d): %s of %s", event.job_id, event.attempt, type(event).__name__, event.worker)
         if view.changed:
             self._uncounted.add(event.job_id)
         match event:
@@ -151,6 +154,7 @@ class News:
                 route=event.route,
                 via=event.via,
                 details=event.details,
+                preview_key=None if event.preview is None else event.preview.key,
             )
             said = phrases.job_completed_late if await self._was_cancelled(view) else phrases.job_completed
             text = said(
@@ -174,11 +178,17 @@ class News:
         if isinstance(settlement, DuplicateItem) and event.duplicate_of is None:
             # The artifact points to the first copy by now: only then may the second one go.
             await self._upload.ask(DropObject(key=event.key), within=STORE_SECONDS)
+            if event.preview is not None:
+                await self._upload.ask(DropObject(key=event.preview.key), within=STORE_SECONDS)
         if self._to_be_counted(view):
             self._metrics.jobs_completed.inc()
+            self._metrics.job_seconds.observe(event.seconds)
+            self._metrics.job_bytes.observe(event.size_bytes)
             if isinstance(settlement, StoredItem):
                 self._metrics.ingested_bytes.inc(event.size_bytes)
                 self._quota.count(event.size_bytes, 1)
+                if event.preview is not None:
+                    self._quota.count(event.preview.size_bytes, 1)
             else:
                 self._metrics.dedup_hits.inc()
         await self._conclude(view, text)

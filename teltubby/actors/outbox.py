@@ -14,7 +14,7 @@ from teltubby.errors import BrokerUnavailable, TopologyConflict
 from teltubby.messages.jobs import Job
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_jobs import MarkPublished, PendingOutbox
-from teltubby.supervision import Ref
+from teltubby.supervision import Ref, tracing
 
 _LOG = logging.getLogger(__name__)
 
@@ -86,4 +86,6 @@ class Outbox:
         published = tuple((job.job_id, job.job_metadata.ticket) for job in confirmed)
         with anyio.CancelScope(shield=True):
             await self._ledger.ask(MarkPublished(published=published), within=MARK_SECONDS)
-        _LOG.info("%d jobs are in the queue, %s the last", len(published), published[-1][0])
+        for job in confirmed:
+            with tracing(job.job_id):
+                _LOG.info("job %s is in the queue, with priority %s", job.job_id, job.job_metadata.priority)

@@ -78,7 +78,7 @@ class PublishingQueueActor(QueueActor[PublisherMessage]):
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng, troubles=troubles)
         self._outbox = Outbox(broker, ledger=ledger, full=full)
-        self._turns = TurnDesk(broker, ledger=ledger, relay=relay, first_copy=first_copy, signs=signs)
+        self._turns = TurnDesk(broker, ledger=ledger, relay=relay, first_copy=first_copy, signs=signs, full=full)
         self._news = news
         self._signs = signs
         self._filled = Wakeup()

@@ -22,7 +22,7 @@ from teltubby.actors.jobs_in_hand import JobsInHand
 from teltubby.actors.letters import collector_report_letter, schema_of
 from teltubby.actors.link import Link
 from teltubby.actors.queue import QueueActor
-from teltubby.actors.worker_reports import WorkerReports
+from teltubby.actors.worker_reports import WorkerReports, all_is_well
 from teltubby.adapters.base import Broker, Delivery, Destination, Heard
 from teltubby.errors import BrokerUnavailable, MalformedMessage
 from teltubby.messages.collector import (
@@ -43,7 +43,8 @@ from teltubby.messages.control import (
     SubmitCode,
     SubmitPassword,
 )
-from teltubby.messages.queue import ConsumerMessage, CountQueues, DescribeQueue, ReportSignIn
+from teltubby.messages.health import Standing
+from teltubby.messages.queue import CollectorChanged, ConsumerMessage, CountQueues, DescribeQueue, ReportSignIn
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import DescribeSession, SessionChanged
 from teltubby.messages.wire import decode_job, decode_order
@@ -58,12 +59,16 @@ REPORTS_AT_ONCE = 16
 LOST = "the connection to the broker was lost"
 
 
+def nothing() -> None:
+    """No trouble is known."""
+
+
 class ConsumingQueueActor(QueueActor[ConsumerMessage]):
     """Runs up to `concurrency` jobs at once, across connections; `JobFlow` says what becomes of each.
 
     A connection's streams have as many places as there are jobs to take up: what runs on without its delivery has one
-    too, so that while all run on, the messages are left to other workers. Orders about channels go to the `collector`;
-    without one they are for others.
+    too, so that while all run on, the messages are left to other workers. Orders about channels go to the `collector`,
+    and `collector_trouble` says why it cannot work, if so; without one they are for others.
     """
 
     def __init__(
@@ -81,6 +86,8 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         rng: random.Random,
         clock: Callable[[], datetime],
         collector: Ref[CollectorOrder] | None = None,
+        collector_trouble: Callable[[], str | None] = nothing,
+        unwell: Callable[[], Sequence[Standing]] = all_is_well,
     ) -> None:
         super().__init__(broker, backoff=backoff, rng=rng)
         self._run = run
@@ -92,7 +99,15 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         self._hands = JobsInHand(self._changed)
         self._flow = JobFlow(broker, link=self._link, hands=self._hands, run=run, retry_seconds=retry_seconds, rng=rng)
         self._reports = WorkerReports(
-            broker, self._link, worker=run.worker, place=place, public_key=public_key, routes=routes, clock=clock
+            broker,
+            self._link,
+            worker=run.worker,
+            place=place,
+            public_key=public_key,
+            routes=routes,
+            clock=clock,
+            collector=None if collector is None else collector_trouble,
+            unwell=unwell,
         )
         self._times_told: Counter[AccountKind] = Counter()
         self._receiving: set[anyio.CancelScope] = set()
@@ -112,6 +127,9 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
                 if not self._reports.is_ready:
                     for scope in self._receiving:
                         scope.cancel()
+                return None
+            case CollectorChanged():
+                self._reports.describe()
                 return None
             case ReportSignIn(report=report):
                 self._reports.tell(report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,10 +35,15 @@ Paint = Callable[[Statistics], Awaitable[bytes]]
 """Paints the picture of `/stats` as PNG. Raises TeltubbyError when it cannot."""
 
 
+def no_alerts() -> Sequence[str]:
+    """Nothing is open."""
+    return ()
+
+
 class Standing:
     """Asks everybody; `workers` know how those stand who fetch large files, in whichever process they run.
 
-    `growth` is what the archive grew by and the ledger was not told of yet.
+    `growth` is what the archive grew by and the ledger was not told of yet, `alerts` are lines about what is open.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Standing:
         workers: Workers,
         paint: Paint,
         clock: Callable[[], datetime],
+        alerts: Callable[[], Sequence[str]] = no_alerts,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
@@ -61,6 +67,7 @@ class Standing:
         self._workers = workers
         self._paint = paint
         self._clock = clock
+        self._alerts = alerts
 
     async def status(self) -> Answer:
         """The house at a glance, and what needs attention. Raises what the ledger does."""
@@ -81,6 +88,8 @@ class Standing:
             failed=lately,
             failed_more=len(lately) == FAILED_SHOWN,
             next_up=await self._next_up(),
+            alerts=self._alerts(),
+            not_collecting=[worker for worker in self._workers.known if worker.collector is not None],
         )
         return Answer(html=house.status_text(report))
 

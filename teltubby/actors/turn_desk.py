@@ -1,8 +1,11 @@
-"""Answers to what workers ask across the broker: whose turn it is, which object holds some bytes, where a copy is."""
+"""Answers to what workers ask across the broker: whose turn it is, which object holds some bytes, where a copy is, and
+whether the archive has room.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import assert_never
 
@@ -21,13 +24,15 @@ from teltubby.messages.questions import (
     FirstCopyTold,
     QuestionAsked,
     RelayAsked,
+    RoomAsked,
+    RoomTold,
     Turn,
     TurnAsked,
     TurnTold,
 )
 from teltubby.messages.relay import CopyForJob, RelayMessage
 from teltubby.messages.wire import decode_question, encode_answer
-from teltubby.supervision import Ref, SupervisionError
+from teltubby.supervision import Ref, SupervisionError, tracing
 from teltubby.transfer.upload import FirstCopy
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +46,10 @@ MOST_LOST_RUNS = 30
 
 
 class TurnDesk:
-    """Answers from the ledger and from the signs of life, as far as it can; nothing here is worth a second try."""
+    """Answers from the ledger and from the signs of life, as far as it can; nothing here is worth a second try.
+
+    `full` says whether the archive has reached its quota.
+    """
 
     def __init__(
         self,
@@ -51,12 +59,14 @@ class TurnDesk:
         relay: Ref[RelayMessage],
         first_copy: FirstCopy,
         signs: SignsOfLife,
+        full: Callable[[], bool],
     ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._relay = relay
         self._first_copy = first_copy
         self._signs = signs
+        self._full = full
 
     async def answer(self, question: Question) -> None:
         """Tell the asker. Without an answer it goes on after some seconds, as when no bot runs at all."""
@@ -74,9 +84,13 @@ class TurnDesk:
             case FirstCopyAsked():
                 return FirstCopyTold(sha256=asked.sha256, key=await self._first_copy(asked.sha256))
             case TurnAsked():
-                return await self._turn(asked)
+                with tracing(asked.job_id):
+                    return await self._turn(asked)
             case RelayAsked():
-                return await self._relay.ask(CopyForJob(job_id=asked.job_id, lost=asked.lost), within=RELAY_SECONDS)
+                with tracing(asked.job_id):
+                    return await self._relay.ask(CopyForJob(job_id=asked.job_id, lost=asked.lost), within=RELAY_SECONDS)
+            case RoomAsked():
+                return RoomTold(full=self._full())
             case _:
                 assert_never(asked)
 

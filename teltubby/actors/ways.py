@@ -111,10 +111,14 @@ class Search:
         return Found(way=way, location=location)
 
     async def _any_ready(self) -> bool:
-        """Whether an account that was not found away can be used: then jobs go on to be taken up."""
+        """Whether an account that was not found away can be used: then jobs go on to be taken up.
+
+        One that no configured route needs is there to collect channels, and has nothing taken up.
+        """
         away = {route.account for route, error in self._troubles if outlook(error) is Outlook.AWAY}
+        wanted = {route.account for route in self._ways.routes} - away
         for account, session in self._ways.sessions.items():
-            if account not in away:
+            if account in wanted:
                 try:
                     if (await _standing(session)).state is SessionState.READY:
                         return True

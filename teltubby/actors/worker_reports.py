@@ -11,6 +11,7 @@ from teltubby.actors.letters import worker_report_letter
 from teltubby.actors.link import Link
 from teltubby.adapters.base import Broker, Destination
 from teltubby.errors import BrokerUnavailable
+from teltubby.messages.health import Standing
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import SessionStanding, SessionState
 from teltubby.messages.workers import SignInTold, WorkerReport, WorkerStanding
@@ -20,8 +21,17 @@ WAITING = 64
 """So many reports wait for the broker; of more, the oldest are of no use any more."""
 
 
+def all_is_well() -> Sequence[Standing]:
+    """Nothing else is watched."""
+    return ()
+
+
 class WorkerReports:
-    """Keeps the newest standing of each session. `worker` is the name of the process, `place` where it runs."""
+    """Keeps the newest standing of each session. `worker` is the name of the process, `place` where it runs.
+
+    `collector` says why channels cannot be collected, None while they can; without one this worker collects none.
+    `unwell` says what else of the process is not as it should be.
+    """
 
     def __init__(
         self,
@@ -33,6 +43,8 @@ class WorkerReports:
         public_key: str,
         routes: Sequence[FileRoute],
         clock: Callable[[], datetime],
+        collector: Callable[[], str | None] | None = None,
+        unwell: Callable[[], Sequence[Standing]] = all_is_well,
     ) -> None:
         self._broker = broker
         self._link = link
@@ -41,14 +53,24 @@ class WorkerReports:
         self._public_key = public_key
         self._routes = tuple(routes)
         self._clock = clock
+        self._collector = collector
+        self._unwell = unwell
+        self._jobs_accounts = frozenset(route.account for route in routes)
         self._sessions: dict[AccountKind, SessionStanding] = {}
         self._waiting: deque[SignInTold | None] = deque()
         self._filled = Signal()
 
     @property
     def is_ready(self) -> bool:
-        """Whether jobs can be done: by whichever account."""
-        return any(standing.state is SessionState.READY for standing in self._sessions.values())
+        """Whether jobs can be done: by whichever account there are routes over.
+
+        Files of channels wait with the others: an account that only collects would have those parked that need another.
+        """
+        return any(
+            standing.state is SessionState.READY
+            for account, standing in self._sessions.items()
+            if account in self._jobs_accounts
+        )
 
     def learn(self, standing: SessionStanding) -> None:
         """So a session stands now."""
@@ -108,6 +130,9 @@ class WorkerReports:
             public_key=self._public_key,
             routes=self._routes,
             sessions=tuple(self._sessions[account] for account in AccountKind if account in self._sessions),
+            collects=self._collector is not None,
+            collector=None if self._collector is None else self._collector(),
+            unwell=tuple(self._unwell()),
         )
 
     def _is_expired(self, report: WorkerReport) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,6 +44,8 @@ class Workers:
         self._clock = clock
         self._heard: dict[str, _Heard] = {}
         self._asked = 0
+        self._settled = 0
+        """Which asking of all was over last: one that is under way says nothing yet of who answers."""
         self._changed = Signal()
 
     @property
@@ -61,6 +63,24 @@ class Workers:
         """Those that answered when all were asked last."""
         return tuple(each for each in self.known if self._has_answered(each.place))
 
+    @property
+    def silent(self) -> tuple[tuple[WorkerStanding, datetime], ...]:
+        """Those that did not, and when they were heard last, by our clock."""
+        heard = (self._heard[each.place] for each in self.known if not self._has_answered(each.place))
+        return tuple((each.standing, each.at) for each in heard)
+
+    @property
+    def were_asked(self) -> bool:
+        """Whether all were asked by this process, so that each that runs was heard."""
+        return self._asked > 0
+
+    @property
+    def collect_nothing(self) -> bool:
+        """Whether none of them has a collector of channels, as far as that is known: each was heard, and says so."""
+        if not self._heard:
+            return self._missing is not None
+        return self.were_asked and all(each.collects is False for each in self.known)
+
     def note(self, standing: WorkerStanding) -> bool:
         """A worker says how it stands; answers whether it is news, and does not come late.
 
@@ -73,18 +93,22 @@ class Workers:
         self._changed.notify()
         return True
 
-    async def ask(self) -> bool:
-        """Have all say how they stand, and wait for those that are known; False where the broker is away."""
+    async def ask(self, *, others: bool = False) -> bool:
+        """Have all say how they stand, and wait for those that are known, and a moment for `others` (which it is anyway
+        where none is known); False where the broker is away.
+        """
         expected = set(self._heard)
         self._asked += 1
-        if not await send_order(self._queue, DescribeWorkers(), within=BROKER_SECONDS):
-            return False
-        with anyio.move_on_after(ANSWER_SECONDS):
-            while not (self.answering and all(map(self._has_answered, expected))):
-                await self._changed.wait()
-            if not expected:
-                await anyio.sleep(OTHERS_SECONDS)
-        return True
+        mine = self._asked
+        is_reached = await send_order(self._queue, DescribeWorkers(), within=BROKER_SECONDS)
+        if is_reached:
+            with anyio.move_on_after(ANSWER_SECONDS):
+                while not self._have_answered(mine, expected):
+                    await self._changed.wait()
+                if others or not expected:
+                    await anyio.sleep(OTHERS_SECONDS)
+        self._settled = max(self._settled, mine)
+        return is_reached
 
     async def describe(self) -> str:
         """How large files are fetched, in one line of plain words."""
@@ -110,4 +134,9 @@ class Workers:
 
     def _has_answered(self, place: str) -> bool:
         heard = self._heard.get(place)
-        return heard is not None and heard.asked == self._asked
+        return heard is not None and heard.asked >= self._settled
+
+    def _have_answered(self, asked: int, expected: Collection[str]) -> bool:
+        """Whether these have, and anybody."""
+        answered = {place for place, heard in self._heard.items() if heard.asked >= asked}
+        return bool(answered) and answered.issuperset(expected)

@@ -34,6 +34,7 @@ from teltubby.adapters.rabbitmq_topology import (
     queue_names,
     route,
 )
+from teltubby.adapters.tls import Tls
 from teltubby.errors import BrokerUnavailable, NotAnswered
 from teltubby.flavour import asyncio_hosted
 
@@ -59,7 +60,7 @@ class RabbitBroker:
         vhost: str,
         names: BrokerNames,
         queue_type: QueueType = "quorum",
-        tls: bool = False,
+        tls: Tls | None = None,
         timeout: float,
         client_name: str,
     ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -72,17 +72,24 @@ class _Answer(Enum):
     REFUSED = auto()
 
 
-async def inspect_broker(address: BrokerAddress, names: BrokerNames, queue_type: QueueType) -> BrokerFacts:
-    """Connect, look, leave. Raises BrokerUnavailable, of which CredentialsRefused and VhostRefused are kinds."""
+async def inspect_broker(
+    address: BrokerAddress, names: BrokerNames, queue_type: QueueType, *, unread: Collection[str] = ()
+) -> BrokerFacts:
+    """Connect, look, leave; `unread` are queues that are there for others to read.
+
+    Raises BrokerUnavailable, of which CredentialsRefused, VhostRefused and TlsRefused are kinds.
+    """
     with broker_errors(f"cannot reach {address}"):
-        return await _inspect(address, names, queue_type)
+        return await _inspect(address, names, queue_type, unread)
 
 
 @asyncio_hosted
-async def _inspect(address: BrokerAddress, names: BrokerNames, queue_type: QueueType) -> BrokerFacts:
+async def _inspect(
+    address: BrokerAddress, names: BrokerNames, queue_type: QueueType, unread: Collection[str]
+) -> BrokerFacts:
     connection = await connect(address)
     try:
-        visit = _Visit(connection, names, queue_type, address.vhost)
+        visit = _Visit(connection, names, queue_type, address.vhost, unread)
         await visit.queues()
         await visit.exchanges()
         await visit.alarm()
@@ -94,7 +101,15 @@ async def _inspect(address: BrokerAddress, names: BrokerNames, queue_type: Queue
 class _Visit:
     """One look at everything, over one connection."""
 
-    def __init__(self, connection: AbstractConnection, names: BrokerNames, queue_type: QueueType, vhost: str) -> None:
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        names: BrokerNames,
+        queue_type: QueueType,
+        vhost: str,
+        unread: Collection[str],
+    ) -> None:
+        self._unread = unread
         self._connection = connection
         self._names = names
         self._queue_type = queue_type
@@ -193,7 +208,9 @@ class _Visit:
             self._note("read", queue.exchange, bound)
         else:
             self._note("write", queue.name, bound)
-        self._note("read", queue.name, read)
+        # Who declares a queue that is not there has to read it, too: it dead-letters.
+        if queue.name not in self._unread or queue.name in self.facts.missing:
+            self._note("read", queue.name, read)
 
     def _note(self, permission: str, name: str, answer: _Answer) -> None:
         names = self.facts.forbidden.setdefault(permission, []) if answer is _Answer.FORBIDDEN else [name]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aioboto3
 import aiohttp
 import anyio.to_thread
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,6 +33,18 @@ _CONNECTIONS = 32
 """Pool size: the largest CONCURRENCY that the settings allow."""
 
 
+class _HttpSession(AIOHTTPSession):
+    """aiobotocore's, which takes the context of urllib3 over as it is: one that leaves the host's name to urllib3.
+
+    aiohttp does not look at names itself, so that any certificate of a trusted authority would do for any host.
+    """
+
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = super()._get_ssl_context()  # type: ignore[misc] # its stubs leave it out
+        context.check_hostname = True
+        return context
+
+
 class S3Connection:
     """An S3 client that is made once and kept; asyncio-flavoured. `timeout` in seconds per request."""
 
@@ -42,12 +57,14 @@ class S3Connection:
         secret_access_key: str,
         force_path_style: bool,
         tls_skip_verify: bool,
+        ca_file: Path | None,
         timeout: float,
     ) -> None:
         self._endpoint = endpoint
         self._region = region or "us-east-1"
         self._signer = Signer(access_key_id, secret_access_key)
-        self._verify = False if tls_skip_verify else None  # None: the system's, or AWS_CA_BUNDLE
+        trusted = None if ca_file is None else str(ca_file)  # None: the system's, or AWS_CA_BUNDLE
+        self._verify = False if tls_skip_verify else trusted
         self._timeout = timeout
         self._config = AioConfig(
             signature_version=UNSIGNED,  # the Signer signs, with the digest that the caller already has
@@ -56,6 +73,7 @@ class S3Connection:
             read_timeout=timeout,
             retries={"total_max_attempts": 1},  # exactly one layer retries, and that is not this one
             max_pool_connections=_CONNECTIONS,
+            http_session_cls=_HttpSession,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )

@@ -7,17 +7,15 @@ has the wrong status.
 
 from __future__ import annotations
 
-import ssl
-
 import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ParamValidationError,
     ProfileNotFound,
-    SSLError,
 )
 
+from teltubby.adapters.tls import tls_fault
 from teltubby.errors import (
     ContentMismatch,
     FileGone,
@@ -122,10 +120,10 @@ def translate(error: Exception, doing: str) -> TeltubbyError:
         case ClientError():
             kind, sentence = _meaning(error)
             return kind(f"{doing}: {sentence} ({_answer(error)})")
-        case SSLError() if _certificate_rejected(error):
+        case BotoCoreError() | aiohttp.ClientError() if (fault := tls_fault(error)) is not None:
             return StoreRefused(
-                f"{doing}: the object store's certificate is not trusted: install its authority on this machine, "
-                f"or set MINIO_TLS_SKIP_VERIFY=true ({error})"
+                f"{doing}: the object store is not trusted, or does not trust us: {fault}. Name its authority in "
+                f"S3_CA_FILE, or set MINIO_TLS_SKIP_VERIFY=true"
             )
         case ProfileNotFound():
             return StoreRefused(f"{doing}: AWS_PROFILE names no profile: unset it ({error})")
@@ -154,13 +152,3 @@ def _meaning(error: ClientError) -> Meaning:
 def _answer(error: ClientError) -> str:
     details = error.response.get("Error", {})
     return f"{status_of(error)} {details.get('Code', '')}: {details.get('Message', '')}"
-
-
-def _certificate_rejected(error: BaseException) -> bool:
-    """Whether a rejected certificate is among the causes; botocore's SSLError keeps aiohttp's error in its context."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False

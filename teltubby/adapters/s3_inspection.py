@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from teltubby.adapters.s3_errors import code_of, status_of
 from teltubby.adapters.s3_signing import checksum
 from teltubby.adapters.s3_store import S3Store
+from teltubby.adapters.tls import tls_fault
 from teltubby.errors import StoreRefused, TeltubbyError
 from teltubby.flavour import asyncio_hosted
 
@@ -22,6 +23,7 @@ class StoreFault(StrEnum):
     PERMISSIONS = "permissions"
     BUCKET = "bucket"
     CLOCK = "clock"
+    CERTIFICATE = "certificate"
     REFUSED = "refused"
     FULL = "full"
     AWAY = "away"
@@ -65,7 +67,7 @@ def fault_of(error: TeltubbyError) -> StoreFault:
     answer = error.__cause__
     if isinstance(answer, ClientError):
         return _BY_CODE.get(code_of(answer)) or _BY_STATUS.get(status_of(answer)) or _kind(error)
-    return _kind(error)
+    return StoreFault.CERTIFICATE if tls_fault(error) is not None else _kind(error)
 
 
 @asyncio_hosted

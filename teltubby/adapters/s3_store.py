@@ -7,6 +7,7 @@ it (then a HEAD before writing is all the protection there is).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
@@ -38,7 +39,8 @@ class _Condition(TypedDict, total=False):
 class S3Store:
     """Objects in one bucket of an S3 store; `timeout` in seconds per request, more for large bodies.
 
-    With `tls_skip_verify` the connection is encrypted but the certificate is not checked. Raises as `ObjectStore` says.
+    With `ca_file` only what that authority signed is trusted; with `tls_skip_verify` the connection is encrypted but
+    the certificate is not checked. Raises as `ObjectStore` says.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class S3Store:
         secret_access_key: str,
         force_path_style: bool = True,
         tls_skip_verify: bool = False,
+        ca_file: Path | None = None,
         part_size: int,
         timeout: float,
         page_size: int = 1000,
@@ -66,6 +69,7 @@ class S3Store:
             secret_access_key=secret_access_key,
             force_path_style=force_path_style,
             tls_skip_verify=tls_skip_verify,
+            ca_file=ca_file,
             timeout=timeout,
         )
 

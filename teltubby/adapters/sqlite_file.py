@@ -58,10 +58,20 @@ class SqliteFile:
         self.db = db
 
     @classmethod
-    def open(cls, path: Path, *, newest: int, busy_timeout: float = 5.0, setting: str = "SQLITE_PATH") -> SqliteFile:
+    def open(
+        cls,
+        path: Path,
+        *,
+        newest: int,
+        busy_timeout: float = 5.0,
+        setting: str = "SQLITE_PATH",
+        exclusive: bool = False,
+    ) -> SqliteFile:
         """Open or create the file, which `setting` names; `busy_timeout` in seconds.
 
-        Raises ConfigurationError when its schema version is above `newest`: an older program must not touch it.
+        `exclusive`: for this process alone, until it is closed. It is refused while anybody else has the file open, and
+        nobody else can open it meanwhile. Raises ConfigurationError when its schema version is above `newest`: an older
+        program must not touch it.
         """
         with translated(path):
             # isolation_level=None: the module begins no transactions by itself, `write` does.
@@ -69,6 +79,8 @@ class SqliteFile:
         try:
             with translated(path):
                 db = Database(connection, execute_plugins=False)
+                if exclusive:  # before the file is looked at: https://www.sqlite.org/pragma.html#pragma_locking_mode
+                    connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version > newest:
                     raise ConfigurationError((_too_new(setting, path, version, newest),))

@@ -11,6 +11,7 @@ from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_inbox import forget_done
 from teltubby.adapters.sqlite_job_rows import OPEN_STATES, named, view_of
 from teltubby.adapters.sqlite_route_tries import from_json
+from teltubby.adapters.sqlite_trail import forgetting
 from teltubby.messages.history import Attempt, Command, JobHistory, QueuePace, Transition
 from teltubby.messages.jobs import JobState, Priority
 from teltubby.messages.media import Route
@@ -84,7 +85,7 @@ class History:
             "SELECT job_id FROM jobs WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED')"
             " AND updated_at < ?1 AND updated_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-*'"
         )
-        with self._file.write() as connection:
+        with self._file.write() as connection, forgetting(connection):
             forgotten = connection.total_changes
             for table in ("job_attempts", "transitions", "outbox", "commands"):
                 connection.execute(f"DELETE FROM {table} WHERE job_id IN ({ended})", (moment,))
@@ -124,6 +125,7 @@ def _attempt(row: sqlite3.Row, born: datetime) -> Attempt:
         routes=from_json(row["routes_json"]),
         via=None if row["via"] is None else FileRoute(row["via"]),
         details=sqlite_details.from_json(row["details_json"]),
+        preview_key=row["preview_key"],
     )
 
 

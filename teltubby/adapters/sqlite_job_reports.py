@@ -46,6 +46,7 @@ class _End:
     via: FileRoute | None
     routes: tuple[RouteTry, ...]
     details: FileDetails | None = None
+    preview_key: str | None = None
 
 
 class Reports:
@@ -88,9 +89,8 @@ def _end(event: _Report) -> _End | None:
         case JobStarted():
             return None
         case JobCompleted():
-            return _End(
-                True, None, event.size_bytes, event.seconds, event.route, event.via, event.routes, event.details
-            )
+            kept = (event.details, None if event.preview is None else event.preview.key)
+            return _End(True, None, event.size_bytes, event.seconds, event.route, event.via, event.routes, *kept)
         case JobRetrying() | JobFailed():
             return _End(False, event.reason, event.transferred_bytes, event.seconds, event.route, None, event.routes)
         case JobCancelled():
@@ -117,7 +117,7 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
     if end is not None:
         connection.execute(
             "UPDATE job_attempts SET worker = ?3, finished_at = ?4, success = ?5, error = ?6, transferred_bytes = ?7,"
-            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11, details_json = ?12"
+            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11, details_json = ?12, preview_key = ?13"
             f" WHERE {whose} AND (finished_at IS NULL OR (?5 AND NOT success))",
             (
                 event.job_id,
@@ -132,6 +132,7 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
                 end.via,
                 to_json(end.routes),
                 sqlite_details.to_json(end.details),
+                end.preview_key,
             ),
         )
     return connection.total_changes > before

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from teltubby.adapters.clock import utc_now
+from teltubby.adapters.sqlite_alerts import Alerts
 from teltubby.adapters.sqlite_archive import Files, Submissions
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment
 from teltubby.adapters.sqlite_inbox import Inbox
@@ -51,11 +52,17 @@ class SqliteLedger:
         self.history = History(file, clock)
         self.relay = RelayCopies(file, clock)
         self.sign_ins = SignIns(file, clock)
+        self.alerts = Alerts(file, clock)
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock = utc_now, busy_timeout: float = 5.0) -> SqliteLedger:
-        """Open or create the file and migrate it. Raises DatabaseUnavailable, ConfigurationError (file too new)."""
-        file = SqliteFile.open(path, newest=SCHEMA_VERSION, busy_timeout=busy_timeout)
+    def open(
+        cls, path: Path, *, clock: Clock = utc_now, busy_timeout: float = 5.0, exclusive: bool = False
+    ) -> SqliteLedger:
+        """Open or create the file and migrate it; `exclusive`: see `SqliteFile.open`.
+
+        Raises DatabaseUnavailable, ConfigurationError (file too new).
+        """
+        file = SqliteFile.open(path, newest=SCHEMA_VERSION, busy_timeout=busy_timeout, exclusive=exclusive)
         try:
             migrate(file)
         except BaseException:
@@ -78,7 +85,8 @@ class SqliteLedger:
             " (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS unpublished,"
             " (SELECT count(*) FROM files) AS files, (SELECT coalesce(sum(size_bytes), 0) FROM files) AS bytes,"
             " (SELECT count(*) FROM messages WHERE artifact_json IS NOT NULL AND artifact_stored = 0) AS unstored,"
-            " (SELECT min(received_at) FROM inbox WHERE done_at IS NULL) AS open_since"
+            " (SELECT min(received_at) FROM inbox WHERE done_at IS NULL) AS open_since,"
+            " (SELECT min(updated_at) FROM jobs WHERE upper(state) = 'PENDING') AS waiting_since"
         )
         counts = Counter({state["state"]: state["jobs"] for state in states})
         return Overview(
@@ -89,6 +97,7 @@ class SqliteLedger:
             bytes=row["bytes"],
             unstored_artifacts=row["unstored"],
             open_since=to_moment(row["open_since"]),
+            waiting_since=to_moment(row["waiting_since"]),
         )
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from sqlite_utils.db import Table
 
 from teltubby.adapters.sqlite_file import SqliteFile
 from teltubby.adapters.sqlite_schema_archive import the_archive_in_view
+from teltubby.adapters.sqlite_trail import the_trail_is_kept
 
 
 def _the_old_shape(db: Database) -> None:
@@ -148,6 +149,27 @@ def _details_of_files(db: Database) -> None:
     _add(db.table("job_attempts"), "details_json", "TEXT")
 
 
+def _previews_of_files(db: Database) -> None:
+    """Where the preview of that file is, for the same reason."""
+    _add(db.table("job_attempts"), "preview_key", "TEXT")
+
+
+def _alerts(db: Database) -> None:
+    """What the admins were told of trouble, and when processes began."""
+    for statement in (
+        """CREATE TABLE alerts (
+            kind TEXT NOT NULL, subject TEXT NOT NULL, since TEXT NOT NULL, detail TEXT NOT NULL,
+            noticed_at TEXT NOT NULL, absent_since TEXT, until TEXT, ended_at TEXT, told_at TEXT,
+            reminded_at TEXT, over_told_at TEXT, PRIMARY KEY (kind, subject, since))""",
+        "CREATE TABLE alert_book (muted_until TEXT, failures_through INTEGER)",
+        "INSERT INTO alert_book VALUES (NULL, NULL)",
+        """CREATE TABLE process_starts (
+            process TEXT NOT NULL, incarnation TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (process, incarnation))""",
+        "CREATE INDEX transitions_failed ON transitions (id) WHERE to_state = 'FAILED'",
+    ):
+        db.conn.execute(statement)
+
+
 def _add(table: Table, column: str, definition: str) -> None:
     """Add a column unless an older program already did."""
     if column not in table.columns_dict:
@@ -162,6 +184,9 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     the_archive_in_view,
     _sessions_and_routes,
     _details_of_files,
+    _previews_of_files,
+    _alerts,
+    the_trail_is_kept,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

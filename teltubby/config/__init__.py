@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from teltubby.config.alerts import AlertSettings
+from teltubby.config.backup import BackupSettings
 from teltubby.config.choices import (
     AsyncBackend,
     ChatSlug,
@@ -13,7 +15,7 @@ from teltubby.config.choices import (
     TelegramMode,
 )
 from teltubby.config.collector import CollectorSettings
-from teltubby.config.loading import load, load_for_sessions, load_health
+from teltubby.config.loading import load, load_for_sessions, load_health, load_watching
 from teltubby.config.model import Config, Origin
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
 from teltubby.config.reference import effective
@@ -22,7 +24,9 @@ from teltubby.config.telegram import MtprotoSettings, TelegramSettings
 from teltubby.config.variable import DataCentre
 
 __all__ = [
+    "AlertSettings",
     "AsyncBackend",
+    "BackupSettings",
     "ChatSlug",
     "CollectorSettings",
     "Config",
@@ -48,4 +52,5 @@ __all__ = [
     "load",
     "load_for_sessions",
     "load_health",
+    "load_watching",
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from teltubby.config.choices import QueueBackend, Role, TelegramMode
 from teltubby.config.group import MIB
 from teltubby.config.model import Config, Origin, all_variables
+from teltubby.config.telegram import TelegramSettings
 from teltubby.messages.routes import FileRoute
 
 MAX_PARTS = 10_000
@@ -33,6 +34,14 @@ def check_telegram(config: Config) -> Iterator[Mistake]:
         yield _missing("TELEGRAM_BOT_TOKEN", f"{config.role} signs in to Telegram with it")
     if config.role is not Role.WORKER and not telegram.whitelist_ids:
         yield _missing("TELEGRAM_WHITELIST_IDS", "without it the bot would answer nobody")
+
+
+def check_watching(telegram: TelegramSettings) -> Iterator[Mistake]:
+    """Who watches needs a token too, and somebody to tell."""
+    if telegram.bot_token is None:
+        yield _missing("TELEGRAM_BOT_TOKEN", "the admins are told over it")
+    if not telegram.whitelist_ids:
+        yield _missing("TELEGRAM_WHITELIST_IDS", "they are the admins who are told")
 
 
 def check_mtproto(config: Config) -> Iterator[Mistake]:
@@ -122,8 +131,9 @@ def check_storage(config: Config) -> Iterator[Mistake]:
 
 
 def check_queue(config: Config) -> Iterator[Mistake]:
-    """Two processes need a broker between them, and every queue and exchange its own name."""
+    """Two processes need a broker between them, and every queue and exchange its own name; TLS goes with its files."""
     queue = config.queue
+    yield from _tls_of(config)
     if queue.backend is QueueBackend.EMBEDDED and config.role is not Role.BOX:
         yield Mistake(
             about=("QUEUE_BACKEND",),
@@ -139,6 +149,21 @@ def check_queue(config: Config) -> Iterator[Mistake]:
         }
     )
     yield from _distinct({"JOB_EXCHANGE": queue.exchange, "JOB_DLX_EXCHANGE": queue.dlx_exchange})
+
+
+def _tls_of(config: Config) -> Iterator[Mistake]:
+    queue = config.queue
+    files = {
+        "RABBITMQ_CA_FILE": queue.ca_file,
+        "RABBITMQ_CLIENT_CERTIFICATE": queue.client_certificate,
+        "RABBITMQ_CLIENT_KEY": queue.client_key,
+    }
+    for name, path in files.items():
+        if path is not None and not queue.tls:
+            sentence = f"{name} is '{path}', but RABBITMQ_TLS must be true for it: nothing would be encrypted."
+            yield Mistake(about=(name, "RABBITMQ_TLS"), sentence=sentence)
+    if queue.client_key is not None and queue.client_certificate is None:
+        yield _missing("RABBITMQ_CLIENT_CERTIFICATE", "RABBITMQ_CLIENT_KEY is set", about=("RABBITMQ_CLIENT_KEY",))
 
 
 def check_collector(config: Config) -> Iterator[Mistake]:

@@ -10,7 +10,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from teltubby.config.checks import CHECKS, Check, Mistake, check_mtproto, check_telegram
+from teltubby.config.alerts import AlertSettings
+from teltubby.config.backup import BackupSettings
+from teltubby.config.checks import CHECKS, Check, Mistake, check_mtproto, check_telegram, check_watching
 from teltubby.config.choices import QueueBackend, Role
 from teltubby.config.collector import CollectorSettings
 from teltubby.config.group import Group
@@ -25,6 +27,9 @@ from teltubby.errors import ConfigurationError
 ENV_FILE = Path(".env")
 BOX_STORAGE_FOLDER = "/data/archive"
 """Where a single box keeps its archive when nothing is said about a store."""
+AMQPS_PORT = "5671"
+_YES = frozenset(("true", "t", "yes", "y", "on", "1"))
+"""What pydantic takes for true."""
 S3_IS_MEANT = ("S3_BUCKET", "S3_ENDPOINT", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
 """Who sets one of these wants S3, and is told if the rest of it is missing."""
 
@@ -56,6 +61,8 @@ def load(
         worker=reader.read(WorkerSettings),
         mtproto=reader.read(MtprotoSettings),
         collector=reader.read(CollectorSettings),
+        backup=reader.read(BackupSettings),
+        alerts=reader.read(AlertSettings),
         logs=reader.read(LogSettings),
         health=reader.read(HealthSettings),
         process=reader.read(ProcessSettings),
@@ -83,6 +90,26 @@ def load_health(environ: Mapping[str, str] | None = None, env_file: Path | None 
     health = reader.read(HealthSettings)
     _raise_if_any(reader.mistakes)
     return health
+
+
+def load_watching(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE
+) -> tuple[TelegramSettings, LogSettings]:
+    """Read only whom to tell, how, and how to log: who watches the others works while their settings are wrong.
+
+    Raises ConfigurationError with the mistakes in just that.
+    """
+    sources = gather(os.environ if environ is None else environ, env_file)
+    reader = _Reader(sources, {})
+    telegram, log_settings = reader.read(TelegramSettings), reader.read(LogSettings)
+    ours = {
+        name for group in (TelegramSettings, LogSettings) for each in variables(group).values() for name in each.names
+    }
+    mistakes = [*(mistake for mistake in sources.mistakes if ours.intersection(mistake.about)), *reader.mistakes]
+    at_fault = {name for mistake in mistakes for name in mistake.about}
+    mistakes += (mistake for mistake in check_watching(telegram) if at_fault.isdisjoint(mistake.about))
+    _raise_if_any(mistakes)
+    return telegram, log_settings
 
 
 class _Reader:
@@ -116,20 +143,27 @@ class _Reader:
 
 
 def _implied_by(role: Role, sources: Sources) -> dict[str, str]:
-    """Defaults that hold for this role only: a single box needs neither a broker nor a bucket."""
+    """Defaults that depend: a single box needs neither a broker nor a bucket, and TLS has a port of its own."""
+    implied = {"RABBITMQ_PORT": AMQPS_PORT} if _wants_tls(sources) else {}
     if role is not Role.BOX:
-        return {}
-    implied = {"QUEUE_BACKEND": QueueBackend.EMBEDDED.value}
+        return implied
+    implied["QUEUE_BACKEND"] = QueueBackend.EMBEDDED.value
     if not any(sources.find(variable) for variable in all_variables() if variable.name in S3_IS_MEANT):
         implied["STORAGE_FOLDER"] = BOX_STORAGE_FOLDER
     return implied
 
 
+def _wants_tls(sources: Sources) -> bool:
+    found = sources.find(variables(QueueSettings)["tls"])
+    return found is not None and found[1].lower() in _YES
+
+
 def _mistake(variable: Variable, name: str, raw: str, reason: str) -> Mistake:
     given = shown(raw, secret=variable.secret)
+    verb, be = ("holds", "hold") if name in variable.file_names else ("is", "be")
     return Mistake(
         about=variable.names,
-        sentence=f"{name} is '{given}', but must be {variable.expects}{f' ({reason})' if reason else ''}.",
+        sentence=f"{name} {verb} '{given}', but must {be} {variable.expects}{f' ({reason})' if reason else ''}.",
     )
 
 

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from teltubby.config.alerts import AlertSettings
+from teltubby.config.backup import BackupSettings
 from teltubby.config.choices import Role
 from teltubby.config.collector import CollectorSettings
 from teltubby.config.group import Group
@@ -23,7 +25,14 @@ class Origin(StrEnum):
 
     DEFAULT = "default"
     ENVIRONMENT = "env"
+    ENVIRONMENT_SECRET = "file named in env"
     ENV_FILE = ".env"
+    ENV_FILE_SECRET = "file named in .env"
+
+    @property
+    def is_secret_file(self) -> bool:
+        """Whether the value stood in a file of its own."""
+        return self in (Origin.ENVIRONMENT_SECRET, Origin.ENV_FILE_SECRET)
 
 
 GROUPS: Mapping[str, type[Group]] = {
@@ -35,6 +44,8 @@ GROUPS: Mapping[str, type[Group]] = {
     "worker": WorkerSettings,
     "mtproto": MtprotoSettings,
     "collector": CollectorSettings,
+    "backup": BackupSettings,
+    "alerts": AlertSettings,
     "logs": LogSettings,
     "health": HealthSettings,
     "process": ProcessSettings,
@@ -55,6 +66,8 @@ class Config:
     worker: WorkerSettings
     mtproto: MtprotoSettings
     collector: CollectorSettings
+    backup: BackupSettings
+    alerts: AlertSettings
     logs: LogSettings
     health: HealthSettings
     process: ProcessSettings
@@ -70,9 +83,11 @@ class Config:
             if self.origins[variable.name] is not Origin.DEFAULT
         )
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        proxy = self.collector.proxy
-        password = None if proxy is None else urlsplit(proxy.get_secret_value()).password
-        return (*secrets, unquote(password)) if password else tuple(secrets)  # as it is said to the proxy
+        proxy = None if self.collector.proxy is None else urlsplit(self.collector.proxy.get_secret_value())
+        if proxy is not None and proxy.password:  # as they are said to the proxy
+            name, password = unquote(proxy.username or ""), unquote(proxy.password)
+            secrets += [password, f"{name}:{password}"]
+        return tuple(secrets)
 
 
 def variables(group: type[Group]) -> dict[str, Variable]:

@@ -13,6 +13,7 @@ from teltubby.config.group import (
     AT_ONCE,
     NOT_NEGATIVE,
     PATH,
+    PEM_CERTIFICATE,
     SECONDS,
     YES_NO,
     AtOnce,
@@ -22,7 +23,7 @@ from teltubby.config.group import (
     Secret,
     Text,
 )
-from teltubby.config.variable import Variable
+from teltubby.config.variable import CertificateFile, Variable
 
 
 def _check_amqp_name(name: str) -> str:
@@ -58,6 +59,25 @@ class QueueSettings(Group):
     port: Annotated[
         Annotated[int, Field(ge=1, le=65535)], Variable("RABBITMQ_PORT", "a port from 1 to 65535", "RabbitMQ's port.")
     ] = 5672
+    tls: Annotated[
+        bool, Variable("RABBITMQ_TLS", YES_NO, "Whether RabbitMQ is spoken to over TLS; its port is then 5671.")
+    ] = False
+    ca_file: Annotated[
+        CertificateFile | None,
+        Variable(
+            "RABBITMQ_CA_FILE",
+            PEM_CERTIFICATE,
+            "The authority that signed RabbitMQ's certificate, the only one to be trusted; unset: this machine's.",
+        ),
+    ] = None
+    client_certificate: Annotated[
+        CertificateFile | None,
+        Variable("RABBITMQ_CLIENT_CERTIFICATE", PEM_CERTIFICATE, "Our certificate, where RabbitMQ wants one."),
+    ] = None
+    client_key: Annotated[
+        Path | None,
+        Variable("RABBITMQ_CLIENT_KEY", PATH, "The file with its key; unset: it is in the same file."),
+    ] = None
     username: Annotated[Text, Variable("RABBITMQ_USERNAME", "a user name", "RabbitMQ's user.")] = "guest"
     password: Annotated[Secret, Variable("RABBITMQ_PASSWORD", "a password", "That user's password.", secret=True)] = (
         SecretStr("guest")
@@ -123,7 +143,7 @@ class LogSettings(Group):
 
 
 class HealthSettings(Group):
-    """The HTTP port with /healthz, /status and /metrics."""
+    """The HTTP port with /healthz, /readyz, /status and /metrics."""
 
     port: Annotated[
         int,

@@ -36,13 +36,15 @@ def example() -> str:
     lines = [
         "# Copy to .env and fill in what you need; docs/configuration.md explains every name.",
         "# Lines that stay commented out show the default. The real environment wins over this file.",
+        "# A secret can lie in a file of its own, too: NAME_FILE is then the path of what NAME would be.",
     ]
     for group in GROUPS.values():
         lines += ["", f"# --- {_first_line(group.__doc__)}"]
         for field, variable in variables(group).items():
             default = group.model_fields[field].default
             text = default.get_secret_value() if isinstance(default, SecretStr) else as_text(default)
-            lines += [f"# {variable.about}", f"#{variable.name}={text}"]
+            by_file = f" In a file: {variable.file_names[0]}." if variable.secret else ""
+            lines += [f"# {variable.about}{by_file}", f"#{variable.name}={text}"]
     return "\n".join(lines) + "\n"
 
 
@@ -74,6 +76,8 @@ def _row(group: type[Group], field: str) -> str:
     default = group.model_fields[field].default
     text = default.get_secret_value() if isinstance(default, SecretStr) else as_text(default)
     names = f"`{variable.name}`" + "".join(f" (also `{alias}`)" for alias in variable.aliases)
+    if variable.secret:
+        names += f" or `{variable.file_names[0]}`"
     return f"| {names} | {f'`{text}`' if text else ''} | {variable.expects} | {variable.about} |"
 
 

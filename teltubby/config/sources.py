@@ -13,6 +13,7 @@ from dotenv.parser import parse_stream
 
 from teltubby.config.checks import Mistake
 from teltubby.config.model import Origin, all_variables
+from teltubby.config.secret_files import read_secret_files
 from teltubby.config.variable import Variable
 
 ENV_FILE_VARIABLE = "TELTUBBY_ENV_FILE"
@@ -30,17 +31,16 @@ class Sources:
 
     def find(self, variable: Variable) -> tuple[str, str, Origin] | None:
         """The name under which the variable is set, its raw value, and where; None if it is not set."""
-        for origin, values in self.by_origin.items():
-            for name in variable.names:
-                if raw := values.get(name, "").strip():
-                    return name, raw, origin
+        for origin in self.by_origin:
+            for name, raw in self._given(variable, origin).items():
+                return name, raw, origin
         return None
 
     def contradictions(self) -> Iterator[Mistake]:
         """Variables that are set twice in one source, under two names and to two values."""
         for variable in all_variables():
-            for values in self.by_origin.values():
-                given = {name: raw for name in variable.names if (raw := values.get(name, "").strip())}
+            for origin in self.by_origin:
+                given = self._given(variable, origin)
                 if len(set(given.values())) > 1:
                     yield Mistake(
                         about=variable.names,
@@ -50,7 +50,7 @@ class Sources:
 
     def unknown(self) -> Iterator[Mistake]:
         """Names that look like ours and are not: most likely a typing error."""
-        known = {name for variable in all_variables() for name in variable.names}
+        known = {name for variable in all_variables() for name in (*variable.names, *variable.file_names)}
         own = [name.removeprefix(_OWN_PREFIX) for name in sorted(known) if name.startswith(_OWN_PREFIX)]
         for values in self.by_origin.values():
             for name in sorted(name for name in values if name.startswith(_OWN_PREFIX) and name not in known):
@@ -58,9 +58,19 @@ class Sources:
                 hint = f"did you mean {_OWN_PREFIX}{close[0]}?" if close else "docs/configuration.md lists all names."
                 yield Mistake(about=(name,), sentence=f"{name} is no setting of teltubby: {hint}")
 
+    def _given(self, variable: Variable, origin: Origin) -> dict[str, str]:
+        """The names under which one source sets the variable, with their values, the first to be heeded first."""
+        values = self.by_origin[origin]
+        if origin.is_secret_file:  # as they are: a password may end in a space
+            return {name: values[name] for name in variable.file_names if name in values}
+        return {name: raw for name in variable.names if (raw := values.get(name, "").strip())}
+
 
 def gather(environ: Mapping[str, str], env_file: Path | None) -> Sources:
-    """Read the `.env` file, the one that TELTUBBY_ENV_FILE names if it is set, and put the environment before it."""
+    """Read the `.env` file, the one that TELTUBBY_ENV_FILE names if it is set, and put the environment before it.
+
+    What a NAME_FILE names is read too, and stands where NAME would: the environment's before the `.env` file's.
+    """
     named = environ.get(ENV_FILE_VARIABLE, "").strip()
     path = Path(named) if named else env_file
     values: dict[str, str] = {}
@@ -88,7 +98,16 @@ def gather(environ: Mapping[str, str], env_file: Path | None) -> Sources:
     if values.pop(ENV_FILE_VARIABLE, ""):
         sentence = f"{ENV_FILE_VARIABLE} is set in {path}, but must be in the environment: the file is already open."
         mistakes.append(Mistake(about=(ENV_FILE_VARIABLE,), sentence=sentence))
-    return Sources(by_origin={Origin.ENVIRONMENT: environ, Origin.ENV_FILE: values}, mistakes=tuple(mistakes))
+    secrets, more_secrets = read_secret_files(environ), read_secret_files(values)
+    return Sources(
+        by_origin={
+            Origin.ENVIRONMENT: environ,
+            Origin.ENVIRONMENT_SECRET: secrets.values,
+            Origin.ENV_FILE: values,
+            Origin.ENV_FILE_SECRET: more_secrets.values,
+        },
+        mistakes=(*mistakes, *secrets.mistakes, *more_secrets.mistakes),
+    )
 
 
 def shown(raw: str, *, secret: bool) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from teltubby.config.choices import TelegramMode
 from teltubby.config.group import (
     PATH,
+    PEM_CERTIFICATE,
     POSITIVE,
     SECONDS,
     WEB_ADDRESS,
@@ -20,6 +21,7 @@ from teltubby.config.group import (
     Text,
 )
 from teltubby.config.variable import (
+    CertificateFile,
     DataCentreAddress,
     IdList,
     PublicKeyFile,
@@ -105,6 +107,14 @@ class TelegramSettings(Group):
             "Whether that server runs with --local: it serves 2 000 000 000 bytes instead of 20 971 520.",
         ),
     ] = False
+    bot_api_ca_file: Annotated[
+        CertificateFile | None,
+        Variable(
+            "TELEGRAM_BOT_API_CA_FILE",
+            PEM_CERTIFICATE,
+            "The authority that signed that server's certificate, the only one to be trusted; unset: the usual ones.",
+        ),
+    ] = None
 
     @property
     def webhook_path(self) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -21,7 +21,7 @@ class Variable:
     """An environment variable, attached to the field of a settings group that it fills.
 
     `expects` completes the sentence "… must be", `about` is its line in docs/configuration.md. `aliases` are read when
-    `name` is not set.
+    `name` is not set. A secret can lie in a file instead, which NAME_FILE names.
     """
 
     name: str
@@ -34,6 +34,11 @@ class Variable:
     def names(self) -> tuple[str, ...]:
         """The name and its aliases, in the order in which they are looked up."""
         return (self.name, *self.aliases)
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The variables that can name a file with the value in it; none unless it is a secret."""
+        return tuple(f"{name}_FILE" for name in self.names) if self.secret else ()
 
 
 class Wrong(ValueError):
@@ -58,8 +63,11 @@ _METRICS_STEP = re.compile(r"(?P<age>[1-9]\d{0,4}[mhd]):(?P<every>[1-9]\d{0,4}[m
 LEAST_INTERVAL = 60.0
 """Seconds between two readings of counters: Telegram itself refreshes views no more often."""
 _DATA_CENTRE = re.compile(r"(?P<number>[1-9]\d{0,4})@(?:\[(?P<v6>[0-9A-Fa-f:.]+)]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})")
+_PROXY_WORD = 255
+"""RFC 1929: a name and a password each have one byte for their length."""
 # Telegram publishes its keys as PKCS#1; openssl writes SubjectPublicKeyInfo by default.
-_PEM_HEADERS = ("-----BEGIN RSA PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----")
+_PEM_PUBLIC_KEYS = ("-----BEGIN RSA PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----")
+_PEM_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 def _split_list(value: object) -> object:
@@ -92,18 +100,28 @@ def _check_web_address(value: str) -> str:
 
 
 def _check_public_key(path: Path) -> Path:
+    text = _pem_text(path)
+    header = next((header for header in _PEM_PUBLIC_KEYS if header in text), None)
+    if header is None or header.replace("BEGIN", "END") not in text:
+        raise Wrong("it holds no RSA public key")
+    return path
+
+
+def _check_certificate(path: Path) -> Path:
+    if _PEM_CERTIFICATE not in _pem_text(path):
+        raise Wrong("it holds no certificate")
+    return path
+
+
+def _pem_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="ascii")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise Wrong("no such file") from None
     except OSError as error:
         raise Wrong(error.strerror or "cannot be read") from None
     except UnicodeDecodeError:
         raise Wrong("it is not PEM") from None
-    header = next((header for header in _PEM_HEADERS if header in text), None)
-    if header is None or header.replace("BEGIN", "END") not in text:
-        raise Wrong("it holds no RSA public key")
-    return path
 
 
 def matching(pattern: str) -> AfterValidator:
@@ -121,6 +139,15 @@ def _check_proxy(value: SecretStr) -> SecretStr:
     parts = urlsplit(value.get_secret_value())
     if parts.scheme not in {"socks5", "socks4", "http"} or not parts.hostname or not parts.port:
         raise ValueError
+    name, password = unquote(parts.username or ""), unquote(parts.password or "")
+    try:
+        for word in (name, password):
+            if len(word.encode("latin-1" if parts.scheme == "http" else "ascii")) > _PROXY_WORD:
+                raise Wrong(f"a name or password has at most {_PROXY_WORD} characters")
+    except UnicodeEncodeError:
+        raise Wrong(f"the name or password has a character that a proxy of {parts.scheme} is not told") from None
+    if parts.scheme == "http" and ":" in name:
+        raise Wrong("a name that an HTTP proxy is told has no colon")
     return value
 
 
@@ -159,6 +186,7 @@ RouteList = Annotated[tuple[FileRoute, ...], BeforeValidator(_split_list), After
 NameList = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
 DataCentreAddress = Annotated[DataCentre, BeforeValidator(_parse_data_centre)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
+CertificateFile = Annotated[Path, AfterValidator(_check_certificate)]
 PublicKeyFile = Annotated[Path, AfterValidator(_check_public_key)]
 ProxyAddress = Annotated[SecretStr, AfterValidator(_check_proxy)]
 MetricsSchedule = Annotated[tuple[MetricsStep, ...], BeforeValidator(_parse_schedule), AfterValidator(_check_schedule)]

@@ -34,7 +34,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
     TELTUBBY_BACKEND stays. No `.env` file is read either: an empty one is named instead.
     """
-    settings = {name for variable in all_variables() for name in variable.names}
+    settings = {name for variable in all_variables() for name in (*variable.names, *variable.file_names)}
     kept = {
         name: value
         for name, value in environ.items()

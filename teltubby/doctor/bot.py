@@ -10,6 +10,7 @@ import anyio
 
 from teltubby.adapters.base import Account
 from teltubby.adapters.inspection import BotInspector
+from teltubby.adapters.tls import tls_fault
 from teltubby.config import Config, Role, TelegramMode
 from teltubby.doctor.clocks import Clock, compare_clocks
 from teltubby.doctor.findings import Findings
@@ -34,6 +35,7 @@ async def inspector(config: Config) -> AsyncIterator[BotInspector]:
         token=parts.bot_token(config),
         api_url=config.telegram.bot_api_url,
         local=config.telegram.bot_api_local,
+        ca_file=config.telegram.bot_api_ca_file,
         timeout=config.ingest.io_timeout_seconds,
     )
     await bot.open()
@@ -54,7 +56,7 @@ def trouble_of(error: TeltubbyError) -> Trouble:
         case ChatUnavailable():
             return Trouble.RELAY_GONE
         case _:
-            return Trouble.TELEGRAM_AWAY
+            return Trouble.TELEGRAM_AWAY if tls_fault(error) is None else Trouble.CERTIFICATE_REFUSED
 
 
 async def look_at_bot(config: Config, clock: Clock, findings: Findings) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from teltubby.adapters.rabbitmq_connect import BrokerAddress, CredentialsRefused, VhostRefused
+from teltubby.adapters.rabbitmq_connect import BrokerAddress, CredentialsRefused, TlsRefused, VhostRefused
 from teltubby.adapters.rabbitmq_inspection import BrokerFacts, inspect_broker
-from teltubby.config import Config
+from teltubby.adapters.rabbitmq_topology import retry_queues
+from teltubby.config import Config, Role
 from teltubby.doctor.findings import Findings
 from teltubby.doctor.troubles import Trouble
 from teltubby.doctor.words import listed
@@ -26,15 +27,20 @@ async def look_at_broker(config: Config, findings: Findings) -> None:
         username=queue.username,
         password=queue.password.get_secret_value(),
         vhost=queue.vhost,
+        tls=parts.broker_tls(config),
         timeout=min(config.ingest.io_timeout_seconds, parts.BROKER_SECONDS),
         client_name="teltubby doctor",
     )
     try:
-        facts = await inspect_broker(address, parts.broker_names(config), queue.queue_type.value)
+        facts = await inspect_broker(
+            address, parts.broker_names(config), queue.queue_type.value, unread=_unread(config)
+        )
     except CredentialsRefused as error:
         findings.trouble("connection", Trouble.BROKER_CREDENTIALS, error)
     except VhostRefused as error:
         findings.trouble("connection", Trouble.BROKER_VHOST, error)
+    except TlsRefused as error:
+        findings.trouble("connection", Trouble.CERTIFICATE_REFUSED, error)
     except BrokerUnavailable as error:
         findings.trouble("connection", Trouble.BROKER_AWAY, error)
     else:
@@ -46,6 +52,19 @@ async def look_at_broker(config: Config, findings: Findings) -> None:
         _topology(facts, findings)
         _permissions(facts, findings, queue.username)
         _alarm(facts, findings)
+
+
+def _unread(config: Config) -> frozenset[str]:
+    """Queues that this role need not read, once they are there."""
+    names = parts.broker_names(config)
+    delayed = {*retry_queues(names.retry).values(), *retry_queues(names.urgent_retry).values(), names.dead}
+    match config.role:
+        case Role.BOX:
+            return frozenset(delayed)
+        case Role.BOT:
+            return frozenset({*delayed, names.jobs, names.priority})
+        case Role.WORKER:
+            return frozenset({*delayed, names.events, names.questions})
 
 
 def _topology(facts: BrokerFacts, findings: Findings) -> None:

@@ -71,6 +71,7 @@ def trouble_of(config: Config, error: TeltubbyError) -> Trouble:
         StoreFault.PERMISSIONS: Trouble.STORE_PERMISSIONS,
         StoreFault.BUCKET: Trouble.STORE_BUCKET,
         StoreFault.CLOCK: Trouble.CLOCK_OFF,
+        StoreFault.CERTIFICATE: Trouble.CERTIFICATE_REFUSED,
         StoreFault.REFUSED: Trouble.STORE_REFUSED,
         StoreFault.FULL: Trouble.STORE_FULL,
         StoreFault.AWAY: Trouble.STORE_AWAY,

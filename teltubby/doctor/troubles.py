@@ -152,6 +152,14 @@ class Trouble(Enum):
         "one.",
     )
 
+    # -- services over TLS
+
+    CERTIFICATE_REFUSED = (
+        Mark.FAILED,
+        "Have a certificate that expired renewed, and one for another name made for the name in the settings; name the "
+        "authority that signed it in RABBITMQ_CA_FILE, S3_CA_FILE or TELEGRAM_BOT_API_CA_FILE.",
+    )
+
     # -- the broker
 
     BROKER_AWAY = (Mark.FAILED, "Look whether RabbitMQ runs and can be reached at RABBITMQ_HOST and RABBITMQ_PORT.")

@@ -15,7 +15,8 @@ from teltubby.supervision import Request
 class Overview:
     """Counts of what the ledger holds; `bytes` are those of the distinct files archived.
 
-    `open_since` is when the oldest open update came, None where none is open.
+    `open_since` is when the oldest open update came, None where none is open; `waiting_since` is when the job that has
+    been PENDING for longest became so.
     """
 
     jobs: Mapping[JobState, int]
@@ -25,6 +26,7 @@ class Overview:
     bytes: int
     unstored_artifacts: int
     open_since: datetime | None = None
+    waiting_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

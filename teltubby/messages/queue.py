@@ -57,6 +57,11 @@ class ReportSignIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorChanged:
+    """What stands in the way of this worker's collector is another thing now, or nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorNews(Request[None]):
     """What a collector tells; answered when the curator was told, or it is recorded: then it may be acknowledged."""
 
@@ -65,4 +70,4 @@ class CollectorNews(Request[None]):
 
 BotMessage = JobNews | WorkerNews | CollectorNews
 PublisherMessage = OutboxFilled | DescribeQueue | CountQueues | SendOrder
-ConsumerMessage = SessionChanged | ReportSignIn | ReportCollected | DescribeQueue | CountQueues
+ConsumerMessage = SessionChanged | CollectorChanged | ReportSignIn | ReportCollected | DescribeQueue | CountQueues

@@ -23,13 +23,24 @@ _SESSION_READERS: Readers = {
 }
 
 
+_STANDING_READERS: Readers = {"name": read.label, "since": read.moment, "detail": read.words}
+
+
 def _sessions(value: object) -> object:
+    return _each(value, _SESSION_READERS, within="sessions")
+
+
+def _unwell(value: object) -> object:
+    return _each(value, _STANDING_READERS, within="unwell")
+
+
+def _each(value: object, readers: Readers, *, within: str) -> object:
     if not isinstance(value, list):
         raise ValueError("not a list")
-    for index, session in enumerate(value):
-        if not isinstance(session, dict):
+    for index, fields in enumerate(value):
+        if not isinstance(fields, dict):
             raise ValueError("not a list of objects")
-        apply(_SESSION_READERS, session, within=f"sessions.{index}.")
+        apply(readers, fields, within=f"{within}.{index}.")
     return value
 
 
@@ -41,6 +52,8 @@ _REPORTS: Kinds[WorkerReport] = Kinds(
         "at": read.moment,
         "public_key": read.public_key,
         "sessions": _sessions,
+        "unwell": _unwell,
+        "collector": read.words,
         "sign_in_id": read.label,
         "detail": read.words,
         "sealed_qr": read.sealed,

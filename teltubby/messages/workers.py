@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from teltubby.messages.health import Standing
 from teltubby.messages.routes import FileRoute
 from teltubby.messages.session import SessionStanding, SessionState
 
@@ -15,6 +16,8 @@ class WorkerStanding:
 
     `worker` is the name of the process, `place` says in the same words after a restart where it runs (host and session
     file). `public_key` is what secrets for it are sealed to; `routes` are those that it may take, in order.
+    `collects`: it has a collector of channels (None: it does not say); `collector` says why that cannot work, where an
+    operator must act. `unwell` is what else of its process is not as it should be, sessions apart.
     """
 
     worker: str
@@ -23,6 +26,9 @@ class WorkerStanding:
     public_key: str
     routes: tuple[FileRoute, ...]
     sessions: tuple[SessionStanding, ...]
+    collects: bool | None = None
+    collector: str | None = None
+    unwell: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from teltubby.supervision.errors import (
 from teltubby.supervision.mailbox import Envelope, Mailbox, Ref, Request, Signal
 from teltubby.supervision.spec import Backoff, ChildSpec, Intensity, Restart, Strategy
 from teltubby.supervision.supervisor import Supervisor
+from teltubby.supervision.trace import current_trace, tracing
 from teltubby.supervision.view import Node, State, render
 
 __all__ = [
@@ -60,5 +61,7 @@ __all__ = [
     "SupervisionError",
     "Supervisor",
     "current_path",
+    "current_trace",
     "render",
+    "tracing",
 ]

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from teltubby.supervision.errors import ActorCrashed, ActorStopped, Refused
 from teltubby.supervision.mailbox import Envelope, Mailbox, Signal
+from teltubby.supervision.trace import tracing
 
 M = TypeVar("M")
 
@@ -203,7 +204,8 @@ class Context(Generic[M]):
 
     async def _dispatch(self, handle: Callable[[M], Awaitable[object]], envelope: Envelope[M]) -> None:
         try:
-            answer = await handle(envelope.message)
+            with tracing(envelope.trace):
+                answer = await handle(envelope.message)
         except Refused as refusal:
             envelope.fail(refusal)
             if envelope.reply is None:

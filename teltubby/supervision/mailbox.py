@@ -7,14 +7,16 @@ Nothing here is thread-safe.
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from teltubby.supervision.errors import ActorStopped, MailboxFull
+from teltubby.supervision.trace import current_trace
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -83,10 +85,11 @@ class Reply(Generic[R]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Envelope(Generic[M]):
-    """A message on its way, with the place for its answer if somebody asked."""
+    """A message on its way, with the place for its answer if somebody asked, and what it is for."""
 
     message: M
     reply: Reply[Any] | None = None
+    trace: str | None = field(default_factory=current_trace.get)
 
     def answer(self, value: object) -> None:
         """Gives the asker its answer; without an asker nothing happens."""
@@ -121,6 +124,8 @@ class Mailbox(Generic[M]):
         self.capacity = capacity
         self.changed = Signal()
         self._queue: deque[Envelope[M]] = deque()
+        self._arrivals: deque[float] = deque()
+        self._taken_at = time.monotonic()
         self._senders: deque[_WaitingSender[M]] = deque()
         self._closed = False
 
@@ -137,13 +142,23 @@ class Mailbox(Generic[M]):
         """How many messages are queued, senders that wait for room not counted."""
         return len(self._queue)
 
+    @property
+    def oldest(self) -> float:
+        """Seconds for which the oldest queued message has waited; 0 when none is queued."""
+        return max(0.0, time.monotonic() - self._arrivals[0]) if self._arrivals else 0.0
+
+    @property
+    def stalled(self) -> float:
+        """Seconds for which nobody took anything although mail was there all the time; 0 when none is queued."""
+        return min(self.oldest, time.monotonic() - self._taken_at)
+
     def post(self, envelope: Envelope[M]) -> None:
         """Queues without waiting. Raises MailboxFull or ActorStopped."""
         if self._closed:
             raise ActorStopped(self.name)
         if self.depth >= self.capacity:
             raise MailboxFull(self.name, self.capacity)
-        self._queue.append(envelope)
+        self._enqueue(envelope)
         self.changed.notify()
 
     async def put(self, envelope: Envelope[M]) -> None:
@@ -167,9 +182,11 @@ class Mailbox(Generic[M]):
         if not self._queue:
             return None
         envelope = self._queue.popleft()
+        self._arrivals.popleft()
+        self._taken_at = time.monotonic()
         if self._senders:
             sender = self._senders.popleft()
-            self._queue.append(sender.envelope)
+            self._enqueue(sender.envelope)
             sender.accepted = True
             sender.decided.set()
         return envelope
@@ -185,10 +202,15 @@ class Mailbox(Generic[M]):
         for envelope in self._queue:
             envelope.fail(ActorStopped(self.name))
         self._queue.clear()
+        self._arrivals.clear()
         for sender in self._senders:
             sender.decided.set()
         self._senders.clear()
         return dropped
+
+    def _enqueue(self, envelope: Envelope[M]) -> None:
+        self._queue.append(envelope)
+        self._arrivals.append(time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,8 @@ class Supervisor(Runnable):
             last_error=child.last_error,
             since=child.since,
             mailbox=child.mailbox.depth if child.mailbox else 0,
+            oldest=child.mailbox.oldest if child.mailbox else 0.0,
+            stalled=child.mailbox.stalled if child.mailbox else 0.0,
             children=below.children if below else (),
         )
 

@@ -8,28 +8,27 @@ from dataclasses import dataclass, field
 from teltubby.actors.artifact_repair import ArtifactRepair
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.download import BotDownloadActor
-from teltubby.actors.health import Measure
 from teltubby.actors.ledger import LedgerActor
 from teltubby.actors.queue_bot import PublishingQueueActor
+from teltubby.actors.readiness import Outlook
 from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
 from teltubby.actors.relay import RelayActor
 from teltubby.actors.signs_of_life import SignsOfLife
-from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.adapters.base import Broker
 from teltubby.adapters.clock import utc_now
 from teltubby.adapters.embedded_doorbell import Doorbell
-from teltubby.adapters.metrics import Metrics
 from teltubby.config import Config
 from teltubby.messages.ledger import FindContent, LedgerMessage
-from teltubby.messages.ledger_archive import ReadUsage
 from teltubby.messages.queue import BotMessage, PublisherMessage
 from teltubby.messages.relay import RelayMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Mailbox, Supervisor
 from teltubby.trees import parts
+from teltubby.trees.backing_up import backup_children
 from teltubby.trees.common import root
 from teltubby.trees.conversation import bot_actor
+from teltubby.trees.watching import LEDGER, bot_api_watch, look_around, look_at_counts, watched_broker, watched_store
 
 ASK_SECONDS = 30.0
 SILENT_CHECKS = 3
@@ -53,32 +52,20 @@ class BotMail:
         return None if known is None else known.s3_key
 
 
-def usage(config: Config, mail: BotMail, metrics: Metrics) -> Measure:
-    """Keeps the used share of the quota; it stays 0 where there is no quota."""
-
-    async def measure() -> None:
-        if config.s3.bucket_quota_bytes:
-            counted = await mail.ledger.ref.ask(ReadUsage(), within=ASK_SECONDS)
-            metrics.bucket_used_ratio.set(counted.used_bytes / config.s3.bucket_quota_bytes)
-
-    return measure
-
-
 def bot_tree(config: Config) -> Supervisor:
     """`teltubby bot`."""
-    metrics = Metrics()
-    broker = parts.broker(config, Doorbell(), client="teltubby bot")
-    mail, troubles = BotMail(), Troubles()
-    wing = bot_wing(config, broker, mail, metrics, troubles)
-    return root("bot", config, metrics, wing, troubles=troubles, measure=usage(config, mail, metrics))
+    outlook, mail = Outlook(), BotMail()
+    broker = watched_broker(parts.broker(config, Doorbell(), client="teltubby bot"), outlook)
+    wing = [*bot_wing(config, broker, mail, outlook), *backup_children(config, outlook.troubles)]
+    look_around(config, outlook, upload=mail.upload.ref, queue=mail.queue.ref, data=config.ingest.sqlite_path.parent)
+    return root("bot", config, outlook, wing)
 
 
 def bot_wing(
     config: Config,
     broker: Broker,
     mail: BotMail,
-    metrics: Metrics,
-    troubles: Troubles,
+    outlook: Outlook,
     *,
     missing: str | None = None,
 ) -> Sequence[ChildSpec | Supervisor]:
@@ -88,14 +75,21 @@ def bot_wing(
     for all who write artifacts, one memory of what workers said.
     """
     width = config.ingest.concurrency
-    store, gateway = parts.store(config), parts.gateway(config)
+    metrics, troubles = outlook.metrics, outlook.troubles
+    store = watched_store(parts.store(config), outlook)
+    gateway = parts.gateway(config, watch=bot_api_watch(outlook))
+    look_at_counts(config, outlook, ledger=mail.ledger.ref)
     first_copy = parts.first_copy(config, mail.first_copy)
     artifacts, signs = Artifacts(ledger=mail.ledger.ref, upload=mail.upload.ref), SignsOfLife()
-    media = parts.media_reading()
+    media = parts.media_reading(config)
     return [
         ChildSpec(
             "ledger",
-            lambda: LedgerActor(config.ingest.sqlite_path, bot_id=parts.bot_id(config)),
+            lambda: LedgerActor(
+                config.ingest.sqlite_path,
+                bot_id=parts.bot_id(config),
+                dependency=outlook.dependencies.named(LEDGER),
+            ),
             mailbox=mail.ledger,
         ),
         ChildSpec(
@@ -105,10 +99,11 @@ def bot_wing(
                 width=width,
                 multipart_bytes=config.s3.multipart_threshold,
                 first_copy=first_copy,
+                metrics=metrics,
             ),
             mailbox=mail.upload,
         ),
-        ChildSpec("download", lambda: BotDownloadActor(gateway(), width=width), mailbox=mail.download),
+        ChildSpec("download", lambda: BotDownloadActor(gateway(), width=width, metrics=metrics), mailbox=mail.download),
         ChildSpec(
             "relay",
             lambda: RelayActor(
@@ -157,8 +152,7 @@ def bot_wing(
                 artifacts=artifacts,
                 store=store(),
                 gateway=gateway(),
-                metrics=metrics,
-                troubles=troubles,
+                outlook=outlook,
                 missing=missing,
                 media=media,
             ),

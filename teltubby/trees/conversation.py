@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from teltubby.actors.alerts_desk import AlertsDesk
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
 from teltubby.actors.artifacts import Artifacts
@@ -20,26 +21,25 @@ from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper, QuotaRules
+from teltubby.actors.readiness import Outlook
 from teltubby.actors.receiving import Receiving
 from teltubby.actors.recollection import Recollection
 from teltubby.actors.session_news import SessionNews
 from teltubby.actors.sign_in import SignInDesk
 from teltubby.actors.sign_in_pictures import SignInPictures
-from teltubby.actors.troubles import Troubles
 from teltubby.actors.wakeup import Wakeup
 from teltubby.actors.whispers import Whispers
 from teltubby.actors.workers import Workers
 from teltubby.adapters.base import BotGateway, ObjectStore
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.adapters.clock import utc_now
-from teltubby.adapters.metrics import Metrics
 from teltubby.archive.routing import Limits
 from teltubby.config import Config
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.queue import PublisherMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import Ref
-from teltubby.trees import parts
+from teltubby.trees import alerting, parts
 from teltubby.trees.reception import furnished_desk
 
 
@@ -53,8 +53,7 @@ def bot_actor(
     artifacts: Artifacts,
     store: ObjectStore,
     gateway: BotGateway,
-    metrics: Metrics,
-    troubles: Troubles,
+    outlook: Outlook,
     missing: str | None,
     media: MediaReading,
 ) -> BotActor:
@@ -62,7 +61,7 @@ def bot_actor(
 
     `missing` says why this installation fetches no large files, if so.
     """
-    patience = Patience()
+    metrics, troubles, patience = outlook.metrics, outlook.troubles, Patience()
     recollection = Recollection(parts.sent_lines(config))
     chat = Chat(gateway, patience=patience, backoff=parts.RECONNECT, rng=parts.RNG, recollection=recollection)
     announcing = Announcing()
@@ -130,7 +129,8 @@ def bot_actor(
         chat=chat,
         pictures=SignInPictures(ledger=ledger, chat=chat),
     )
-    channels = ChannelsDesk(queue=queue, audit=audit, chat=chat, missing=missing, clock=utc_now)
+    channels = ChannelsDesk(queue=queue, audit=audit, chat=chat, workers=workers, clock=utc_now)
+    alerts = alerting.alerts(config, outlook, ledger=ledger, chat=chat, workers=workers)
     desk = furnished_desk(
         chat=chat,
         job_orders=JobOrders(
@@ -146,6 +146,7 @@ def bot_actor(
         workers=workers,
         sign_in=sign_in,
         channels=channels,
+        alerts=AlertsDesk(alerts, audit=audit, clock=utc_now),
         recount=quota.recount,
     )
     news = News(
@@ -214,6 +215,7 @@ def bot_actor(
         channels=channels,
         channel_media=channel_media.take,
         quota=quota,
+        alerts=alerts,
         chat=chat,
         recollection=recollection,
         patience=patience,

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from teltubby.adapters.telethon_bot import BotSession
     from teltubby.adapters.telethon_person import PersonSession
     from teltubby.adapters.telethon_session import DataCentre
+    from teltubby.adapters.tls import Tls
+    from teltubby.adapters.watched_bot import BotApiWatch
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ def mtproto_missing(config: Config) -> str | None:
     return None
 
 
-def media_reading() -> MediaReading:
+def media_reading(config: Config) -> MediaReading:
     """Reads the details of media, if the extra `media` is installed; else it is said how to have that, once."""
     from teltubby.actors.media_reading import MediaReading
 
@@ -72,7 +74,7 @@ def media_reading() -> MediaReading:
         return MediaReading()
     from teltubby.adapters.media_details import read_details
 
-    return MediaReading(partial(read_details, preview=False))
+    return MediaReading(read_details, previews=config.ingest.media_previews)
 
 
 @cache
@@ -101,6 +103,7 @@ def store(config: Config) -> Callable[[], ObjectStore]:
         secret_access_key=config.s3.secret_access_key.get_secret_value(),
         force_path_style=config.s3.force_path_style,
         tls_skip_verify=config.s3.tls_skip_verify,
+        ca_file=config.s3.ca_file,
         part_size=config.s3.part_size,
         timeout=config.ingest.io_timeout_seconds,
     )
@@ -123,9 +126,20 @@ def broker(config: Config, doorbell: Doorbell, *, client: str) -> Broker:
         vhost=queue.vhost,
         names=broker_names(config),
         queue_type=queue.queue_type.value,
+        tls=broker_tls(config),
         timeout=min(config.ingest.io_timeout_seconds, BROKER_SECONDS),
         client_name=client,
     )
+
+
+def broker_tls(config: Config) -> Tls | None:
+    """Whom RabbitMQ has to be, and who we are; None: it is spoken to in plain."""
+    from teltubby.adapters.tls import Tls
+
+    queue = config.queue
+    if not queue.tls:
+        return None
+    return Tls(ca_file=queue.ca_file, certificate=queue.client_certificate, key=queue.client_key)
 
 
 def broker_names(config: Config) -> BrokerNames:
@@ -143,8 +157,8 @@ def broker_names(config: Config) -> BrokerNames:
     )
 
 
-def gateway(config: Config) -> Callable[[], BotGateway]:
-    """Makes a Bot API client."""
+def gateway(config: Config, *, watch: BotApiWatch | None = None) -> Callable[[], BotGateway]:
+    """Makes a Bot API client; `watch` hears how its requests end."""
     from teltubby.adapters.bot_api import AiogramGateway
 
     return partial(
@@ -152,7 +166,9 @@ def gateway(config: Config) -> Callable[[], BotGateway]:
         token=bot_token(config),
         api_url=config.telegram.bot_api_url,
         local=config.telegram.bot_api_local,
+        ca_file=config.telegram.bot_api_ca_file,
         timeout=config.ingest.io_timeout_seconds,
+        watch=watch,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from teltubby.actors.alerts_desk import AlertsDesk
 from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Chat
 from teltubby.actors.desk import Desk
@@ -38,6 +39,7 @@ def furnished_desk(
     workers: Workers,
     sign_in: SignInDesk,
     channels: ChannelsDesk,
+    alerts: AlertsDesk,
     recount: Callable[[], None],
     paint: Paint = paint_statistics,
     clock: Callable[[], datetime] = utc_now,
@@ -55,10 +57,12 @@ def furnished_desk(
             workers=workers,
             paint=paint,
             clock=clock,
+            alerts=alerts.attention,
         ),
         job_orders=job_orders,
         sign_in=sign_in,
         channels=channels,
+        alerts=alerts,
         purge=Purge(ledger=ledger, upload=upload, recount=recount),
         mode=mode,
     )

@@ -6,22 +6,24 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
+from teltubby.actors.collector_standing import WHERE
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.first_copy import asked_of_the_bot
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.queue_worker import ConsumingQueueActor
+from teltubby.actors.readiness import Outlook
 from teltubby.actors.relay_asked import relay_copies
+from teltubby.actors.room_asked import room_asked
 from teltubby.actors.session import SessionActor, SessionMessage
 from teltubby.actors.sign_in_steps import SignInMeans
-from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.actors.ways import Ways
 from teltubby.adapters.base import Broker
 from teltubby.adapters.clock import utc_now
 from teltubby.adapters.embedded_doorbell import Doorbell
-from teltubby.adapters.metrics import Metrics
 from teltubby.adapters.sealed_boxes import SealedBoxes
 from teltubby.config import Config
 from teltubby.messages.collector import CollectorMessage
@@ -33,20 +35,34 @@ from teltubby.supervision import ChildSpec, Intensity, Mailbox, Ref, Strategy, S
 from teltubby.transfer.spool_folder import SpoolFolder
 from teltubby.transfer.upload import FirstCopy
 from teltubby.trees import parts
-from teltubby.trees.collecting import collector_children, say_what_is_off
+from teltubby.trees.alerting import unwell
+from teltubby.trees.backing_up import backup_children
+from teltubby.trees.collecting import announced, collector_children, say_what_is_off
 from teltubby.trees.common import root
+from teltubby.trees.watching import heard_of_sessions, look_around, watched_broker, watched_store
 
 SECONDS_PER_HOUR = 3600
 STARTED = (AccountKind.BOT, AccountKind.USER)
 """The bot's session first: what the person's suffers must not restart it (rest for one)."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerMail:
+    """The addresses of the worker wing that others need."""
+
+    upload: Mailbox[UploadMessage] = field(default_factory=lambda: Mailbox("upload"))
+    download: Mailbox[FetchLarge] = field(default_factory=lambda: Mailbox("download"))
+    queue: Mailbox[ConsumerMessage] = field(default_factory=lambda: Mailbox("queue", capacity=256))
+
+
 def worker_tree(config: Config) -> Supervisor:
     """`teltubby worker`."""
-    broker, troubles = parts.broker(config, Doorbell(), client="teltubby worker"), Troubles()
+    outlook, mail = Outlook(), WorkerMail()
+    broker = watched_broker(parts.broker(config, Doorbell(), client="teltubby worker"), outlook)
     first_copy = parts.first_copy(config, asked_of_the_bot(broker))
-    wing = worker_wing(config, broker, troubles, first_copy=first_copy)
-    return root("worker", config, Metrics(), wing, troubles=troubles)
+    wing = worker_wing(config, broker, mail, outlook, first_copy=first_copy)
+    look_around(config, outlook, upload=mail.upload.ref, queue=mail.queue.ref, data=config.mtproto.session_path.parent)
+    return root("worker", config, outlook, [*wing, *backup_children(config, outlook.troubles)])
 
 
 def worker_name() -> str:
@@ -55,15 +71,13 @@ def worker_name() -> str:
 
 
 def worker_wing(
-    config: Config, broker: Broker, troubles: Troubles, *, first_copy: FirstCopy
+    config: Config, broker: Broker, mail: WorkerMail, outlook: Outlook, *, first_copy: FirstCopy
 ) -> Sequence[ChildSpec | Supervisor]:
     """Upload first and the queue last: a stop ends the taking of jobs before it ends what jobs need."""
     width, name, settings = config.worker.concurrency, worker_name(), config.mtproto
-    store, boxes = parts.store(config), SealedBoxes()
+    store, boxes = watched_store(parts.store(config), outlook), SealedBoxes()
+    troubles, upload, download, queue = outlook.troubles, mail.upload, mail.download, mail.queue
     say_what_is_off(config, troubles, missing=None)
-    upload = Mailbox[UploadMessage]("upload")
-    download = Mailbox[FetchLarge]("download")
-    queue = Mailbox[ConsumerMessage]("queue", capacity=256)
     collector = Mailbox[CollectorMessage]("collector") if config.collector.is_on else None
     accounts = settings.accounts | ({AccountKind.USER} if collector is not None else frozenset())
     sessions = {kind: Mailbox[SessionMessage](f"{kind}_session") for kind in STARTED if kind in accounts}
@@ -82,7 +96,7 @@ def worker_wing(
         spools=SpoolFolder(
             config.storage.spool_dir / "large", keep_seconds=config.storage.spool_keep_hours * SECONDS_PER_HOUR
         ),
-        media=parts.media_reading(),
+        media=parts.media_reading(config),
     )
     return [
         ChildSpec(
@@ -92,6 +106,7 @@ def worker_wing(
                 width=width,
                 multipart_bytes=config.s3.multipart_threshold,
                 first_copy=first_copy,
+                metrics=outlook.metrics,
             ),
             mailbox=upload,
         ),
@@ -99,15 +114,27 @@ def worker_wing(
             "telegram",
             [
                 *(
-                    ChildSpec(mailbox.name, session_actor(config, kind, queue.ref, boxes, troubles), mailbox=mailbox)
+                    ChildSpec(
+                        mailbox.name,
+                        session_actor(config, kind, queue.ref, boxes, outlook, collector),
+                        mailbox=mailbox,
+                    )
                     for kind, mailbox in sessions.items()
                 ),
                 ChildSpec(
                     "download",
-                    lambda: DownloadActor(refs, width=width, engine=parts.engine(config)),
+                    lambda: DownloadActor(refs, width=width, engine=parts.engine(config), metrics=outlook.metrics),
                     mailbox=download,
                 ),
-                *collector_children(config, collector, worker=name, sessions=refs, queue=queue.ref, troubles=troubles),
+                *collector_children(
+                    config,
+                    collector,
+                    worker=name,
+                    sessions=refs,
+                    queue=queue.ref,
+                    room=room_asked(broker, worker=name),
+                    troubles=troubles,
+                ),
             ],
             strategy=Strategy.REST_FOR_ONE,
             intensity=Intensity(restarts=5, within=300),
@@ -127,6 +154,8 @@ def worker_wing(
                 rng=parts.RNG,
                 clock=utc_now,
                 collector=None if collector is None else collector.ref,
+                collector_trouble=lambda: troubles.reasons.get(WHERE),
+                unwell=unwell(config, outlook).standings,
             ),
             mailbox=queue,
         ),
@@ -134,18 +163,24 @@ def worker_wing(
 
 
 def session_actor(
-    config: Config, account: AccountKind, queue: Ref[ConsumerMessage], boxes: SealedBoxes, troubles: Troubles
+    config: Config,
+    account: AccountKind,
+    queue: Ref[ConsumerMessage],
+    boxes: SealedBoxes,
+    outlook: Outlook,
+    collector: Mailbox[CollectorMessage] | None,
 ) -> Callable[[], SessionActor]:
     """Makes the owner of an account's session: a person signs in by dialogue, a bot by itself.
 
     The person's account is needed where no configured way goes over the bot's, and where channels are collected.
     """
     collects = config.collector.is_on
+    announce = queue.tell if account is AccountKind.BOT else announced(queue, collector)
     common = partial(
         SessionActor,
         account=account,
-        announce=queue.tell,
-        troubles=troubles,
+        announce=heard_of_sessions(announce, outlook),
+        troubles=outlook.troubles,
         backoff=parts.RECONNECT,
         rng=parts.RNG,
         clock=utc_now,

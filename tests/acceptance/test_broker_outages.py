@@ -42,9 +42,12 @@ def test_away_at_the_start(wings: Household, wire: TcpProxy, queues: Queues) -> 
     wings.answer(ada.send_text("/status"), "Not in the queue yet: 1 job")
     bot.wait_logged("broker: ")
     assert bot.get("/healthz")[0] == 200, "a broker that is away is no fault of the process"
+    status, body = bot.get("/readyz")
+    assert status == 503 and json.loads(body)["dependencies"]["broker"]["state"] == "down"
     wire.accept()
     assert video.sha256() in wings.answer(message, "Large file archived successfully", within=90)
     assert sha256(wings.archive, wings.items(message)[0]["s3_key"]) == video.sha256()
+    eventually(lambda: bot.get("/readyz")[0] == 200, within=60, what="the bot to be ready")
 
 
 def test_cut_in_the_middle(wings: Household, wire: TcpProxy, queues: Queues) -> None:

@@ -169,6 +169,24 @@ def begin() -> Begin:
     return run_command
 
 
+def look_at_traces(house: Household) -> None:
+    """Every stage of a job is in the log of the process where it was, with the job's id, whichever actor worked."""
+    stages = {
+        "bot": ["is handed in by user", "is in the queue", "asked by", "JobStarted of", "JobCompleted of"],
+        "worker": [
+            "is taken up by", "is found by way of", "a document came over", "is stored as", "is done in",
+        ],
+    }  # fmt: skip
+    jobs = [job_id for (job_id,) in house.rows("SELECT job_id FROM jobs")]
+    assert len(jobs) == 2
+    for product in house.processes:
+        for job_id in jobs:
+            traced = [str(line["message"]) for line in product.logged() if line.get("job_id") == job_id]
+            missing = [stage for stage in stages[product.role] if not any(stage in text for text in traced)]
+            assert not missing, (product.role, job_id, missing, traced)
+            assert all(other not in text for other in jobs if other != job_id for text in traced)
+
+
 def test_bot_and_worker_on_rabbitmq_and_s3(wings: Household, queues: Queues) -> None:
     """The main job over two processes."""
     bot = wings.start("bot", "worker")
@@ -179,6 +197,7 @@ def test_bot_and_worker_on_rabbitmq_and_s3(wings: Household, queues: Queues) -> 
     assert bot.metric("teltubby_jobs_created_total") == bot.metric("teltubby_jobs_completed_total") == 2
     assert bot.metric("teltubby_dedup_hits_total") == 1
     assert bot.metric("teltubby_ingested_bytes_total") == sum(file.size for file in done.files.values())
+    look_at_traces(wings)
     wings.stop()
     assert wings.archive.unfinished() == [] and wings.spooled() == []
     eventually(lambda: queues.depths() == {}, what="empty queues")

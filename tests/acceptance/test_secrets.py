@@ -104,4 +104,5 @@ def look_everywhere(house: Household, node: RabbitNode, codes: list[str]) -> Non
             assert CANARY.encode() not in b"".join(house.archive.chunks(key))
     for product in house.processes:
         if product.running:
-            assert CANARY not in product.get("/status")[1] + product.get("/metrics")[1] + product.get("/healthz")[1]
+            for page in ("/status", "/metrics", "/healthz", "/readyz"):
+                assert CANARY not in product.get(page)[1]

@@ -49,7 +49,8 @@ def test_a_session_that_is_revoked_in_the_middle_of_a_transfer(house: Household,
     eventually(lambda: served.bytes(file.id) > 120 * MIB, within=60, what="a good part of the transfer")
     house.in_world(lambda: house.telegram.mtproto_server.sign_out(someone.user))
     said(house.ada, "revoked")
-    eventually(lambda: worker.get("/healthz")[0] == 503, what="the worker's health to tell")
+    eventually(lambda: worker.get("/readyz")[0] == 503, what="the worker to tell")
+    assert worker.get("/healthz")[0] == 200, "no restart would bring the login back"
     so_far = served.bytes(file.id)
     eventually(lambda: queues.depths().get("teltubby.large_files") == 1, what="the delivery to be given back")
     assert house.rows("SELECT count(*) FROM jobs WHERE state IN ('FAILED', 'RETRYING')") == [(0,)]
@@ -62,7 +63,7 @@ def test_a_session_that_is_revoked_in_the_middle_of_a_transfer(house: Household,
     assert sha256(house.archive, item["s3_key"]) == file.sha256()
     assert served.repeated(file.id) <= 16 * MIB, "at most what was in flight when the session ended"
     assert so_far > 120 * MIB
-    eventually(lambda: worker.get("/healthz")[0] == 200, what="the worker to be well again")
+    eventually(lambda: worker.get("/readyz")[0] == 200, what="the worker to be ready again")
     lines = [line.text for line in house.ada.conversation() if line.from_bot]
     assert sum("revoked" in line for line in lines) == 1, "the trouble is told once"
     assert sum("is ready (worker" in line for line in lines) == 2, (
@@ -155,7 +156,7 @@ def test_a_bots_session_that_is_refused_leaves_the_persons_working(wings: Househ
     message = wings.ada.send_video(file)
     assert file.sha256() in wings.answer(message, "Large file archived successfully")
     assert wings.settled(message, "stored")[0]["via"] == "relay"
-    assert wings.processes[-1].get("/healthz")[0] == 503, "somebody has to look after the bot's session"
+    assert wings.processes[-1].get("/readyz")[0] == 503, "somebody has to look after the bot's session"
 
 
 @ON_ASYNCIO

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,8 +56,11 @@ def test_bucket_missing_at_the_start(s3_box: Household, bucket: BucketArchive) -
     s3_box.answer(first, KEPT)
     product.wait_logged("S3_BUCKET")
     assert product.get("/healthz")[0] == 200
+    status, body = product.get("/readyz")
+    assert status == 503 and json.loads(body)["dependencies"]["store"]["state"] == "down"
     bucket.create()
     s3_box.answer(first, "Archived 1 file")
+    assert json.loads(product.get("/readyz")[1])["dependencies"]["store"]["state"] == "ok"
     s3_box.answer(second, "Large file archived successfully", within=90)
     for message, file in ((first, photo), (second, video)):
         assert sha256(bucket, s3_box.items(message)[0]["s3_key"]) == file.sha256()

@@ -88,15 +88,15 @@ def test_polling_takes_over_from_a_webhook(webhook: Household) -> None:
 
 
 @ON_ASYNCIO
-def test_an_address_that_telegram_does_not_take_is_told_in_healthz(webhook: Household) -> None:
+def test_an_address_that_telegram_does_not_take_is_told_in_readyz(webhook: Household) -> None:
     """Where an operator looks first."""
     product = webhook.launch("run", WEBHOOK_URL="https://nowhere.invalid/hook")
 
     def troubles_alone() -> list[str]:
-        """What /healthz says when every actor is ready, and yet somebody is needed."""
-        status, body = product.get("/healthz")
-        health = json.loads(body)
-        return list(health["troubles"].values()) if status == 503 and not health["unwell"] else []
+        """What /readyz says when every actor is ready, and yet somebody is needed."""
+        status, body = product.get("/readyz")
+        told = json.loads(body)
+        return list(told["troubles"].values()) if status == 503 and not told["unwell"] else []
 
-    (trouble,) = eventually(troubles_alone, what="the trouble in /healthz")
+    (trouble,) = eventually(troubles_alone, what="the trouble in /readyz")
     assert "Telegram refuses WEBHOOK_URL: " in trouble and "resolve host" in trouble

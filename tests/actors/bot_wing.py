@@ -36,6 +36,7 @@ from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
 from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.quota import QuotaKeeper, QuotaRules
+from teltubby.actors.readiness import Outlook
 from teltubby.actors.receiving import Receiving
 from teltubby.actors.recollection import Recollection
 from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
@@ -51,6 +52,7 @@ from teltubby.actors.workers import Workers
 from teltubby.adapters.base import UpdateParser
 from teltubby.adapters.bot_updates import parse_update
 from teltubby.adapters.metrics import Metrics
+from teltubby.archive.alerts import AlertRules
 from teltubby.archive.routing import Limits
 from teltubby.messages.history import Statistics
 from teltubby.messages.ledger import FindContent, LedgerMessage
@@ -60,6 +62,7 @@ from teltubby.messages.relay import RelayMessage
 from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
 from teltubby.trees.reception import furnished_desk
+from tests.actors.alert_stage import staged
 from tests.actors.queues import Queue, queue_at
 from tests.actors.stage import ANNA, WITHIN, sha256
 from tests.actors.worker_wing import BACKOFF
@@ -145,6 +148,7 @@ def assert_true(world: World) -> None:
     for key, artifact in world.artifacts().items():
         items = artifact["telegram"]["items"]
         archived = [item for item in items if item["status"] in ("stored", "duplicate")]
+        assert not [item for item in items if "preview_key" in item and item["status"] != "stored"]
         assert artifact["keys"] == [item["s3_key"] for item in archived]
         assert artifact["files_count"] == len(archived)
         for item in archived:
@@ -155,6 +159,7 @@ def assert_true(world: World) -> None:
                     item["s3_key"].startswith(artifact["base_path"]) and key == artifact["base_path"] + "message.json"
                 )
                 spoken_of.add(item["s3_key"])
+                spoken_of.update([item["preview_key"]] if "preview_key" in item else [])
         stored = sum(item["size_bytes"] for item in items if item["status"] == "stored")
         assert artifact["total_bytes_uploaded"] == stored
     assert spoken_of == set(world.objects)
@@ -222,9 +227,12 @@ async def bot_wing(
     quota_rules: QuotaRules = NO_QUOTA,
     missing: str | None = None,
     media: MediaReading | None = None,
+    alert_rules: AlertRules | None = None,
+    outlook: Outlook | None = None,
 ) -> AsyncIterator[BotWing]:
     """The wing over what the world holds; small parts, so that small files go up in several."""
     telegram, rng, metrics = world.telegram, random.Random(1), Metrics()
+    seen = outlook or Outlook()
     telegram.served_bytes = 32 * KIB
     ledger = Mailbox[LedgerMessage]("ledger", capacity=256)
     upload = Mailbox[UploadMessage]("upload")
@@ -322,8 +330,11 @@ async def bot_wing(
             queue=queue_mail.ref,
             audit=Audit(ledger=ledger.ref, clock=wall_clock),
             chat=chat,
-            missing=missing,
+            workers=workers,
             clock=wall_clock,
+        )
+        alerts, alerts_desk = staged(
+            alert_rules, seen, ledger=ledger.ref, workers=workers, chat=chat, admins=(ANNA, BORIS)
         )
         desk = furnished_desk(
             chat=chat,
@@ -337,6 +348,7 @@ async def bot_wing(
             mode="polling",
             sign_in=sign_in,
             channels=channels,
+            alerts=alerts_desk,
             workers=workers,
             recount=quota.recount,
             paint=_painted,
@@ -409,6 +421,7 @@ async def bot_wing(
             channels=channels,
             channel_media=channel_media.take,
             quota=quota,
+            alerts=alerts,
             chat=chat,
             recollection=recollection,
             patience=patience,

@@ -14,6 +14,7 @@ from teltubby.adapters.base import Broker, Destination, Heard
 from teltubby.adapters.sealed_boxes import SealedBoxes, seal
 from teltubby.errors import BrokerUnavailable
 from teltubby.messages.control import BeginSignIn, DescribeWorkers, Order, SubmitCode, SubmitPassword
+from teltubby.messages.health import Standing
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import SessionStanding, SessionState
 from teltubby.messages.wire import decode_order
@@ -60,6 +61,9 @@ class DistantWorker:
     orders: list[Order] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     answers: bool = True
+    collects: bool | None = None
+    collector: str | None = None
+    unwell: tuple[Standing, ...] = ()
 
     async def work(self) -> None:
         """Listen, for ever."""
@@ -82,6 +86,9 @@ class DistantWorker:
             public_key=self.boxes.public_key,
             routes=self.routes,
             sessions=tuple(sessions or self.sessions),
+            collects=self.collects,
+            collector=self.collector,
+            unwell=self.unwell,
         )
 
     async def stand(self, *sessions: SessionStanding) -> None:

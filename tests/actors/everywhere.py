@@ -14,7 +14,16 @@ from pydantic import JsonValue
 
 from teltubby.actors.effort import Effort
 from teltubby.adapters.base import Account, Broker
-from teltubby.errors import TeltubbyError
+from teltubby.errors import (
+    BadRequest,
+    ChatUnavailable,
+    FileGone,
+    FloodWait,
+    SessionAway,
+    SessionRevoked,
+    TelegramUnavailable,
+    TeltubbyError,
+)
 from teltubby.messages.jobs import Job, JobEvent, TelegramContext
 from teltubby.messages.questions import RelayTold
 from teltubby.messages.routes import FileRoute
@@ -31,6 +40,15 @@ COPY, POST = 31, 77
 PARTS = 9
 BODY = noise((PARTS - 1) * MIB + 5)
 ONE_BY_ONE = Limits(connections=1, window=1, parts_in_flight=1)
+PASSING: list[Exception] = [
+    SessionAway("connecting"),
+    SessionRevoked("the session was revoked"),
+    FloodWait(70),
+    TelegramUnavailable("no answer"),
+]
+"""Trouble of a way that may serve later."""
+LASTING: list[Exception] = [FileGone("the message is gone"), ChatUnavailable("no member"), BadRequest("INVALID")]
+"""Trouble of a way that will not serve."""
 
 
 @dataclass

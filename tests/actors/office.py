@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.outbox import never
 from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.actors.troubles import Troubles
@@ -121,9 +122,16 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    tmp_path: Path, *, broker_away: bool = False, first_copy: FirstCopy | None = None, relay: Copier | None = None
+    tmp_path: Path,
+    *,
+    broker_away: bool = False,
+    first_copy: FirstCopy | None = None,
+    full: Callable[[], bool] = never,
+    relay: Copier | None = None,
 ) -> AsyncIterator[Office]:
-    """All of it, running; workers are answered from the ledger, or by `first_copy`, and about copies by `relay`."""
+    """All of it, running; workers are answered from the ledger, or by `first_copy`, about copies by `relay`, and about
+    room by `full`.
+    """
     async with queue_at(tmp_path / "queue.db") as queue:
         broker, script = queue.twin(), Script()
         if broker_away:
@@ -151,6 +159,7 @@ async def office(
                 first_copy=first_copy or known,
                 signs=signs,
                 troubles=troubles,
+                full=full,
                 backoff=BACKOFF,
                 rng=random.Random(1),
             )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 import anyio
 import pytest
 
+from teltubby.actors.media_reading import MediaReading
 from teltubby.adapters.base import Destination
+from teltubby.adapters.media_details import JPEG, MediaDetails
+from teltubby.archive.keys import preview_key
 from teltubby.errors import DatabaseUnavailable, FloodWait
+from teltubby.messages.details import Preview
 from teltubby.messages.jobs import JobCompleted, JobStarted
 from teltubby.messages.media import RawUpdate, Route
 from tests.actors.bot_wing import ALBUM_SECONDS, KIB, World, assert_true, bot_wing
@@ -23,7 +27,8 @@ from tests.virtual_time import BEGINNING, until
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 BODY = noise(1000, seed=9)
-PHOTO, DOCUMENT = noise(300, seed=1), noise(20 * KIB, seed=2)
+PHOTO, DOCUMENT = JPEG + noise(300, seed=1), noise(20 * KIB, seed=2)
+PREVIEW = JPEG + PHOTO[-20:]
 
 IDLE = (
     *("updates", "OpenGroups", "PendingOutbox", "consume", "questions", "open", "set_commands", "show_typing"),
@@ -58,10 +63,17 @@ class Fuse:
             await anyio.sleep_forever()
 
 
+async def read(path: Path, *, preview: bool) -> MediaDetails | None:
+    """Stands for the process that reads files."""
+    await anyio.lowlevel.checkpoint()
+    return MediaDetails(preview=JPEG + path.read_bytes()[-20:]) if preview else None
+
+
 async def live(world: World, fuse: Fuse, at_rest: tuple[str, str] | None = None) -> bool:
     """One life of the process; answers whether it came to its rest before the fuse was burnt."""
     rested = False
-    async with bot_wing(world, watch=fuse.watch, width=1) as wing, anyio.create_task_group() as tasks:
+    media = MediaReading(read, previews=True)
+    async with bot_wing(world, watch=fuse.watch, width=1, media=media) as wing, anyio.create_task_group() as tasks:
 
         async def rest() -> None:
             nonlocal rested
@@ -109,7 +121,7 @@ async def test_a_submission_survives_a_crash_at_any_moment(tmp_path: Path, momen
         unrecorded = [bubble for bubble in world.telegram.bubbles if bubble.message_id not in recorded(world)]
         assert len(unrecorded) <= 1, f"{where}: what was said is recorded before the next is said"
         assert await live(world, Fuse(left=-1)), where
-        assert sorted(map(len, world.files())) == sorted([len(PHOTO), len(DOCUMENT)]), where
+        assert sorted(map(len, world.files())) == sorted([len(PHOTO), len(DOCUMENT), len(PREVIEW)]), where
         assert_true(world)
         assert len(world.telegram.bubbles) == 3, f"{where}: everything is said exactly once"
         album = next(made for made in world.artifacts().values() if made["telegram"]["media_group_id"] == "g")
@@ -134,8 +146,9 @@ async def test_a_worker_s_report_survives_a_crash_at_any_moment(tmp_path: Path, 
         for artifact in world.artifacts().values():
             for item in artifact["telegram"]["items"]:
                 assert item["status"] == "queued" or item["s3_key"] in world.objects, f"{where}: points to nothing"
+                assert item.get("preview_key", item["s3_key"]) in world.objects, f"{where}: a preview that is gone"
         assert await live(world, Fuse(left=-1), question), where
-        assert world.files() == [BODY], where
+        assert world.files() == [BODY, PREVIEW], where
         assert_true(world)
         assert [bubble.text[:1] for bubble in world.telegram.bubbles] == ["✅", "♻"], where
     assert moment > 20, "the life was watched"
@@ -148,7 +161,7 @@ async def with_two_reports(world: World) -> None:
             await wing.receives(update(10 + number, sent(world.telegram, "video", number, size=300 * KIB)))
         await wing.queue.settle(Destination.JOBS, 2)
         for job in await wing.queue.jobs():
-            world.objects[job.target.key] = BODY
+            world.objects |= {job.target.key: BODY, str(preview_key(job.target.key)): PREVIEW}
             await wing.queue.put_event(JobStarted(job_id=job.job_id, worker="w", attempt=1, at=BEGINNING))
         await until(lambda: not world.facts("SELECT 1 FROM queue_messages WHERE queue = 'events'", "queue.db"))
         jobs = [*world.facts("SELECT job_id, payload_json FROM jobs ORDER BY rowid")]
@@ -156,7 +169,8 @@ async def with_two_reports(world: World) -> None:
         wing.ledger_script.hold("ApplyEvent")
         for row in jobs:
             target = json.loads(row["payload_json"])["target"]["key"]
-            await wing.queue.put_event(report(row["job_id"], target))
+            preview = Preview(key=str(preview_key(target)), size_bytes=len(PREVIEW))
+            await wing.queue.put_event(replace(report(row["job_id"], target), preview=preview))
 
 
 def report(job_id: str, key: str) -> JobCompleted:

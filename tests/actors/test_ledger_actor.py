@@ -18,8 +18,8 @@ from anyio import to_thread
 
 from teltubby.actors.ledger import LedgerActor
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
+from teltubby.messages import alerts, ledger_archive, ledger_jobs, ledger_sessions
 from teltubby.messages import ledger as ledger_messages
-from teltubby.messages import ledger_archive, ledger_jobs, ledger_sessions
 from teltubby.messages.jobs import (
     FileInfo,
     Job,
@@ -143,7 +143,10 @@ async def test_every_request_about_submissions_is_answered(tmp_path: Path) -> No
         first = await ledger.ask(copy, within=WITHIN)
         assert await ledger.ask(FindFile(file_unique_id="u"), within=WITHIN) == first
         assert await ledger.ask(FindContent(sha256="a" * 64), within=WITHIN) == first
-        assert await ledger.ask(ReadOverview(), within=WITHIN) == Overview(
+        overview = await ledger.ask(ReadOverview(), within=WITHIN)
+        assert overview.waiting_since is not None and overview.waiting_since <= datetime.now(UTC)
+        assert overview == Overview(
+            waiting_since=overview.waiting_since,
             jobs=dict.fromkeys(JobState, 0) | {JobState.PENDING: 1},
             open_updates=0,
             unpublished=1,
@@ -183,7 +186,7 @@ async def test_every_request_about_jobs_is_answered(tmp_path: Path) -> None:
 async def test_the_union_names_every_request() -> None:
     declared = {
         value
-        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_sessions)
+        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_sessions, alerts)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Request)
     }

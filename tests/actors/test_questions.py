@@ -8,6 +8,8 @@ import anyio
 import pytest
 
 from teltubby.actors.first_copy import PATIENCE_SECONDS, asked_of_the_bot
+from teltubby.actors.room_asked import PATIENCE_SECONDS as ROOM_SECONDS
+from teltubby.actors.room_asked import room_asked
 from teltubby.adapters.base import Broker, Destination, Outgoing
 from teltubby.errors import BrokerUnavailable, DatabaseUnavailable, MalformedMessage, NotAnswered
 from teltubby.messages.ledger import SettleFile
@@ -41,6 +43,25 @@ async def test_a_worker_learns_what_the_ledger_knows(tmp_path: Path) -> None:
         assert (await first_copy(FIRST), await first_copy(SECOND)) == (KEY, None)
         await worker.aclose()
         assert restarts(here.tree) == {}
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+async def test_a_collector_learns_whether_the_archive_has_room(tmp_path: Path, is_full: bool) -> None:
+    async with office(tmp_path, full=lambda: is_full) as here:
+        worker = here.queue.twin()
+        await worker.open()
+        assert await room_asked(worker, worker="host:1")() is not is_full
+        await worker.aclose()
+
+
+async def test_where_no_bot_answers_a_collector_goes_on(tmp_path: Path) -> None:
+    async with queue_at(tmp_path / "queue.db") as queue:
+        worker = queue.twin()
+        await worker.open()
+        began = anyio.current_time()
+        assert await room_asked(worker, worker="host:1")()
+        assert anyio.current_time() - began < ROOM_SECONDS + 1
+        await worker.aclose()
 
 
 async def test_two_who_ask_about_the_same_bytes_are_told_the_same(tmp_path: Path) -> None:

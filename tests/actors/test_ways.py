@@ -10,16 +10,10 @@ import pytest
 
 from teltubby.actors.effort import Effort
 from teltubby.errors import (
-    BadRequest,
-    ChatUnavailable,
     ContentMismatch,
     FileGone,
-    FloodWait,
     NoRouteNow,
     Permanent,
-    SessionAway,
-    SessionRevoked,
-    TelegramUnavailable,
 )
 from teltubby.messages.media import Route
 from teltubby.messages.questions import RelayTold
@@ -28,7 +22,9 @@ from teltubby.messages.session import SessionState
 from tests.actors.everywhere import (
     BODY,
     COPY,
+    LASTING,
     PARTS,
+    PASSING,
     RELAY_ID,
     Ground,
     Meets,
@@ -46,13 +42,6 @@ from tests.virtual_time import until
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 RELAY, BOT, ORIGIN, OWN = FileRoute
-PASSING: list[Exception] = [
-    SessionAway("connecting"),
-    SessionRevoked("the session was revoked"),
-    FloodWait(70),
-    TelegramUnavailable("no answer"),
-]
-LASTING: list[Exception] = [FileGone("the message is gone"), ChatUnavailable("no member"), BadRequest("INVALID")]
 
 
 # -- each alone

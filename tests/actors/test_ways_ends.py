@@ -9,26 +9,22 @@ import pytest
 
 from teltubby.actors.effort import Effort
 from teltubby.errors import (
-    BadRequest,
-    ChatUnavailable,
     FileGone,
-    FloodWait,
     IdentityMismatch,
     JobStopped,
     NoRouteNow,
     Permanent,
-    SessionAway,
     SessionNotReady,
     SessionRevoked,
     SpoolFull,
     StoreUnavailable,
-    TelegramUnavailable,
 )
 from teltubby.messages.routes import FileRoute
 from teltubby.messages.session import SessionState
 from tests.actors.everywhere import (
     BODY,
     COPY,
+    LASTING,
     RELAY_ID,
     Ground,
     Meets,
@@ -46,13 +42,6 @@ from tests.virtual_time import until
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
 RELAY, BOT, ORIGIN, OWN = FileRoute
-PASSING: list[Exception] = [
-    SessionAway("connecting"),
-    SessionRevoked("the session was revoked"),
-    FloodWait(70),
-    TelegramUnavailable("no answer"),
-]
-LASTING: list[Exception] = [FileGone("the message is gone"), ChatUnavailable("no member"), BadRequest("INVALID")]
 
 
 # -- no way is left

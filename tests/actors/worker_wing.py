@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +12,18 @@ from pathlib import Path
 from teltubby.actors.download import DownloadActor
 from teltubby.actors.job_run import JobRun
 from teltubby.actors.media_reading import MediaReading
-from teltubby.actors.queue_worker import ConsumingQueueActor
+from teltubby.actors.queue_worker import ConsumingQueueActor, nothing
 from teltubby.actors.relay_asked import RelayCopies
 from teltubby.actors.session import SessionActor, SessionMessage
 from teltubby.actors.sign_in_steps import SignInMeans
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.actors.ways import Ways
+from teltubby.actors.worker_reports import all_is_well
 from teltubby.adapters.base import Broker
 from teltubby.adapters.sealed_boxes import SealedBoxes
 from teltubby.messages.collector import CollectorOrder
+from teltubby.messages.health import Standing
 from teltubby.messages.jobs import Job
 from teltubby.messages.queue import ConsumerMessage, ReportSignIn
 from teltubby.messages.routes import AccountKind, FileRoute
@@ -84,6 +86,8 @@ async def worker_wing(
     *,
     broker: Broker | None = None,
     collector: Ref[CollectorOrder] | None = None,
+    collector_trouble: Callable[[], str | None] = nothing,
+    unwell: Callable[[], Sequence[Standing]] = all_is_well,
     concurrency: int = 2,
     first_copy: FirstCopy = nobody_knows,
     limits: Limits | None = None,
@@ -101,7 +105,7 @@ async def worker_wing(
     bot = session or SessionTwin()
     needed = {route.account for route in routes}
     gateways: dict[AccountKind, SessionTwin] = {AccountKind.BOT: bot} if AccountKind.BOT in needed else {}
-    if person is not None and AccountKind.USER in needed:
+    if person is not None and (AccountKind.USER in needed or collector is not None):
         gateways[AccountKind.USER] = person
     store = store or MemoryStore(part_size=MIB)
     mail = {account: Mailbox[SessionMessage](f"{account}_session") for account in gateways}
@@ -164,6 +168,8 @@ async def worker_wing(
             rng=rng,
             clock=wall_clock,
             collector=collector,
+            collector_trouble=collector_trouble,
+            unwell=unwell,
         )
 
     children = [

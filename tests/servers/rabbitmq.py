@@ -158,6 +158,19 @@ class RabbitNode:
             f"application:set_env(rabbit, channel_tick_interval, {round(1000 * tick)})"
         )
 
+    def listen_tls(self, certificate: Path, *, authority: Path) -> int:
+        """Open a port for TLS, and return it; clients need a certificate that `authority` signed."""
+        port = free_port()
+        options = (
+            f'{{cacertfile,"{authority}"}}, {{certfile,"{certificate}"}}, {{keyfile,"{certificate}"}}, '
+            "{verify,verify_peer}, {fail_if_no_peer_cert,true}"
+        )
+        self.evaluate(
+            "{ok, _} = application:ensure_all_started(ssl), "
+            f'rabbit_networking:start_ssl_listener({{"{HOST}", {port}}}, [{options}], 1)'
+        )
+        return port
+
     def evaluate(self, expression: str) -> str:
         """Evaluate Erlang in the node: erl_call takes milliseconds where rabbitmqctl takes two seconds."""
         # A name of its own: the one that -r chooses changes once a second only, and the node refuses a call as long as

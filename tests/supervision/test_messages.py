@@ -8,17 +8,22 @@ import anyio
 import pytest
 
 from teltubby.supervision import (
+    Actor,
     ActorCrashed,
     ActorStopped,
+    ChildSpec,
     Context,
     Mailbox,
     MailboxFull,
+    Pool,
     Ref,
     Refused,
     Restart,
     State,
     Strategy,
     Supervisor,
+    current_trace,
+    tracing,
 )
 from tests.supervision.household import Add, Bug, Crash, Decline, Message, Work, clerk, node, while_running
 
@@ -219,3 +224,37 @@ async def test_a_nested_supervisor_that_ends_for_good_takes_its_mailboxes_with_i
         assert node(tree, "inner").state is State.FINISHED
 
     await while_running(tree, body)
+
+
+async def test_what_work_is_for_goes_with_its_messages() -> None:
+    """Told or asked, at once or by way of others; who is told by nobody in particular works for nothing."""
+    heard: list[tuple[str, str | None]] = []
+    second = Mailbox[str]("second")
+
+    class Second(Pool[str]):
+        width = 2
+
+        async def handle(self, message: str, /) -> None:
+            await anyio.sleep(1)
+            heard.append((message, current_trace.get()))
+
+    class First(Actor[str]):
+        async def handle(self, message: str, /) -> None:
+            heard.append((message, current_trace.get()))
+            second.ref.tell(f"{message}, passed on")
+
+    first = Mailbox[str]("first")
+    tree = Supervisor("root", [ChildSpec("second", Second, mailbox=second), ChildSpec("first", First, mailbox=first)])
+
+    async def body(context: Context[Any]) -> None:
+        with tracing("job 1"):
+            first.ref.tell("a")
+        with tracing("job 2"):
+            await first.ref.send("b")
+        first.ref.tell("c")
+        await anyio.sleep(10)
+
+    await while_running(tree, body)
+    assert heard[:3] == [("a", "job 1"), ("b", "job 2"), ("c", None)]
+    assert sorted(heard[3:]) == [("a, passed on", "job 1"), ("b, passed on", "job 2"), ("c, passed on", None)]
+    assert current_trace.get() is None

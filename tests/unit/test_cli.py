@@ -21,7 +21,13 @@ ROOT = Path(__file__).parents[2]
 TOKEN = "123456:canary"
 SESSION_COMMANDS = {"login", "logout", "backup-session", "restore-session"}
 COLLECTOR_COMMANDS = {"sync-history", "poll-updates", "export", "report"}
-COMMANDS = {"run", "bot", "worker", "demo", "doctor", "check-config", "tree"} | SESSION_COMMANDS | COLLECTOR_COMMANDS
+ARCHIVE_COMMANDS = {"reindex", "verify", "backup", "restore", "prune", "listen"}
+COMMANDS = (
+    {"run", "bot", "worker", "demo", "doctor", "check-config", "tree", "health", "audit"}
+    | SESSION_COMMANDS
+    | COLLECTOR_COMMANDS
+    | ARCHIVE_COMMANDS
+)
 
 runner = CliRunner()
 

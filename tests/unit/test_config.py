@@ -32,10 +32,10 @@ CONTRACT = """
 TELEGRAM_BOT_TOKEN= TELEGRAM_WHITELIST_IDS= TELEGRAM_MODE=polling WEBHOOK_URL= WEBHOOK_SECRET=
 WEBHOOK_LISTEN_HOST=127.0.0.1 WEBHOOK_LISTEN_PORT=8443
 S3_ENDPOINT= S3_ACCESS_KEY_ID= S3_SECRET_ACCESS_KEY= S3_BUCKET= S3_REGION=us-east-1 S3_FORCE_PATH_STYLE=true
-MINIO_TLS_SKIP_VERIFY=false S3_MULTIPART_THRESHOLD_MB=8 S3_MULTIPART_PART_SIZE_MB=16 S3_BUCKET_QUOTA_BYTES=0
+MINIO_TLS_SKIP_VERIFY=false S3_CA_FILE= S3_MULTIPART_THRESHOLD_MB=8 S3_MULTIPART_PART_SIZE_MB=16 S3_BUCKET_QUOTA_BYTES=0
 QUOTA_ALERT_THRESHOLD_PCT=80 QUOTA_ALERT_COOLDOWN_HOURS=24
 ALBUM_AGGREGATION_WINDOW_SECONDS=2 MAX_FILE_GB=4 BOT_API_MAX_FILE_SIZE_BYTES=50000000 CONCURRENCY=8
-IO_TIMEOUT_SECONDS=60 DEDUP_ENABLE=true SQLITE_PATH=/data/teltubby.db
+IO_TIMEOUT_SECONDS=60 DEDUP_ENABLE=true MEDIA_PREVIEWS=true SQLITE_PATH=/data/teltubby.db
 RABBITMQ_HOST=localhost RABBITMQ_PORT=5672 RABBITMQ_USERNAME=guest RABBITMQ_PASSWORD=guest RABBITMQ_VHOST=/
 JOB_QUEUE_NAME=teltubby.large_files JOB_PRIORITY_QUEUE=teltubby.priority_jobs JOB_RETRY_QUEUE=teltubby.retry_jobs
 JOB_DEAD_LETTER_QUEUE=teltubby.failed_jobs JOB_EXCHANGE=teltubby.exchange JOB_DLX_EXCHANGE=teltubby.dlx
@@ -53,6 +53,10 @@ MTPROTO_FLOOD_PARK_SECONDS=60 MTPROTO_VERIFY_HASHES=auto MTPROTO_ROUTES=relay,bo
 TELTUBBY_SECRET_KEY= TELTUBBY_KEY_FILE= STORAGE_FOLDER= SPOOL_DIR=/data/spool SPOOL_KEEP_HOURS=72
 QUEUE_BACKEND=rabbitmq EMBEDDED_QUEUE_PATH=/data/queue.db JOB_QUEUE_TYPE=quorum LOG_FORMAT=auto
 JOB_HISTORY_RETENTION_DAYS=365
+RABBITMQ_TLS=false RABBITMQ_CA_FILE= RABBITMQ_CLIENT_CERTIFICATE= RABBITMQ_CLIENT_KEY= TELEGRAM_BOT_API_CA_FILE=
+BACKUP_INTERVAL_HOURS=0 BACKUP_FOLDER= BACKUP_KEY= BACKUP_KEEP=7 BACKUP_KEEP_DAILY=14 BACKUP_KEEP_WEEKLY=8
+ALERTS_ENABLE=true ALERT_QUEUE_DEPTH=500 ALERT_QUEUE_AGE_MINUTES=120 ALERT_DISK_FREE_MB=1024 ALERT_QUIET_HOURS=
+ALERT_TIMEZONE=UTC ALERT_AFTER_SECONDS=60 ALERT_GROUP_SECONDS=60 ALERT_REPEAT_HOURS=24
 TELTUBBY_BACKEND=asyncio TELTUBBY_ENV_FILE=
 """
 """Names and defaults as people's .env files and dashboards know them, then the newer ones."""
@@ -136,10 +140,14 @@ def test_every_mistake_is_reported_at_once_in_one_sentence() -> None:
         ("MTPROTO_API_ID", "0"),
         ("TELEGRAM_WHITELIST_IDS", "-100123"),
         ("TELEGRAM_PROXY", "proxy:1080"),
+        *(("TELEGRAM_PROXY", f"socks5://{who}@proxy:1080") for who in ("ada:p%E2%82%AC", "j%C3%BCrgen", "a" * 256)),
+        *(("TELEGRAM_PROXY", f"http://{who}@proxy:8080") for who in ("ada:p%E2%82%AC", "a%3Ab:c")),
         *(("WEBHOOK_SECRET", value) for value in ("käse", "a b", "a.b", "x" * 257)),
         *(("WEBHOOK_URL", value) for value in ("example.org/hook", "https://x:port/", "https://x:0/", "https://[x/")),
         *(("WEBHOOK_LISTEN_PORT", value) for value in ("0", "65536", "https")),
         *(("JOB_HISTORY_RETENTION_DAYS", value) for value in ("-1", "1.5", "for ever")),
+        *(("ALERT_QUIET_HOURS", value) for value in ("22-7", "22:00-24:30", "07:00-07:00", "22:00–07:00")),
+        *(("ALERT_TIMEZONE", value) for value in ("Mars/Base", "../etc", "Europe")),
     ],
 )
 def test_a_bad_value_is_one_mistake_that_names_it(name: str, value: str) -> None:
@@ -319,7 +327,9 @@ def test_secrets_are_never_shown() -> None:
     shown = "\n".join([repr(config), *effective(config)])
     assert "canary" not in shown and "+4915" not in shown
     given = {v for k, v in secretive().items() if k not in ("S3_BUCKET", "MTPROTO_API_ID")}
-    assert set(config.secrets()) == given | {"canary:99"}, "the proxy's password, too, as it is said there"
+    assert set(config.secrets()) == given | {"canary:99", "u:canary:99"}, (
+        "the proxy's password, too, as it is said there"
+    )
     assert "guest" not in load(Role.BOX, BOX, None).secrets()
 
 

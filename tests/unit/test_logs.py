@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import json
 import logging
+import string
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from teltubby import logs
-from teltubby.config import LogFormat, LogLevel, LogSettings
+from teltubby.config import LogFormat, LogLevel, LogSettings, Role, load
+from teltubby.config.model import all_variables
+from teltubby.config.variable import Variable
 from teltubby.supervision import current_path
 
 TOKEN = "123456789:AAcanary-Token_0123456789abcdefghijk"
@@ -158,6 +165,73 @@ def test_format_follows_the_terminal_unless_it_is_chosen(stream: io.StringIO) ->
 @given(st.recursive(st.none() | st.integers() | st.text() | st.binary(), st.lists), st.text(min_size=4))
 def test_redaction_takes_any_value(value: object, secret: str) -> None:
     json.dumps(logs.Redaction([secret]).value(value))
+
+
+def spelled(secret: str) -> list[str]:
+    """As libraries write it: each leaves other characters as they are."""
+    raw = secret.encode()
+    return [
+        *(quote(secret, safe=safe) for safe in ("", "/", "!$&'()*+,;=:", ":@")),
+        quote_plus(secret),
+        quote(secret, safe="").replace("%3A", "%3a").replace("%2F", "%2f"),
+        str(URL.build(scheme="amqp", user="u", password=secret, host="h")),
+        json.dumps({"password": secret}),
+        json.dumps(secret, ensure_ascii=False),
+        repr(OSError(secret)),
+        repr(raw),
+        html.escape(secret),
+        base64.b64encode(raw).decode(),
+    ]
+
+
+PRINTED = st.text(alphabet=string.ascii_letters + string.digits + string.punctuation + " äß€🦊", min_size=8)
+
+
+@given(PRINTED.filter(lambda text: any(char.isalnum() for char in text)), st.integers(0, 12))
+def test_however_a_library_spells_a_secret(secret: str, way: int) -> None:
+    text = logs.Redaction([secret]).text(spelled(secret)[way])
+    assert secret not in text
+    assert quote(secret, safe="") not in text
+    assert logs.MASK in text
+
+
+EXAMPLES = {
+    "TELEGRAM_BOT_TOKEN": "987654:canary-token",
+    "WEBHOOK_SECRET": "canary-webhook",
+    "MTPROTO_API_HASH": "canarycanary0123",
+    "MTPROTO_PHONE_NUMBER": "+49150000000",
+    "TELTUBBY_SECRET_KEY": "canary+canary/0123456789abcdefghijklmnop=",
+    "BACKUP_KEY": "canary/canary+0123456789abcdefghijklmnop=",
+    "TELEGRAM_PROXY": "socks5://u:canary%3A99@127.0.0.1:1",
+}
+"""Of settings that take no text whatever; others get one."""
+SECRETS = [variable for variable in all_variables() if variable.secret]
+
+
+@pytest.mark.parametrize("variable", SECRETS, ids=[variable.name for variable in SECRETS])
+@pytest.mark.parametrize("by_file", [False, True], ids=["plain", "file"])
+def test_every_secret_setting_is_kept_from_the_logs(variable: Variable, by_file: bool, tmp_path: Path) -> None:
+    """Whichever way it was given, and whatever a library makes of it; a setting that is added is looked at too."""
+    secret = EXAMPLES.get(variable.name, "canary+p@ss/w:rd &ß0123456789abcdef")
+    given = {"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_WHITELIST_IDS": "1", "S3_BUCKET": "archive"}
+    given |= {"S3_ACCESS_KEY_ID": "some-id", "S3_SECRET_ACCESS_KEY": "some-key"}
+    given |= {"MTPROTO_API_ID": "1", "MTPROTO_API_HASH": "0123456789"}
+    given.pop(variable.name, None)
+    if by_file:
+        (tmp_path / "secret").write_text(f"{secret}\n")
+        given[variable.file_names[0]] = str(tmp_path / "secret")
+    else:
+        given[variable.name] = secret
+    stream = io.StringIO()
+    logs.configure(LogSettings(), load(Role.BOX, given, None).secrets(), stream=stream)
+    for text in (secret, *spelled(secret)):
+        try:
+            raise OSError(f"[Errno 111] cannot reach {text}")
+        except OSError:
+            logging.getLogger("aiormq.somewhere").exception("failed: %s", text)
+    assert secret not in stream.getvalue()
+    for rest in ("canary", "4915", base64.b64encode(secret.encode()).decode()):
+        assert rest not in stream.getvalue()
 
 
 @given(st.text(), st.text(alphabet="abcXYZ019_-.:$^\\", min_size=4), st.text())

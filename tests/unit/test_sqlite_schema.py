@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.adapters.sqlite_schema import MIGRATIONS, SCHEMA_VERSION
+from teltubby.messages.details import FileDetails, Preview
 from teltubby.messages.jobs import JobCommand, JobState, Priority
 from teltubby.messages.ledger import SettleFile, Submit
 from teltubby.messages.wire import encode_job
@@ -202,6 +204,31 @@ def test_an_attempt_that_an_older_version_began_is_ended_where_it_stands(older: 
         apply(ledger, completed(1, worker="ada"))
         rows = ledger.file.read("SELECT id, worker, success, transferred_bytes FROM job_attempts")
         assert [tuple(row) for row in rows] == [(1, "ada", 1, 10**9)]
+
+
+def test_an_attempt_from_before_there_were_previews_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with closing(SqliteFile.open(path, newest=7)) as file, file.write() as connection:
+        for migration in MIGRATIONS[:7]:
+            migration(file.db)
+        connection.execute("PRAGMA user_version = 7")
+        row = ROWS_SINCE[1]["jobs"] | {"state": "COMPLETED"}
+        marks = ", ".join("?" * len(row))
+        connection.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+        connection.execute(
+            "INSERT INTO job_attempts (job_id, attempt, started_at, success, details_json) VALUES (?, 1, ?, 1, ?)",
+            (ID, MOMENT, '{"width": 640}'),
+        )
+    with closing(SqliteLedger.open(path)) as ledger:
+        preview = Preview(key="teltubby/previews/p.jpg", size_bytes=5)
+        apply(ledger, replace(completed(2), preview=preview))
+        history = ledger.history.read(ID)
+        assert history is not None
+        details = FileDetails(width=640)
+        assert [(tried.details, tried.preview_key) for tried in history.attempts] == [
+            (details, None),
+            (None, preview.key),
+        ]
 
 
 def test_urgent_jobs_of_an_older_outbox_go_first(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from teltubby.actors.phrases.job_lines import (
     job_retrying,
     job_started,
 )
-from teltubby.actors.phrases.words import PAGE_CHARACTERS, pages, size, span
+from teltubby.actors.phrases.words import PAGE_CHARACTERS, is_followed, pages, size, span
 
 __all__ = [
     "COMMANDS",
@@ -36,6 +36,7 @@ __all__ = [
     "acknowledgement",
     "greeting",
     "help_text",
+    "is_followed",
     "job_completed",
     "job_completed_late",
     "job_duplicate",

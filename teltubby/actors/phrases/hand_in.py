@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "start": "what this bot does",
     "help": "how to use it",
     "status": "jobs, storage, and what needs attention",
+    "alerts": "what is not as it should be; /alerts mute 2h keeps it quiet",
     "queue": "large files that wait or are being fetched",
     "jobs": "my large files; with an id: the whole history of one",
     "retry": "fetch a failed or cancelled file again: /retry <id>",

@@ -22,10 +22,12 @@ from teltubby.actors.phrases.words import (
     size,
     span,
 )
+from teltubby.actors.phrases.workers import not_collected
 from teltubby.messages.history import DatabaseReport, Statistics, Usage
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger_archive import Overview
 from teltubby.messages.ledger_jobs import JobView
+from teltubby.messages.workers import WorkerStanding
 
 UNATTENDED = timedelta(minutes=1)
 """What waits is taken at once by who is free; this much later, there is nobody, or something stands in the way."""
@@ -61,6 +63,10 @@ class HouseReport:
     failed: Sequence[JobView]
     failed_more: bool = False
     next_up: JobView | None = None
+    not_collecting: Sequence[WorkerStanding] = ()
+    """Workers whose collector cannot work."""
+    alerts: Sequence[str] = ()
+    """Lines about alerts that are open, as they are to be shown."""
 
 
 def status_text(report: HouseReport) -> str:
@@ -179,6 +185,10 @@ def _attention(report: HouseReport) -> list[str]:
         lines.append("⚠️ The broker is away: jobs wait here and go out as soon as it is back")
     elif not report.running and _waits_long(report.next_up, report.now):
         lines.append("⚠️ Large files wait, and nobody fetches them: does a worker run, and can it? /mtstatus")
+    lines += report.alerts[:SHOWN]
+    if len(report.alerts) > SHOWN:
+        lines.append("🚨 and more: /alerts")
+    lines += [f"⚠️ {not_collected(worker)}; /channels" for worker in report.not_collecting]
     if overview.unpublished:
         lines.append(f"⚠️ Not in the queue yet: {jobs(overview.unpublished)}")
     if overview.unstored_artifacts:

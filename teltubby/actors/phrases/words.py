@@ -11,6 +11,8 @@ PAGE_CHARACTERS = 3500
 """Telegram takes 4096 after parsing; lines of ours are far shorter than the difference."""
 REASON_CHARACTERS = 300
 NAME_CHARACTERS = 80
+FOLLOWED = "📊"
+"""Begins the words of an answer that a file follows, and no others."""
 _NEXT_UNIT = 999.95
 """What is more would be rounded up to 1000.0."""
 
@@ -73,8 +75,13 @@ def is_acknowledgement(text: str) -> bool:
 
 
 def is_answer(text: str) -> bool:
-    """Whether a plain text of ours is an answer, and not the word that one has to wait for it."""
-    return not text.startswith("⏸")
+    """Whether a plain text of ours is an answer (or its end), and not the word that one has to wait for it."""
+    return not text.startswith("⏸") and not is_followed(text)
+
+
+def is_followed(text: str) -> bool:
+    """Whether a plain text of ours is the first part of an answer of which a file is the last."""
+    return text.startswith(FOLLOWED)
 
 
 def files(count: int) -> str:

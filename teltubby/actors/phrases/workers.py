@@ -82,6 +82,14 @@ def in_short(workers: Sequence[WorkerStanding]) -> str:
     return f"{counted(len(workers), 'worker')}; {', '.join(accounts) or 'nobody is signed in'} (/mtstatus)"
 
 
+def not_collected(worker: WorkerStanding) -> str:
+    """Why the worker's collector cannot work, where an operator must act."""
+    return (
+        f"Channels are not collected (worker {worker_name(worker)}): "
+        f"<i>{clipped(worker.collector or '', REASON_CHARACTERS)}</i>"
+    )
+
+
 def mtproto_missing(missing: str) -> str:
     """Why nobody fetches large files in this house, and how that is changed."""
     return (
@@ -142,6 +150,8 @@ def _worker(seen: SeenWorker, now: datetime) -> str:
     ]
     for session in standing.sessions:
         lines += _session(session, now)
+    if standing.collector is not None:
+        lines.append(f"❌ {not_collected(standing)}")
     return "\n".join(lines)
 
 
