@@ -13,8 +13,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 ARGS ?=
-## Processes that run tests: many of those wait, so that there may be one more than the two cores of a small machine.
-WORKERS ?= 3
+## Processes that run tests: many of those wait, so that there may be twice as many as a small machine has cores.
+WORKERS ?= 4
 export PYTHON MAKECMDGOALS
 
 .PHONY: help demo test bench stress image lint fmt audit lock setup setup-runtime

@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teltubby.adapters.sqlite_ledger_view import LedgerView, TrailLine
 from teltubby.config import Role, load
 from teltubby.exit_codes import EX_FAILED, exit_codes
+
+if TYPE_CHECKING:
+    from teltubby.adapters.sqlite_ledger_view import TrailLine
 
 _DAYS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
@@ -26,6 +28,8 @@ def audit(
 ) -> None:
     """Print the audit trail: every command about jobs, sessions, channels and the archive, refused ones too."""
     with exit_codes():
+        from teltubby.adapters.sqlite_ledger_view import LedgerView
+
         path = load(Role.BOT, checks=()).ingest.sqlite_path
         ledger = LedgerView.open(path)
         if ledger is None:

@@ -46,7 +46,7 @@ def test_history_by_a_proxy_and_by_one_that_turns_us_away(
     with closing(Study(telegram, tmp_path, backend, posts=120)) as study:
         study.sign_in()
         refused = study.runs("sync-history", TELEGRAM_PROXY=address(proxy, "guessed"), MTPROTO_RETRY_MAX="1")
-        assert refused.code == 1 and "The proxy does not connect us: 407" in refused.complained
+        assert refused.code == 1 and "the proxy does not connect us: 407" in refused.complained
         assert "guessed" not in refused.complained and "Traceback" not in refused.complained
         assert 1 <= proxy.turned_away <= FEW and proxy.reached == []
         ended = study.runs("sync-history", TELEGRAM_PROXY=address(proxy))

@@ -20,7 +20,7 @@ class _Client(ProxyClient):
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         assert headers["host"] == target
         if not self._is_let_in(headers.get("proxy-authorization", "")):
-            self.request.sendall(UNKNOWN)
+            self.turn_away(UNKNOWN)
             return None
         host, _, port = target.rpartition(":")
         return host, int(port)

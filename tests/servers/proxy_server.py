@@ -68,12 +68,16 @@ class ProxyClient(BaseRequestHandler):
         """What came of it."""
         raise NotImplementedError
 
+    def turn_away(self, answer: bytes) -> None:
+        """Tell who may not; counted before anybody can have heard it."""
+        self.server.turned_away += 1
+        self.request.sendall(answer)
+
     def handle(self) -> None:
         self.server.met += 1
         with suppress(Left, ConnectionError):
             place = self.asks()
             if place is None:
-                self.server.turned_away += 1
                 return
             try:
                 far = socket.create_connection(place)

@@ -30,15 +30,17 @@ class _Client5(ProxyClient):
         offered = self.read(methods)
         wanted = NO_PASSWORD if self.server.credentials is None else WITH_PASSWORD
         if wanted not in offered:
-            self.request.sendall(bytes([5, NO_METHOD]))
+            self.turn_away(bytes([5, NO_METHOD]))
             return False
         self.request.sendall(bytes([5, wanted]))
         if self.server.credentials is None:
             return True
         self.read(1)
-        is_known = (self._word().decode(), self._word().decode()) == self.server.credentials
-        self.request.sendall(bytes([1, 0 if is_known else 1]))
-        return is_known
+        if (self._word().decode(), self._word().decode()) != self.server.credentials:
+            self.turn_away(bytes([1, 1]))
+            return False
+        self.request.sendall(bytes([1, 0]))
+        return True
 
     def _word(self) -> bytes:
         return self.read(self.read(1)[0])
@@ -51,15 +53,16 @@ class _Client4(ProxyClient):
         user = self.word_until(b"\0").decode()
         name = self.word_until(b"\0").decode() if host[:3] == bytes(3) else socket.inet_ntoa(host)
         if self.server.credentials is not None and user != self.server.credentials[0]:
-            self._answer(NOT_THIS_USER_4)
+            self.turn_away(_answer_4(NOT_THIS_USER_4))
             return None
         return name, port
 
     def hears(self, is_connected: bool) -> None:
-        self._answer(GRANTED_4 if is_connected else REFUSED_4)
+        self.request.sendall(_answer_4(GRANTED_4 if is_connected else REFUSED_4))
 
-    def _answer(self, code: int) -> None:
-        self.request.sendall(bytes([0, code, *bytes(6)]))
+
+def _answer_4(code: int) -> bytes:
+    return bytes([0, code, *bytes(6)])
 
 
 class SocksProxy(ProxyServer):

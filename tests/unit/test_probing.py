@@ -65,7 +65,8 @@ def test_it_starts_without_what_it_does_not_need() -> None:
     script = (
         "import sys; from typer.testing import CliRunner; from teltubby.cli import app;"
         "CliRunner().invoke(app, ['health', '--port', '1']);"
-        "print(*{'aiogram', 'telethon', 'aio_pika', 'aioboto3', 'aiohttp', 'matplotlib', 'PIL'} & set(sys.modules))"
+        "print(*{'aiogram', 'telethon', 'aio_pika', 'aioboto3', 'aiohttp', 'matplotlib', 'numpy', 'PIL',"
+        " 'sqlite_utils'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
