@@ -19,7 +19,7 @@ from teltubby.actors.media_reading import NOTHING, MediaRead, MediaReading
 from teltubby.actors.patience import Patience
 from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.base import BotGateway
-from teltubby.archive.keys import Layout
+from teltubby.archive.keys import Layout, preview_key
 from teltubby.archive.routing import Direct, Limits, Queue, Skip, after_refusal, route
 from teltubby.errors import (
     BadRequest,
@@ -41,7 +41,7 @@ from teltubby.messages.media import (
     Route,
     SkipReason,
 )
-from teltubby.messages.transfer import DropObject, FetchSmall, StoreFile, UploadMessage
+from teltubby.messages.transfer import DropObject, FetchSmall, FindObject, StoreFile, UploadMessage
 from teltubby.supervision import Backoff, Ref
 from teltubby.transfer.spool import FileSource
 
@@ -125,6 +125,21 @@ class Items:
         return tuple([await self._archive(item) for item in items])
 
     async def _archive(self, item: _Item) -> ItemOutcome:
+        outcome = await self._outcome(item)
+        if outcome.status is ItemStatus.DUPLICATE:
+            await self._drop_leftover(item)
+        return outcome
+
+    async def _drop_leftover(self, item: _Item) -> None:
+        """Delete what a run stored that was cut off before it could record it: the same file came again meanwhile, and
+        was recorded first.
+        """
+        for key in (item.key, preview_key(item.key)):
+            if key is not None and await self._upload.ask(FindObject(key=key), within=ASK_SECONDS) is not None:
+                _LOG.info("message %d is a duplicate: %s goes, which a run left", item.message.message_id, key)
+                await self._upload.ask(DropObject(key=key), within=ASK_SECONDS)
+
+    async def _outcome(self, item: _Item) -> ItemOutcome:
         if item.message.protected:
             return item.outcome(ItemStatus.SKIPPED, reason=SkipReason.PROTECTED_CONTENT)
         decision = route(item.media, self._rules.limits)

@@ -17,7 +17,7 @@ from teltubby.adapters.media_details import JPEG, READ_SECONDS, MediaDetails
 from teltubby.archive.keys import preview_key
 from teltubby.messages.details import FileDetails, Preview
 from teltubby.messages.media import MediaKind
-from teltubby.messages.transfer import FindPreview, StorePreview, UploadMessage
+from teltubby.messages.transfer import FindObject, StorePreview, UploadMessage
 from teltubby.supervision import Ref, SupervisionError
 
 _LOG = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class MediaReading:
         if place is None:
             return None
         try:
-            size = await upload.ask(FindPreview(key=place), within=READ_SECONDS)
+            size = await upload.ask(FindObject(key=place), within=READ_SECONDS)
         except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
             _LOG.info("whether there is a preview of %s is not known: %s", key, error)
             return None

@@ -18,7 +18,7 @@ from teltubby.errors import ObjectExists, Transient
 from teltubby.messages.transfer import (
     AbortUpload,
     DropObject,
-    FindPreview,
+    FindObject,
     MeasurePrefix,
     PrefixSize,
     PurgePrefix,
@@ -83,7 +83,7 @@ class UploadActor(Pool[UploadMessage]):
             case StorePreview():
                 await self._store_preview(message)
                 return None
-            case FindPreview(key=key):
+            case FindObject(key=key):
                 found = await self._store.head(key)
                 return None if found is None else found.size
             case DropObject(key=key):

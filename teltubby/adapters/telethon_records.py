@@ -19,7 +19,7 @@ from teltubby.adapters.telethon_entities import read_entities
 from teltubby.adapters.telethon_media import read_media
 from teltubby.adapters.telethon_places import CHANNEL_BASE
 from teltubby.adapters.telethon_rich import read_rich
-from teltubby.adapters.telethon_values import class_name, count, integer, listed, moment, peer_id, words
+from teltubby.adapters.telethon_values import LARGEST, class_name, count, integer, listed, moment, peer_id, words
 from teltubby.archive.links import find_hashtags, find_links, find_mentions
 from teltubby.messages.collected import (
     AbsentMessage,
@@ -84,12 +84,15 @@ def read_metrics(message: Any, *, channel_id: int, msg_id: int, ts: datetime) ->
 
 
 def read_reactions(reactions: Any) -> dict[str, int]:
-    """Counts by the reaction's key, in Telegram's order (core.telegram.org/constructor/messageReactions)."""
+    """Counts by the reaction's key, in Telegram's order (core.telegram.org/constructor/messageReactions).
+
+    Together they are no more than LARGEST, whatever nonsense is told.
+    """
     counts: dict[str, int] = {}
     for result in listed(getattr(reactions, "results", None)):
         key, given = _reaction_key(getattr(result, "reaction", None)), count(getattr(result, "count", None))
         if given is not None:
-            counts[key] = counts.get(key, 0) + given
+            counts[key] = counts.get(key, 0) + min(given, LARGEST - sum(counts.values()))
     return counts
 
 

@@ -239,8 +239,8 @@ class StorePreview(Request[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindPreview(Request[int | None]):
-    """The bytes of the preview that an earlier run stored under `key`, None where it stored none."""
+class FindObject(Request[int | None]):
+    """The bytes of what an earlier run stored under `key`, None where it stored nothing."""
 
     key: str
 
@@ -282,7 +282,7 @@ class PurgePrefix(Request[PrefixSize]):
 
 
 UploadMessage = (
-    StoreFile | StoreArtifact | StorePreview | FindPreview | DropObject | AbortUpload | MeasurePrefix | PurgePrefix
+    StoreFile | StoreArtifact | StorePreview | FindObject | DropObject | AbortUpload | MeasurePrefix | PurgePrefix
 )
 
 

@@ -232,6 +232,22 @@ async def test_the_same_bytes_at_the_same_time_are_kept_once(world: World) -> No
         assert_true(world)
 
 
+@pytest.mark.parametrize("number", [1, 2], ids=["by its id", "by its content"])
+async def test_what_a_run_stored_that_was_cut_off_goes_when_the_file_turns_out_a_duplicate(
+    world: World, number: int
+) -> None:
+    photo, again = sent(world.telegram, "photo", 1), sent(world.telegram, "photo", number, body=noise(101, seed=1))
+    async with bot_wing(world) as wing:
+        await wing.receives(update(10, photo))
+        (key,) = (key for key in world.objects if key.endswith(".jpg"))
+        left = key.replace("/10/", "/11/").replace("_m10_", "_m11_")
+        world.objects[left] = photo.body
+        await wing.receives(update(11, again))
+        assert left not in world.objects and world.files() == [photo.body]
+        assert len(wing.said()) == 2
+        assert_true(world)
+
+
 async def test_without_dedup_every_copy_is_stored(world: World) -> None:
     file = sent(world.telegram, "photo", 1)
     async with bot_wing(world, dedup=False) as wing:

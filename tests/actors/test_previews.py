@@ -19,7 +19,7 @@ from teltubby.errors import ObjectExists, StoreRefused, StoreUnavailable
 from teltubby.messages.details import FileDetails, Preview
 from teltubby.messages.ledger_archive import ReadUsage
 from teltubby.messages.media import MediaKind
-from teltubby.messages.transfer import FindPreview, StorePreview
+from teltubby.messages.transfer import FindObject, StorePreview
 from tests.actors.bot_wing import BotWing, World, assert_true, bot_wing
 from tests.actors.counter import says
 from tests.actors.stage import noise
@@ -76,14 +76,14 @@ async def is_counted(wing: BotWing) -> None:
 
 async def test_a_preview_is_stored_once_and_never_over_anything_else() -> None:
     async with uploads() as up:
-        assert await up.ref.ask(FindPreview(key=KEY), within=10) is None
+        assert await up.ref.ask(FindObject(key=KEY), within=10) is None
         for _ in range(2):
             await up.ref.ask(StorePreview(key=KEY, body=PICTURE), within=10)
         for other in (b"short", PICTURE[:-1] + b"?"):
             with pytest.raises(ObjectExists):
                 await up.ref.ask(StorePreview(key=KEY, body=other), within=10)
         assert up.store.objects == {KEY: PICTURE} and up.store.content_types == {KEY: "image/jpeg"}
-        assert await up.ref.ask(FindPreview(key=KEY), within=10) == len(PICTURE)
+        assert await up.ref.ask(FindObject(key=KEY), within=10) == len(PICTURE)
 
 
 @pytest.mark.parametrize(

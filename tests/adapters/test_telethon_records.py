@@ -413,3 +413,10 @@ def test_names_of_what_came_with_a_page() -> None:
 
 def test_kinds_that_are_no_files_have_no_facts_besides() -> None:
     assert post(media=types.MessageMediaDice(6, "🎲")).media == MediaFacts(kind=CollectedMedia.OTHER)
+
+
+def test_counts_of_nonsense_fit_where_they_are_stored() -> None:
+    told = [types.ReactionCount(types.ReactionEmoji(each), 2**63 - 1) for each in ("👍", "👍", "👎")]
+    found = metrics(reactions=types.MessageReactions(told))
+    assert found.reactions == {"👍": 2**63 - 1, "👎": 0}
+    assert found.reactions_count == 2**63 - 1
