@@ -134,10 +134,17 @@ class Items:
         """Delete what a run stored that was cut off before it could record it: the same file came again meanwhile, and
         was recorded first.
         """
-        for key in (item.key, preview_key(item.key)):
-            if key is not None and await self._upload.ask(FindObject(key=key), within=ASK_SECONDS) is not None:
-                _LOG.info("message %d is a duplicate: %s goes, which a run left", item.message.message_id, key)
-                await self._upload.ask(DropObject(key=key), within=ASK_SECONDS)
+        if not await self._is_stored(item.key):
+            return
+        _LOG.info("message %d is a duplicate: %s goes, which a run left", item.message.message_id, item.key)
+        # The file last: a preview is stored after its file, and is looked for only where that is.
+        preview = preview_key(item.key)
+        if preview is not None and await self._is_stored(preview):
+            await self._upload.ask(DropObject(key=preview), within=ASK_SECONDS)
+        await self._upload.ask(DropObject(key=item.key), within=ASK_SECONDS)
+
+    async def _is_stored(self, key: str) -> bool:
+        return await self._upload.ask(FindObject(key=key), within=ASK_SECONDS) is not None
 
     async def _outcome(self, item: _Item) -> ItemOutcome:
         if item.message.protected:
