@@ -19,6 +19,7 @@ from tests.servers.rabbitmq import RabbitNode
 from tests.servers.rabbitmq_fixtures import rabbit_node, rabbit_proxy, rabbit_vhost
 from tests.servers.swift import SwiftNode
 from tests.servers.swift_fixtures import swift
+from tests.servers.tcp_proxy import TcpProxy
 
 __all__ = ["rabbit_node", "rabbit_proxy", "rabbit_vhost", "swift"]
 
@@ -142,3 +143,28 @@ def wings(
 def queues(rabbit_node: RabbitNode, rabbit_vhost: str) -> Queues:
     """The queues of this test."""
     return Queues(node=rabbit_node, vhost=rabbit_vhost)
+
+
+@pytest.fixture
+def s3_box(
+    telegram: SimulatedTelegram,
+    tmp_path: Path,
+    backend: str,
+    begin: Begin,
+    swift: SwiftNode,
+    bucket: BucketArchive,
+    keep: Keep,
+) -> Household:
+    """A single box on S3; nobody made the bucket yet."""
+    settings = {"TELTUBBY_BACKEND": backend, **s3_settings(swift, bucket)}
+    return keep(Household(telegram, tmp_path, bucket, begin, settings))
+
+
+@pytest.fixture
+def store_wire(swift: SwiftNode, s3_box: Household) -> Iterator[TcpProxy]:
+    """The box reaches S3 through it."""
+    wire = TcpProxy(swift.port)
+    s3_box.settings["S3_ENDPOINT"] = f"http://127.0.0.1:{wire.port}"
+    yield wire
+    s3_box.stop()  # before the wire goes
+    wire.close()

@@ -75,15 +75,15 @@ Answer = Forked | Literal["ready", "ended"]
 
 
 class Nursery:
-    """One per backend and session."""
+    """One per backend and session; `main` is the program that forks itself, with `environment` beside our own."""
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, *, main: Path = MAIN, environment: Mapping[str, str] | None = None) -> None:
         self._children: dict[int, Forked] = {}
         self._answers: queue.Queue[Answer] = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, MAIN, backend],
+            [sys.executable, str(main), backend],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

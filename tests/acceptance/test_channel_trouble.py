@@ -6,24 +6,20 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from teltubby.actors.collector_work import FILES_AT_ONCE, FILES_WAITING
 from teltubby.simulator.files import File, FileKind
 from teltubby.simulator.people import Chat
-from teltubby.simulator.server import SimulatedTelegram
 from tests.acceptance.archives import BucketArchive, sha256
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
-from tests.acceptance.conftest import Keep, s3_settings
 from tests.acceptance.household import Household
 from tests.acceptance.polling import eventually
-from tests.acceptance.product import Begin, Product
+from tests.acceptance.product import Product
 from tests.acceptance.queues import EVENTS, Queues
 from tests.acceptance.test_channel_media import archived, collecting, posted
 from tests.acceptance.test_duplicates import anew, objects
-from tests.servers.swift import SwiftNode
 from tests.servers.tcp_proxy import TcpProxy
 
 MIB = 1 << 20
@@ -78,33 +74,6 @@ def of_role(house: Household, role: str) -> Product:
 
 
 @pytest.fixture
-def s3_box(
-    telegram: SimulatedTelegram,
-    tmp_path: Path,
-    backend: str,
-    begin: Begin,
-    swift: SwiftNode,
-    bucket: BucketArchive,
-    keep: Keep,
-) -> Household:
-    """A single box on S3."""
-    bucket.create()
-    return keep(
-        Household(telegram, tmp_path, bucket, begin, {"TELTUBBY_BACKEND": backend, **s3_settings(swift, bucket)})
-    )
-
-
-@pytest.fixture
-def store_wire(swift: SwiftNode, s3_box: Household) -> Iterator[TcpProxy]:
-    """The box reaches S3 through it."""
-    wire = TcpProxy(swift.port)
-    s3_box.settings["S3_ENDPOINT"] = f"http://127.0.0.1:{wire.port}"
-    yield wire
-    s3_box.stop()  # before the wire goes
-    wire.close()
-
-
-@pytest.fixture
 def broker_wire(wings: Household, rabbit_proxy: TcpProxy) -> Iterator[TcpProxy]:
     """The worker reaches RabbitMQ through it, and the bot, too."""
     wings.settings["RABBITMQ_PORT"] = str(rabbit_proxy.port)
@@ -113,8 +82,9 @@ def broker_wire(wings: Household, rabbit_proxy: TcpProxy) -> Iterator[TcpProxy]:
 
 
 @ON_TRIO
-def test_an_album_while_the_store_is_away(s3_box: Household, store_wire: TcpProxy) -> None:
+def test_an_album_while_the_store_is_away(s3_box: Household, bucket: BucketArchive, store_wire: TcpProxy) -> None:
     """Its artifacts and its files come when the store is back; what the filter does not want stays where it is."""
+    bucket.create()
     chat = collecting(s3_box, "run")
     s3_box.answer(s3_box.ada.send_text("/track @the_news media=photo,video"), "The News")
     new, faults = s3_box.ada.new_file, s3_box.telegram.world.faults

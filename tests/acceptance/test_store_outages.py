@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from teltubby.simulator.files import FileKind
-from teltubby.simulator.server import SimulatedTelegram
 from tests.acceptance.archives import BucketArchive, sha256
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
-from tests.acceptance.conftest import Keep, s3_settings
 from tests.acceptance.household import Household
 from tests.acceptance.polling import eventually
-from tests.acceptance.product import Begin
-from tests.servers.swift import SwiftNode
 from tests.servers.tcp_proxy import TcpProxy
 
 MIB = 1 << 20
 KEPT = "Received and kept"
-
-
-@pytest.fixture
-def s3_box(
-    telegram: SimulatedTelegram,
-    tmp_path: Path,
-    backend: str,
-    begin: Begin,
-    swift: SwiftNode,
-    bucket: BucketArchive,
-    keep: Keep,
-) -> Household:
-    """A single box on S3; nobody made the bucket yet."""
-    settings = {"TELTUBBY_BACKEND": backend, **s3_settings(swift, bucket)}
-    return keep(Household(telegram, tmp_path, bucket, begin, settings))
-
-
-@pytest.fixture
-def wire(swift: SwiftNode, s3_box: Household) -> Iterator[TcpProxy]:
-    """The box reaches S3 through it."""
-    wire = TcpProxy(swift.port)
-    s3_box.settings["S3_ENDPOINT"] = f"http://127.0.0.1:{wire.port}"
-    yield wire
-    s3_box.stop()  # before the wire goes
-    wire.close()
 
 
 def test_bucket_missing_at_the_start(s3_box: Household, bucket: BucketArchive) -> None:
@@ -100,26 +67,26 @@ def test_wrong_credentials(s3_box: Household, bucket: BucketArchive) -> None:
     assert sha256(bucket, s3_box.items(second)[0]["s3_key"]) == video.sha256()
 
 
-def test_unreachable_and_cut(s3_box: Household, bucket: BucketArchive, wire: TcpProxy) -> None:
+def test_unreachable_and_cut(s3_box: Household, bucket: BucketArchive, store_wire: TcpProxy) -> None:
     """Refused connections, then a wire that is cut in the middle of a large upload."""
     bucket.create()
-    wire.refuse()
+    store_wire.refuse()
     product, ada = s3_box.start("run", S3_MULTIPART_PART_SIZE_MB="5"), s3_box.ada
     photo = ada.new_file(FileKind.PHOTO, 50_000)
     first = ada.send_photo(photo)
     s3_box.answer(first, KEPT)
-    wire.accept()
+    store_wire.accept()
     s3_box.answer(first, "Archived 1 file")
     faults = s3_box.telegram.world.faults
     s3_box.in_world(lambda: setattr(faults, "shared_bandwidth", 8 * MIB))
     video = ada.new_file(FileKind.VIDEO, 24 * MIB)
     second = ada.send_video(video)
     eventually(bucket.unfinished, what="the upload to begin")
-    wire.refuse()
-    wire.cut()
+    store_wire.refuse()
+    store_wire.cut()
     s3_box.in_world(lambda: setattr(faults, "shared_bandwidth", None))
     product.wait_logged("comes again in")
-    wire.accept()
+    store_wire.accept()
     s3_box.answer(second, "Large file archived successfully", within=90)
     assert sha256(bucket, s3_box.items(second)[0]["s3_key"]) == video.sha256()
     assert bucket.unfinished() == [] and s3_box.spooled() == []

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -64,8 +62,9 @@ from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
 from teltubby.trees.reception import furnished_desk
 from tests.actors.alert_stage import staged
 from tests.actors.queues import Queue, queue_at
-from tests.actors.stage import ANNA, WITHIN, sha256
+from tests.actors.stage import ANNA, WITHIN
 from tests.actors.worker_wing import BACKOFF
+from tests.actors.world import World
 from tests.bot_twin import SaidTwin
 from tests.twins import BotTwin, BrokerTwin, MemoryStore, Script, Telegram, Watcher
 from tests.virtual_time import until, wall_clock
@@ -94,76 +93,6 @@ class WatchedLedger(LedgerActor):
         answer = await super().handle(message)
         await self._script.end(name)
         return answer
-
-
-@dataclass
-class World:
-    """What outlives the process: Telegram, the store's objects, the files on this machine."""
-
-    folder: Path
-    telegram: Telegram = field(default_factory=Telegram)
-    objects: dict[str, bytes] = field(default_factory=dict)
-
-    def facts(self, question: str, file: str = "ledger.db") -> list[sqlite3.Row]:
-        """Rows of the ledger's file, or of the queue's."""
-        with closing(sqlite3.connect(self.folder / file)) as database:
-            database.row_factory = sqlite3.Row
-            return database.execute(question).fetchall()
-
-    def write(self, statement: str, *values: str | int) -> None:
-        """Change the ledger's file, while no process has it open."""
-        with closing(sqlite3.connect(self.folder / "ledger.db")) as database, database:
-            database.execute(statement, values)
-
-    def at_rest(self) -> bool:
-        """Whether everything that was handed in is dealt with, and every job is in the queue."""
-        open_updates = self.facts("SELECT 1 FROM inbox WHERE done_at IS NULL")
-        unpublished = self.facts("SELECT 1 FROM outbox WHERE published_at IS NULL")
-        seen = {row["update_id"] for row in self.facts("SELECT update_id FROM inbox")}
-        missing = [update for update in self.telegram.waiting if update.update_id not in seen]
-        return not (open_updates or unpublished or missing)
-
-    def artifacts(self) -> dict[str, Any]:
-        """The artifacts in the store, by key."""
-        return {key: json.loads(body) for key, body in self.objects.items() if key.endswith("/message.json")}
-
-    def artifact(self) -> Any:
-        """The only one."""
-        (found,) = self.artifacts().values()
-        return found
-
-    def files(self) -> list[bytes]:
-        """The contents in the store, artifacts not counted, by key."""
-        return [body for key, body in sorted(self.objects.items()) if not key.endswith("/message.json")]
-
-
-def spooled(world: World) -> list[Path]:
-    folder = world.folder / "spool"
-    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
-
-
-def assert_true(world: World) -> None:
-    """Every artifact says what is in the store, and every object is spoken of."""
-    spoken_of = set(world.artifacts())
-    for key, artifact in world.artifacts().items():
-        items = artifact["telegram"]["items"]
-        archived = [item for item in items if item["status"] in ("stored", "duplicate")]
-        assert not [item for item in items if "preview_key" in item and item["status"] != "stored"]
-        assert artifact["keys"] == [item["s3_key"] for item in archived]
-        assert artifact["files_count"] == len(archived)
-        for item in archived:
-            assert sha256(world.objects[item["s3_key"]]) == item["sha256"]
-            assert len(world.objects[item["s3_key"]]) == item["size_bytes"]
-            if item["status"] == "stored":
-                assert (
-                    item["s3_key"].startswith(artifact["base_path"]) and key == artifact["base_path"] + "message.json"
-                )
-                spoken_of.add(item["s3_key"])
-                spoken_of.update([item["preview_key"]] if "preview_key" in item else [])
-        stored = sum(item["size_bytes"] for item in items if item["status"] == "stored")
-        assert artifact["total_bytes_uploaded"] == stored
-    assert spoken_of == set(world.objects)
-    assert spooled(world) == []
 
 
 @dataclass
@@ -201,6 +130,11 @@ class BotWing:
         """These arrive and are dealt with."""
         self.telegram.deliver(*updates)
         await self.rests(within=within)
+
+    async def reads_events(self) -> None:
+        """Wait until what workers told is read, and what follows from it is done."""
+        await until(lambda: not self.world.facts("SELECT 1 FROM queue_messages WHERE queue = 'events'", "queue.db"))
+        await anyio.sleep(15)
 
     def said(self, chat: int = ANNA) -> list[str]:
         return self.telegram.said(chat)

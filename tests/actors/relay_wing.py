@@ -19,8 +19,9 @@ from teltubby.messages.ledger_jobs import ApplyEvent, CommandJob
 from teltubby.messages.questions import RelayTold
 from teltubby.messages.relay import CopyForJob, RelayMessage
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
-from tests.actors.bot_wing import WatchedLedger, World
+from tests.actors.bot_wing import WatchedLedger
 from tests.actors.stage import WITHIN
+from tests.actors.world import World
 from tests.bot_twin import BotTwin
 from tests.channel_twin import ChannelTwin
 from tests.script import Script, Watcher, nobody_watches

@@ -13,9 +13,10 @@ from teltubby.adapters.base import Destination
 from teltubby.errors import DatabaseUnavailable, FloodWait, StoreUnavailable
 from teltubby.messages.jobs import JobCompleted
 from teltubby.messages.media import Route
-from tests.actors.bot_wing import ALBUM_SECONDS, KIB, World, assert_true, bot_wing
+from tests.actors.bot_wing import ALBUM_SECONDS, KIB, bot_wing
 from tests.actors.stage import ANNA, noise, restarts, sha256
 from tests.actors.updates import Sent, sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import BEGINNING, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -18,11 +18,12 @@ from teltubby.messages.health import DependencyState, Standing
 from teltubby.messages.jobs import JobFailed
 from teltubby.messages.queue import JobNews
 from tests.actors.alert_stage import DEPTH
-from tests.actors.bot_wing import BORIS, KIB, BotWing, World, bot_wing
+from tests.actors.bot_wing import BORIS, KIB, BotWing, bot_wing
 from tests.actors.counter import says
 from tests.actors.distant_worker import worker_at
 from tests.actors.stage import ANNA, noise, restarts
 from tests.actors.updates import sent, update
+from tests.actors.world import World
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

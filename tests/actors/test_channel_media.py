@@ -26,9 +26,10 @@ from teltubby.messages.media import MediaKind, Route
 from teltubby.messages.queue import CollectorNews, JobNews
 from teltubby.messages.routes import FileRoute
 from teltubby.supervision import SupervisionError
-from tests.actors.bot_wing import BORIS, BotWing, World, bot_wing
+from tests.actors.bot_wing import BORIS, BotWing, bot_wing
 from tests.actors.found_media import CHAT, PHOTO, POSTED, VIDEO, found
 from tests.actors.stage import ANNA, noise, sha256
+from tests.actors.world import World
 from tests.virtual_time import BEGINNING, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -33,10 +33,11 @@ from teltubby.messages.collector import (
     UntrackChannel,
 )
 from teltubby.messages.wire import decode_order
-from tests.actors.bot_wing import STRANGER, BotWing, World, bot_wing
+from tests.actors.bot_wing import STRANGER, BotWing, bot_wing
 from tests.actors.counter import answer, says
 from tests.actors.stage import ANNA
 from tests.actors.updates import update
+from tests.actors.world import World
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

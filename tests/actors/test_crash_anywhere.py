@@ -19,9 +19,10 @@ from teltubby.errors import DatabaseUnavailable, FloodWait
 from teltubby.messages.details import Preview
 from teltubby.messages.jobs import JobCompleted, JobStarted
 from teltubby.messages.media import RawUpdate, Route
-from tests.actors.bot_wing import ALBUM_SECONDS, KIB, World, assert_true, bot_wing
+from tests.actors.bot_wing import ALBUM_SECONDS, KIB, bot_wing
 from tests.actors.stage import noise, sha256
 from tests.actors.updates import sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import BEGINNING, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

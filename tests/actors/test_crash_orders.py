@@ -11,9 +11,10 @@ import pytest
 from teltubby.adapters.base import Destination
 from teltubby.errors import DatabaseUnavailable
 from teltubby.messages.jobs import JobCancelled, JobFailed, JobStarted
-from tests.actors.bot_wing import KIB, World, assert_true, bot_wing
+from tests.actors.bot_wing import KIB, bot_wing
 from tests.actors.test_crash_anywhere import Fuse, live, moments
 from tests.actors.updates import ANNA, sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import BEGINNING, until
 
 __all__ = ["moments"]

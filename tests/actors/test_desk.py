@@ -15,10 +15,11 @@ from teltubby.actors.phrases import orders
 from teltubby.errors import BrokerUnavailable, DatabaseUnavailable
 from teltubby.messages.jobs import JobFailed, JobState
 from teltubby.messages.ledger_jobs import ApplyEvent, FindJob
-from tests.actors.bot_wing import BotWing, World, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.counter import answer, hands_in, says, starts
 from tests.actors.stage import ANNA
 from tests.actors.updates import sent, update
+from tests.actors.world import World
 from tests.virtual_time import BEGINNING, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -14,11 +14,12 @@ from teltubby.actors.lookups import FIND_PAGE, JOBS_PAGE
 from teltubby.actors.phrases import orders
 from teltubby.errors import BadRequest, DatabaseUnavailable, TelegramUnavailable
 from teltubby.messages.chat import ButtonPress
-from tests.actors.bot_wing import BotWing, World, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.counter import answer, hands_in, line_reads, presses
 from tests.actors.stage import ANNA, restarts
 from tests.actors.test_desk import BORIS, fails
 from tests.actors.updates import sent, update
+from tests.actors.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 

@@ -12,9 +12,10 @@ import pytest
 from teltubby.actors.intake import EDIT_PATIENCE
 from teltubby.actors.phrases import intake as words
 from teltubby.errors import DatabaseUnavailable, StoreUnavailable
-from tests.actors.bot_wing import STRANGER, World, assert_true, bot_wing
+from tests.actors.bot_wing import STRANGER, bot_wing
 from tests.actors.stage import ANNA, restarts
 from tests.actors.updates import edited, sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -12,11 +12,12 @@ import pytest
 
 from teltubby.actors.first_copy import PATIENCE_SECONDS, asked_of_the_bot
 from teltubby.messages.ledger import SettleFile
-from tests.actors.bot_wing import BotWing, World, assert_true, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.queues import queue_at
 from tests.actors.stage import MIB, large_job, noise, sha256
 from tests.actors.updates import sent, update
 from tests.actors.worker_wing import WorkerWing, worker_wing
+from tests.actors.world import World, assert_true
 from tests.twins import MemoryStore
 from tests.virtual_time import until
 

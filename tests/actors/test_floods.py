@@ -12,9 +12,10 @@ from teltubby.actors import phrases
 from teltubby.actors.backlog import AT_ONCE, Lane
 from teltubby.errors import FloodWait
 from teltubby.messages.media import RawUpdate
-from tests.actors.bot_wing import BORIS, World, assert_true, bot_wing
+from tests.actors.bot_wing import BORIS, bot_wing
 from tests.actors.stage import ANNA, noise, restarts
 from tests.actors.updates import edited, pressed, sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -24,9 +24,10 @@ from teltubby.errors import (
     Unauthorised,
 )
 from teltubby.messages.chat import Incoming
-from tests.actors.bot_wing import ALBUM_SECONDS, BORIS, STRANGER, BotWing, World, bot_wing
+from tests.actors.bot_wing import ALBUM_SECONDS, BORIS, STRANGER, BotWing, bot_wing
 from tests.actors.stage import ANNA, restarts
 from tests.actors.updates import pressed, raw, sent, update
+from tests.actors.world import World
 from tests.virtual_time import WallClock, until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

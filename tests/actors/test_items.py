@@ -24,9 +24,10 @@ from teltubby.errors import (
 )
 from teltubby.messages.jobs import JobCompleted, JobStarted
 from teltubby.messages.media import Route, SkipReason
-from tests.actors.bot_wing import BORIS, KIB, World, assert_true, bot_wing
+from tests.actors.bot_wing import BORIS, KIB, bot_wing
 from tests.actors.stage import ANNA, noise, restarts
 from tests.actors.updates import Sent, sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -14,7 +14,7 @@ from teltubby.errors import BrokerUnavailable, DatabaseUnavailable, NotAnswered,
 from teltubby.messages.control import StopJob
 from teltubby.messages.jobs import Job, JobCancelled, JobState, Priority
 from teltubby.messages.wire import decode_order
-from tests.actors.bot_wing import KIB, BotWing, World, assert_true, bot_wing
+from tests.actors.bot_wing import KIB, BotWing, bot_wing
 from tests.actors.stage import ANNA, restarts
 from tests.actors.test_news import (
     BODY,
@@ -30,6 +30,7 @@ from tests.actors.test_news import (
     view,
 )
 from tests.actors.updates import sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import BEGINNING, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -16,11 +16,12 @@ from teltubby.errors import StoreUnavailable
 from teltubby.messages.details import Preview
 from teltubby.messages.jobs import Job, JobCompleted
 from teltubby.messages.media import MediaKind, Route
-from tests.actors.bot_wing import ALBUM_SECONDS, KIB, BotWing, World, assert_true, bot_wing
+from tests.actors.bot_wing import ALBUM_SECONDS, KIB, BotWing, bot_wing
 from tests.actors.stage import MIB, large_job, noise, sha256
 from tests.actors.test_previews import FACTS, PICTURE, Reader, is_counted, item, preview_of
 from tests.actors.updates import sent, update
 from tests.actors.worker_wing import worker_wing
+from tests.actors.world import World, assert_true
 from tests.twins import MemoryStore
 from tests.virtual_time import until, wall_clock
 
@@ -81,7 +82,7 @@ async def test_the_report_brings_it_into_the_artifact_and_a_mended_one_has_it_ag
         assert_true(world)
         await is_counted(wing)
         await wing.queue.put_event(replace(completed, attempt=2, preview=None))  # from a worker without the extra
-        await _all_read(wing)
+        await wing.reads_events()
         assert item(world)["preview_key"] == completed.preview.key
         artifact = dict(world.artifact())
     text = world.facts("SELECT artifact_json FROM messages")[0]["artifact_json"]
@@ -157,13 +158,8 @@ async def _reports(wing: BotWing) -> list[JobCompleted]:
             )
         )
         await wing.queue.put_event(reports[-1])
-        await _all_read(wing)
+        await wing.reads_events()
     return reports
-
-
-async def _all_read(wing: BotWing) -> None:
-    await until(lambda: not wing.world.facts("SELECT 1 FROM queue_messages WHERE queue = 'events'", "queue.db"))
-    await anyio.sleep(15)
 
 
 async def _nobody(event: object) -> None:

@@ -19,10 +19,11 @@ from teltubby.messages.ledger_jobs import FindJob
 from teltubby.messages.media import MediaKind, Route
 from teltubby.messages.transfer import UploadMessage
 from teltubby.supervision import Mailbox
-from tests.actors.bot_wing import BotWing, World, assert_true, bot_wing, spooled
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.stage import MIB, large_job, noise, sha256
 from tests.actors.updates import sent, update
 from tests.actors.worker_wing import worker_wing
+from tests.actors.world import World, assert_true, spooled
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
@@ -196,7 +197,7 @@ async def test_the_report_brings_them_into_the_artifact(world: World) -> None:
         assert item["details"] == NEW and (item["width"], item["duration"]) == (640, 9)
         assert [row["details_json"] for row in world.facts("SELECT details_json FROM job_attempts")] != [None]
         await wing.queue.put_event(replace(completed, attempt=2, details=None))  # from a worker without the extra
-        await _all_read(wing)
+        await wing.reads_events()
         (item,) = world.artifact()["telegram"]["items"]
         assert item["details"] == NEW
 
@@ -239,15 +240,10 @@ async def _reported(wing: BotWing) -> JobCompleted:
         details=FACTS,
     )
     await wing.queue.put_event(completed)
-    await _all_read(wing)
+    await wing.reads_events()
     view = await wing.ledger.ask(FindJob(job_id=job.job_id), within=100)
     assert view is not None and view.state is JobState.COMPLETED
     return completed
-
-
-async def _all_read(wing: BotWing) -> None:
-    await until(lambda: not wing.world.facts("SELECT 1 FROM queue_messages WHERE queue = 'events'", "queue.db"))
-    await anyio.sleep(10)
 
 
 async def _nobody(event: object) -> None:

@@ -30,9 +30,10 @@ from teltubby.messages.media import Route
 from teltubby.messages.queue import JobNews
 from teltubby.messages.routes import FileRoute, RouteTry
 from teltubby.messages.wire import decode_job
-from tests.actors.bot_wing import KIB, BotWing, World, bot_wing
+from tests.actors.bot_wing import KIB, BotWing, bot_wing
 from tests.actors.stage import ANNA, noise, restarts, sha256
 from tests.actors.updates import sent, update
+from tests.actors.world import World
 from tests.virtual_time import BEGINNING, backend_in_virtual_time, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

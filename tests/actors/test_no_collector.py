@@ -9,10 +9,11 @@ import pytest
 
 from teltubby.actors.channels_desk import FIRST_SECONDS
 from teltubby.actors.phrases import channels as words
-from tests.actors.bot_wing import World, bot_wing
+from tests.actors.bot_wing import bot_wing
 from tests.actors.counter import says
 from tests.actors.distant_worker import worker_at
 from tests.actors.test_channels_desk import collector_at
+from tests.actors.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 

@@ -20,11 +20,12 @@ from teltubby.messages.details import FileDetails, Preview
 from teltubby.messages.ledger_archive import ReadUsage
 from teltubby.messages.media import MediaKind
 from teltubby.messages.transfer import FindObject, StorePreview
-from tests.actors.bot_wing import BotWing, World, assert_true, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.counter import says
 from tests.actors.stage import noise
 from tests.actors.updates import sent, update
 from tests.actors.uploads import KEY, uploads
+from tests.actors.world import World, assert_true
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -12,11 +12,12 @@ from teltubby.actors.purge import VALID_SECONDS
 from teltubby.archive.artifact import dumps
 from teltubby.archive.claims import read_artifact
 from teltubby.errors import StoreUnavailable
-from tests.actors.bot_wing import BotWing, World, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.counter import answer, hands_in, presses, says, starts
 from tests.actors.stage import ANNA
 from tests.actors.test_desk import BORIS
 from tests.actors.updates import edited, sent, update
+from tests.actors.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 

@@ -14,9 +14,10 @@ from teltubby.adapters.base import Destination
 from teltubby.errors import BrokerUnavailable, DatabaseUnavailable, FloodWait, StoreUnavailable
 from teltubby.messages.history import Usage
 from teltubby.messages.ledger_archive import ReadUsage
-from tests.actors.bot_wing import BORIS, KIB, STRANGER, BotWing, World, assert_true, bot_wing
+from tests.actors.bot_wing import BORIS, KIB, STRANGER, BotWing, bot_wing
 from tests.actors.stage import ANNA, noise, restarts
 from tests.actors.updates import Sent, edited, sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

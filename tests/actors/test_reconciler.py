@@ -17,10 +17,11 @@ from teltubby.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavail
 from teltubby.messages.jobs import JobCommand, JobState
 from teltubby.messages.ledger import SettleFile
 from teltubby.messages.ledger_jobs import ApplyEvent, CommandJob
-from tests.actors.bot_wing import KIB, BotWing, World, assert_true, bot_wing
+from tests.actors.bot_wing import KIB, BotWing, bot_wing
 from tests.actors.stage import ANNA, restarts, sha256
 from tests.actors.test_news import BODY, completed, failed, item_of, progress, queued, retrying, started, tells, view
 from tests.actors.updates import sent, update
+from tests.actors.world import World, assert_true
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -19,9 +19,9 @@ from teltubby.errors import (
 )
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger_sessions import BeginRelayCopy, NoteRelayCopy
-from tests.actors.bot_wing import World
 from tests.actors.relay_wing import RELAY, RelayWing, relay_wing, with_channel
 from tests.actors.stage import ANNA, large_job, restarts
+from tests.actors.world import World
 from tests.bot_twin import BotTwin
 from tests.channel_twin import ChannelTwin
 from tests.script import Watcher

@@ -16,10 +16,10 @@ from teltubby.simulator.curator import Curator
 from teltubby.simulator.files import FileKind
 from teltubby.simulator.people import AdminRights, Chat, ChatKind, User
 from teltubby.simulator.server import SimulatedTelegram
-from tests.actors.bot_wing import World
 from tests.actors.relay_wing import RELAY, RelayWing, relay_wing, with_channel
 from tests.actors.stage import large_job
 from tests.actors.test_crash_anywhere import Fuse, moments
+from tests.actors.world import World
 from tests.script import Watcher
 from tests.virtual_time import until
 

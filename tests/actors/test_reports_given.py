@@ -9,9 +9,10 @@ import pytest
 
 from teltubby.adapters.base import Destination
 from teltubby.messages.collector import MakeReport
-from tests.actors.bot_wing import BotWing, World, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
 from tests.actors.test_channels_desk import DistantCollector, collector_at
 from tests.actors.updates import update
+from tests.actors.world import World
 from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -11,9 +11,10 @@ import pytest
 from teltubby.errors import DatabaseUnavailable, FloodWait, TelegramUnavailable
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.session import SessionState
-from tests.actors.bot_wing import BORIS, BotWing, World, bot_wing
+from tests.actors.bot_wing import BORIS, BotWing, bot_wing
 from tests.actors.distant_worker import session, worker_at
 from tests.actors.stage import ANNA, restarts
+from tests.actors.world import World
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

@@ -14,11 +14,12 @@ from teltubby.actors.sign_in_dialogue import ANSWER_SECONDS, PERSON_SECONDS
 from teltubby.errors import BadRequest, DatabaseUnavailable
 from teltubby.messages.control import BeginSignIn, CancelSignIn, SignInMethod, SubmitCode, SubmitPassword
 from teltubby.messages.session import SessionState
-from tests.actors.bot_wing import BORIS, BotWing, World, bot_wing
+from tests.actors.bot_wing import BORIS, BotWing, bot_wing
 from tests.actors.counter import says
 from tests.actors.distant_worker import QR_SECONDS, URL, DistantWorker, worker_at
 from tests.actors.stage import ANNA
 from tests.actors.updates import update
+from tests.actors.world import World
 from tests.qr_reading import read_picture
 from tests.twins import Bubble
 from tests.virtual_time import until

@@ -18,12 +18,13 @@ from teltubby.messages.control import SignInMethod
 from teltubby.messages.ledger import RecordUpdates
 from teltubby.messages.routes import AccountKind, FileRoute
 from teltubby.messages.session import SessionState
-from tests.actors.bot_wing import BORIS, STRANGER, World, bot_wing
+from tests.actors.bot_wing import BORIS, STRANGER, bot_wing
 from tests.actors.counter import says
 from tests.actors.distant_worker import session, worker_at
 from tests.actors.stage import ANNA
 from tests.actors.test_sign_in import CODE, PASSWORD, READY, REVOKED, asks_for, begins, hears
 from tests.actors.updates import edited, sent, update
+from tests.actors.world import World
 from tests.virtual_time import until, wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]

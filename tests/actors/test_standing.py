@@ -14,7 +14,8 @@ from teltubby.messages.history import Statistics
 from teltubby.messages.queue import PublisherMessage
 from teltubby.messages.transfer import PrefixSize
 from teltubby.supervision import Mailbox
-from tests.actors.bot_wing import BotWing, World, bot_wing
+from tests.actors.bot_wing import BotWing, bot_wing
+from tests.actors.world import World
 from tests.virtual_time import wall_clock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
