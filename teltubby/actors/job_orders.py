@@ -70,10 +70,14 @@ class JobOrders:
         if view is not None and view.state is JobState.CANCELLED:
             if answer.accepted:
                 self._metrics.jobs_cancelled.inc()
-            if not answer.accepted or view.previous is JobState.PROCESSING:
+            runs = view.previous is JobState.PROCESSING
+            if runs:  # before its worker is told: what that says when it has stopped is the last word
+                await self._tell(view, ordered.cancelled_line(answer), passing=True)
+            if runs or not answer.accepted:
                 await self._stop(view.job.job_id)
             await self._artifacts.settle(view, SkippedItem())
-            await self._tell(view, ordered.cancelled_line(answer), passing=view.previous is JobState.PROCESSING)
+            if not runs:
+                await self._tell(view, ordered.cancelled_line(answer))
         return OrderAnswer(view=view, accepted=answer.accepted, words=ordered.cancelled(answer))
 
     async def retry(self, job_id: str, user_id: int) -> OrderAnswer:

@@ -101,11 +101,25 @@ async def test_what_runs_is_stopped_and_says_how_far_it_was(world: World) -> Non
         assert (answer.accepted, answer.words) == (True, "is running: being stopped")
         assert told_to_stop(wing) == [job.job_id]
         await anyio.sleep(10)
-        assert line(wing).startswith("🚫 Cancelled: the transfer is being stopped")
+        assert line(wing).startswith("🚫 Cancelled: its worker is told to stop")
         await tells(wing, stopped(job), stopped(job))
         assert line(wing).startswith("🚫 Cancelled: stopped after 12.3 MB")
         assert (item_of(world, job)["status"], (await view(wing, job)).state) == ("skipped", JobState.CANCELLED)
         assert restarts(wing.tree) == {}
+
+
+async def test_the_workers_word_is_the_last_one(world: World) -> None:
+    """It may stop and say so before the broker has confirmed that it was told to."""
+    async with bot_wing(world) as wing, anyio.create_task_group() as tasks:
+        job = await queued(wing)
+        await tells(wing, started(job))
+        gate = wing.broker.script.hold("broadcast")
+        tasks.start_soon(orders(wing).cancel, job.job_id, ANNA)
+        await until(lambda: wing.broker.script.count("broadcast"))
+        await tells(wing, stopped(job))
+        gate.set()
+        await anyio.sleep(30)
+        assert line(wing).startswith("🚫 Cancelled: stopped after 12.3 MB")
 
 
 async def test_who_did_not_hear_the_order_is_told_again_now_and_then(world: World) -> None:
@@ -320,7 +334,7 @@ async def test_every_order_is_in_the_audit_trail(world: World) -> None:
         await orders(wing).cancel(job.job_id, 42)
         await orders(wing).retry(job.job_id, 43)
         await orders(wing).retry(job.job_id, 44)
-        rows = world.facts("SELECT user_id, command, accepted FROM commands ORDER BY rowid")
+        rows = world.facts("SELECT user_id, command, accepted FROM commands WHERE kind = 'command' ORDER BY rowid")
         assert [tuple(row) for row in rows] == [(42, "cancel", 1), (43, "retry", 1), (44, "retry", 0)]
 
 

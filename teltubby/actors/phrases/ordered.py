@@ -79,7 +79,7 @@ def cancelled_line(answer: CommandAnswer) -> str:
     what = ""
     if answer.accepted:
         running = answer.view.previous is JobState.PROCESSING
-        what = ": the transfer is being stopped" if running else ": taken out of the queue"
+        what = ": its worker is told to stop" if running else ": taken out of the queue"
     return f"🚫 Cancelled{what}\n{job_line(answer.view.job)}"
 
 

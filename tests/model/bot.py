@@ -1,0 +1,170 @@
+"""What the bot does: publish, read reports, follow orders, reconcile; a durable step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from teltubby.messages.jobs import JobCommand, JobState
+from tests.model import rules
+from tests.model.bugs import Bug
+from tests.model.states import Reading, Report, Row, State
+from tests.model.tuples import OVER, less, more, put
+from tests.model.worker import Move
+
+SETTLED = {JobState.FAILED: "failed", JobState.CANCELLED: "skipped"}
+
+
+def moves(state: State, bug: Bug | None, *, nets: bool) -> Iterator[Move]:
+    """What the bot may do next; with `nets`, it also looks for what fell between two steps."""
+    for job, row in enumerate(state.rows):
+        if not row.published:
+            sent = more(state.queue, rules.message_of(row, job))
+            yield f"job {job} is published", mark(state, job)._replace(queue=sent)
+        if state.readings[job] is not None:
+            yield _read_on(state, job, bug)
+        elif nets and state.orders[job] is None:
+            yield from _reconcile(state, job, row)
+        if state.orders[job] is not None:
+            yield _follow(state, job)
+    for report in dict.fromkeys(state.reports):
+        if state.readings[report.job] is None:
+            yield f"the bot reads {tuple(report)}", _apply(state, report, bug)
+
+
+def mark(state: State, job: int) -> State:
+    """The broker has confirmed its message."""
+    return state._replace(rows=put(state.rows, job, state.rows[job]._replace(published=True)))
+
+
+# -- reports: actors.news
+
+
+def _apply(state: State, report: Report, bug: Bug | None) -> State:
+    """`Reports.apply`, then the steps that follow from where the job stands by that."""
+    row = recorded(state.rows[report.job], report, late_counts=bug is Bug.LATE_COUNTS)
+    reading = Reading(report, state=row.state)
+    after = state._replace(rows=put(state.rows, report.job, row), reports=less(state.reports, report))
+    follows = {"completed": JobState.COMPLETED, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
+    step = "settle" if follows.get(report.kind) is row.state else "done"
+    return after._replace(readings=put(after.readings, report.job, reading._replace(step=step)))
+
+
+def recorded(row: Row, report: Report, *, late_counts: bool = False) -> Row:
+    """The job after a report, as `adapters.sqlite_job_reports` writes it."""
+    attempts = {(attempt, worker): over for attempt, worker, over in row.attempts}
+    run = report.attempt, report.worker
+    attempts[run] = attempts.get(run, False) or report.kind != "started"
+    ended = frozenset((attempt, worker, over) for (attempt, worker), over in attempts.items())
+    newest = max(row.attempt, report.attempt)
+    state = rules.next_state(row.state, report.kind, report.attempt, 0 if late_counts else row.attempt)
+    published = row.published or (state is not row.state and state in (JobState.COMPLETED, JobState.FAILED))
+    return row._replace(state=state, attempt=newest, attempts=ended, published=published)
+
+
+def _read_on(state: State, job: int, bug: Bug | None) -> Move:
+    """One step further with the report that is dealt with."""
+    reading = state.readings[job]
+    assert reading is not None
+    kind = reading.report.kind
+    match reading.step:
+        case "settle" if kind == "completed":
+            content = job % len(state.first)
+            first = state.first[content] if state.first[content] >= 0 else job
+            if bug is Bug.BOTH_ARE_SECOND:
+                first = next((other for other, there in enumerate(state.objects) if there and other != job), job)
+            known = state._replace(first=put(state.first, content, first))
+            decided = reading._replace(step="artifact", duplicate_of=-1 if first == job else first)
+            return f"job {job}: its content is recorded", _reading(known, job, decided)
+        case "settle":
+            return f"job {job}: nothing is recorded", _reading(state, job, reading._replace(step="artifact"))
+        case "artifact":
+            says, whose = SETTLED.get(reading.state, "stored"), job if kind == "completed" else -1
+            if reading.duplicate_of >= 0:
+                says, whose = "duplicate", reading.duplicate_of
+            after = settle(state, job, says, whose)
+            return f"job {job}: its artifact is settled", _reading(after, job, reading._replace(step="drop"))
+        case "drop":
+            after = state
+            if reading.duplicate_of >= 0 and reading.report.duplicate_of < 0:
+                after = state._replace(objects=put(state.objects, job, False))
+            return f"job {job}: a second copy is dropped", _reading(after, job, reading._replace(step="line"))
+        case "line":
+            told = state
+            if state.rows[job].state is reading.state:  # else who moved it says so
+                told = state._replace(lines=put(state.lines, job, reading.state))
+            return f"job {job}: the curator reads {reading.state}", _reading(told, job, reading._replace(step="done"))
+        case _:
+            return f"job {job}: the report is acknowledged", _reading(state, job, None)
+
+
+def _reading(state: State, job: int, reading: Reading | None) -> State:
+    return state._replace(readings=put(state.readings, job, reading))
+
+
+def settle(state: State, job: int, says: str, whose: int) -> State:
+    """`Artifacts.settle`: not when the job went on meanwhile."""
+    if not rules.is_true(says, state.rows[job].state):
+        return state
+    return state._replace(artifacts=put(state.artifacts, job, (says, whose)))
+
+
+# -- orders: actors.job_orders
+
+
+def ordered(state: State, job: int, command: JobCommand) -> State | None:
+    """The ledger's part of a command; None where it is refused."""
+    row = state.rows[job]
+    after = rules.after_command(row.state, command)
+    if after is None:
+        return None
+    if command is JobCommand.CANCEL:
+        changed = row._replace(state=after, published=True)  # what was not published is withdrawn
+    else:
+        running = row.state is JobState.PROCESSING
+        message = rules.new_message(rules.message_of(row, job), command, running, row.attempt)
+        changed = row._replace(
+            state=after, published=False, ticket=message.ticket, tries=message.tries, parked=message.parked
+        )
+    return state._replace(rows=put(state.rows, job, changed))
+
+
+def _follow(state: State, job: int) -> Move:
+    order, row = state.orders[job], state.rows[job]
+    assert order is not None
+    done = state._replace(orders=put(state.orders, job, None))
+    cancelled = order.command is JobCommand.CANCEL
+    if (row.state is JobState.CANCELLED) is not cancelled or row.state in (JobState.COMPLETED, JobState.FAILED):
+        return f"job {job}: the order is overtaken", done
+    if order.step == "artifact":
+        settled = settle(state, job, "skipped" if cancelled else "queued", -1)
+        return f"job {job}: its artifact follows the order", settled._replace(
+            orders=put(state.orders, job, order._replace(step="line"))
+        )
+    line = JobState.CANCELLED if cancelled else "queued"
+    return f"job {job}: the curator reads {line}", done._replace(lines=put(state.lines, job, line))
+
+
+# -- actors.reconciler, actors.artifact_repair
+
+
+def _reconcile(state: State, job: int, row: Row) -> Iterator[Move]:
+    if any(report.job == job for report in state.reports):
+        return
+    hands = [worker.hand for worker in state.workers if worker.hand is not None and worker.hand.message.job == job]
+    runs = any(hand.step in ("running", "stored") for hand in hands)
+    waits = hands or any(message.job == job for message in state.queue) or not row.published
+    lost = not runs if row.state is JobState.PROCESSING else row.state not in OVER and not waits
+    if lost:
+        revived = ordered(state, job, JobCommand.REVIVE)
+        assert revived is not None
+        yield f"job {job} is revived", revived
+    says, _ = state.artifacts[job]
+    if not rules.is_true(says, row.state):
+        first = state.first[job % len(state.first)]
+        if row.state is not JobState.COMPLETED:
+            repaired = settle(state, job, SETTLED.get(row.state, "queued"), -1)
+        elif first == -1:
+            return
+        else:
+            repaired = settle(state, job, "stored" if first == job else "duplicate", first)
+        yield f"job {job}: its artifact is repaired", repaired
