@@ -2,6 +2,8 @@
 # make test    set up what is missing and run all tests; ARGS="-k name …", WORKERS=0 for one process, as --pdb needs
 # make bench   measure beside other clients, about 17 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
 # make stress  10 curators, 2000 messages, 30 kills, about 15 minutes; STRESS_SEED=7, STRESS_KILLS=… before it
+# make chaos   200 seeds of faults of every kind, about an hour; CHAOS_SEEDS=20, CHAOS_FROM=…, CHAOS_SEED=7 to play
+#              one again; ARGS="--planted" plants bugs and shows that they are found, "--write-docs"
 # make lint    ruff and mypy
 # make fmt     format the code
 # make image   build the container image and run it, with podman; ARGS="--isolation chroot …" are for its build
@@ -17,7 +19,7 @@ ARGS ?=
 WORKERS ?= 4
 export PYTHON MAKECMDGOALS
 
-.PHONY: help demo test bench stress image lint fmt audit lock setup setup-runtime
+.PHONY: help demo test bench stress chaos image lint fmt audit lock setup setup-runtime
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -26,14 +28,13 @@ demo: setup-runtime
 	@$(BIN)/teltubby demo $(ARGS)
 
 test: setup
-	@scripts/install-rabbitmq.sh
-	@scripts/install-swift.sh
-	@scripts/install-promtool.sh
+	@scripts/install-package.sh rabbitmq-server prometheus
+	@scripts/install-venv.sh swift
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 bench: setup
-	@scripts/install-rabbitmq.sh
-	@scripts/install-bench.sh
+	@scripts/install-package.sh rabbitmq-server
+	@scripts/install-venv.sh bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 stress: export STRESS_MESSAGES ?= 2000
@@ -41,9 +42,14 @@ stress: export STRESS_CURATORS ?= 10
 stress: export STRESS_KILLS ?= 30
 stress: export STRESS_WITHIN ?= 1800
 stress: setup
-	@scripts/install-rabbitmq.sh
-	@scripts/install-swift.sh
+	@scripts/install-package.sh rabbitmq-server
+	@scripts/install-venv.sh swift
 	@$(BIN)/python -m pytest tests/acceptance/stress $(ARGS)
+
+chaos: setup
+	@scripts/install-package.sh rabbitmq-server
+	@scripts/install-venv.sh swift
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 image: setup
 	@scripts/make-image.sh $(ARGS)

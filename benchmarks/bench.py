@@ -28,7 +28,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
 """Clients that we did not write: the module, and which way of it."""
 
 FAST_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-"""FastTelethon's own environment (scripts/install-bench.sh)."""
+"""FastTelethon's own environment (scripts/install-venv.sh bench)."""
 
 
 @dataclass(kw_only=True)

@@ -67,7 +67,7 @@ def side_by_side(bench: Bench) -> Iterable[Row]:
         yield TIMES_MEDIA.row(mine / rates["Telethon download_media"])
         yield TIMES_ITER.row(mine / rates["Telethon iter_download"])
         fastest = max(rates, key=rates.__getitem__)
-        missing = "" if FAST in rates or bench.quick else f"; {FAST} is not installed (scripts/install-bench.sh)"
+        missing = "" if FAST in rates or bench.quick else f"; {FAST} is not installed (scripts/install-venv.sh bench)"
         yield TIMES_OTHERS.row(mine / rates[fastest], f"that is {fastest}{missing}")
         near = _rates(bench, everybody, film, NEAR)
         yield from near.values()

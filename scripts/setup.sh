@@ -94,6 +94,13 @@ case "$(cat "$stamp" 2>/dev/null || true)" in
   "dev $fingerprint" | "$wanted $fingerprint") exit 0 ;;
 esac
 rm -f "$stamp"
+# Where a home is missing, or cannot be written to, nothing is kept for the next time. Settings in it still count.
+if ! [ -d "${HOME:-}" ]; then
+  HOME=$(mktemp -d)
+  export HOME
+  trap 'rm -rf "$HOME"' EXIT
+fi
+mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}/uv" 2>/dev/null || export UV_NO_CACHE=1
 install_all
 compile_all
 printf '%s %s\n' "$wanted" "$fingerprint" >"$stamp"

@@ -17,7 +17,7 @@ _SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Raises FileNotFoundError where it is not installed: scripts/install-promtool.sh."""
+    """Raises FileNotFoundError where it is not installed: scripts/install-package.sh prometheus."""
     return subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -10,7 +10,7 @@ import aio_pika
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPConnectionError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
-from teltubby.adapters.tls import Tls, causes, tls_fault
+from teltubby.adapters.tls import HUNG_UP, Tls, causes, tls_fault
 from teltubby.errors import BrokerUnavailable
 
 HEARTBEAT_SECONDS = 20
@@ -100,4 +100,4 @@ async def _context(address: BrokerAddress) -> ssl.SSLContext | None:
 
 
 def _was_hung_up(error: BaseException) -> bool:
-    return any(isinstance(cause, ConnectionError | EOFError) for cause in causes(error))
+    return any(isinstance(cause, (ConnectionError, EOFError, *HUNG_UP)) for cause in causes(error))

@@ -10,6 +10,7 @@ from teltubby.config.choices import QueueBackend, Role, TelegramMode
 from teltubby.config.group import MIB
 from teltubby.config.model import Config, Origin, all_variables
 from teltubby.config.telegram import TelegramSettings
+from teltubby.config.variable import Wrong, check_key
 from teltubby.messages.routes import FileRoute
 
 MAX_PARTS = 10_000
@@ -45,12 +46,16 @@ def check_watching(telegram: TelegramSettings) -> Iterator[Mistake]:
 
 
 def check_mtproto(config: Config) -> Iterator[Mistake]:
-    """The api id and its hash go together, the worker cannot do without; two sessions never share a file."""
+    """The api id and its hash go together, the worker cannot do without; two sessions never share a file.
+
+    A bot of its own uses neither: of what both processes read it may be told the id, without the worker's secret.
+    """
     mtproto = config.mtproto
     reason = "the worker fetches large files with it" if config.role is Role.WORKER else ""
-    if mtproto.api_id is None and (reason or mtproto.api_hash is not None):
+    together = config.role is not Role.BOT
+    if mtproto.api_id is None and (reason or (together and mtproto.api_hash is not None)):
         yield _missing("MTPROTO_API_ID", reason or "MTPROTO_API_HASH is set", about=("MTPROTO_API_HASH",))
-    if mtproto.api_hash is None and (reason or mtproto.api_id is not None):
+    if mtproto.api_hash is None and (reason or (together and mtproto.api_id is not None)):
         yield _missing("MTPROTO_API_HASH", reason or "MTPROTO_API_ID is set", about=("MTPROTO_API_ID",))
     if mtproto.routes == (FileRoute.RELAY,) and mtproto.relay_chat_id is None:
         yield _missing("MTPROTO_RELAY_CHAT_ID", "MTPROTO_ROUTES names no other way", about=("MTPROTO_ROUTES",))
@@ -164,6 +169,15 @@ def _tls_of(config: Config) -> Iterator[Mistake]:
             yield Mistake(about=(name, "RABBITMQ_TLS"), sentence=sentence)
     if queue.client_key is not None and queue.client_certificate is None:
         yield _missing("RABBITMQ_CLIENT_CERTIFICATE", "RABBITMQ_CLIENT_KEY is set", about=("RABBITMQ_CLIENT_KEY",))
+    if queue.client_certificate is not None and queue.client_key is None:
+        try:
+            check_key(queue.client_certificate)
+        except Wrong as wrong:
+            sentence = (
+                f"RABBITMQ_CLIENT_KEY is not set, so that RABBITMQ_CLIENT_CERTIFICATE, which is "
+                f"'{queue.client_certificate}', must hold the key too ({wrong})."
+            )
+            yield Mistake(about=("RABBITMQ_CLIENT_KEY", "RABBITMQ_CLIENT_CERTIFICATE"), sentence=sentence)
 
 
 def check_collector(config: Config) -> Iterator[Mistake]:

@@ -20,6 +20,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 YES_NO = "true or false"
 PATH = "a path"
 PEM_CERTIFICATE = "the path of a PEM file with a certificate"
+PEM_KEY = "the path of a PEM file with a private key, not encrypted"
 WEB_ADDRESS = "an http(s) address"
 POSITIVE = "a whole number above 0"
 NOT_NEGATIVE = "a whole number, 0 or more"

@@ -48,7 +48,7 @@ def _named(given: Mapping[str, str]) -> Iterator[tuple[Variable, str, str]]:
 
 
 def _secret_in(path: Path) -> str:
-    """Without the line end that editors put there. Raises Wrong."""
+    """Without the line end and the byte order mark that editors put there. Raises Wrong."""
     try:
         if not path.is_file():  # a pipe would be waited for
             raise Wrong("it is no file" if path.exists() else "no such file")
@@ -59,9 +59,11 @@ def _secret_in(path: Path) -> str:
     if len(content) > LARGEST_FILE:
         raise Wrong(f"it has more than {LARGEST_FILE} bytes")
     try:
-        text = content.decode().rstrip("\r\n")
+        text = content.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise Wrong("it is not UTF-8") from None
     if not text.strip():
         raise Wrong("it is empty")
+    if not {"\n", "\r", "\0"}.isdisjoint(text):
+        raise Wrong("it has more than one line, or is no text")
     return text

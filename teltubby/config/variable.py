@@ -113,6 +113,16 @@ def _check_certificate(path: Path) -> Path:
     return path
 
 
+def check_key(path: Path) -> Path:
+    """It holds a private key that can be used. Raises Wrong."""
+    text = _pem_text(path)
+    if "PRIVATE KEY-----" not in text:
+        raise Wrong("it holds no private key")
+    if "ENCRYPTED" in text:  # in the first line (PKCS#8), or in the one after it
+        raise Wrong("its key is encrypted, and there is nobody to be asked for the passphrase")
+    return path
+
+
 def _pem_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -187,6 +197,7 @@ NameList = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
 DataCentreAddress = Annotated[DataCentre, BeforeValidator(_parse_data_centre)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 CertificateFile = Annotated[Path, AfterValidator(_check_certificate)]
+KeyFile = Annotated[Path, AfterValidator(check_key)]
 PublicKeyFile = Annotated[Path, AfterValidator(_check_public_key)]
 ProxyAddress = Annotated[SecretStr, AfterValidator(_check_proxy)]
 MetricsSchedule = Annotated[tuple[MetricsStep, ...], BeforeValidator(_parse_schedule), AfterValidator(_check_schedule)]

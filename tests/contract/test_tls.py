@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +17,14 @@ from anyio import to_thread
 from teltubby.adapters.bot_api import AiogramGateway
 from teltubby.adapters.rabbitmq import RabbitBroker
 from teltubby.adapters.rabbitmq_topology import BrokerNames
-from teltubby.adapters.tls import Tls
+from teltubby.adapters.tls import Tls, UnusableFiles, tls_fault
 from teltubby.config import Config, Role, load
 from teltubby.doctor.bot import look_at_bot
 from teltubby.doctor.broker import look_at_broker
 from teltubby.doctor.findings import Findings
 from teltubby.doctor.store import look_at_store
 from teltubby.doctor.troubles import Trouble
-from teltubby.errors import BrokerUnavailable, StoreRefused, TelegramUnavailable
+from teltubby.errors import BrokerUnavailable, ConfigurationError, StoreRefused, TelegramUnavailable
 from teltubby.simulator.server import SimulatedTelegram
 from teltubby.watching.telling import Unreached, tell
 from tests.contract.brokers import JOBS, PATIENCE, message, opened, take_names
@@ -112,6 +116,54 @@ async def test_jobs_go_over_tls_with_certificates_on_both_sides(
         await broker_at(rabbit_node, rabbit_vhost, port, Tls(ca_file=pem / "ca.pem")).open()
 
 
+async def test_a_key_in_a_file_of_its_own_and_files_that_are_renewed(
+    rabbit_node: RabbitNode, rabbit_vhost: str, pem: Path, tmp_path: Path
+) -> None:
+    port = rabbit_node.listen_tls(pem / "server.pem", authority=pem / "ca.pem")
+    tls = Tls(ca_file=tmp_path / "ca.pem", certificate=tmp_path / "client-cert.pem", key=tmp_path / "client-key.pem")
+    renewed = ("ca.pem", "client-cert.pem", "client-key.pem")
+    for name in renewed:
+        (tmp_path / name).write_bytes((pem / ("other-ca.pem" if name == "ca.pem" else name)).read_bytes())
+    broker = broker_at(rabbit_node, rabbit_vhost, port, tls)
+    with pytest.raises(BrokerUnavailable, match="signed by nobody whom we trust"):
+        await broker.open()
+    (tmp_path / "ca.pem").write_bytes((pem / "ca.pem").read_bytes())
+    async with opened(broker):
+        await broker.publish(JOBS[1], message("with two files"))
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("client-cert.pem", "encrypted-key.pem", "the key is encrypted"),
+        ("client-cert.pem", "server.pem", "the key is not that of the certificate"),
+        ("client-cert.pem", None, "client-cert.pem: not a certificate and its key"),
+        ("client-cert.pem", "gone.pem", "gone.pem: No such file"),
+        ("client-cert.pem", ".", "Is a directory"),
+        ("gone.pem", "client-key.pem", "gone.pem and .*: No such file"),
+    ],
+)
+def test_files_of_our_own_that_cannot_be_used(pem: Path, certificate: str, key: str | None, said: str) -> None:
+    tls = Tls(ca_file=pem / "ca.pem", certificate=pem / certificate, key=None if key is None else pem / key)
+    with pytest.raises(UnusableFiles, match=said):
+        tls.context()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("client-cert.pem", "encrypted-key.pem", "its key is encrypted"),
+        ("client-cert.pem", "gone.pem", "no such file"),
+        ("client-cert.pem", "ca.pem", "it holds no private key"),
+        ("client-cert.pem", "", "RABBITMQ_CLIENT_KEY is not set, so that .* must hold the key too"),
+    ],
+)
+def test_they_are_looked_at_before_the_start(pem: Path, certificate: str, key: str, said: str) -> None:
+    given = {"RABBITMQ_TLS": "true", "RABBITMQ_CLIENT_CERTIFICATE": pem / certificate}
+    with pytest.raises(ConfigurationError, match=said):
+        read_settings(given | ({"RABBITMQ_CLIENT_KEY": pem / key} if key else {}))
+
+
 @wrong
 async def test_a_broker_that_is_not_trusted(
     rabbit_node: RabbitNode, rabbit_vhost: str, pem: Path, certificate: str, authority: str, said: str
@@ -138,6 +190,32 @@ async def test_a_broker_that_speaks_no_tls_and_files_that_are_none(
         await broker_at(rabbit_node, rabbit_vhost, rabbit_node.port, Tls(ca_file=pem / "ca.pem")).open()
     with pytest.raises(BrokerUnavailable, match="our own files for TLS cannot be used"):
         await broker_at(rabbit_node, rabbit_vhost, rabbit_node.port, Tls(ca_file=pem / "gone.pem")).open()
+
+
+def said_of(port: int, authority: Path) -> str | None:
+    """What `tls_fault` makes of a connection that fails."""
+    with pytest.raises(ssl.SSLError) as failed, socket.create_connection(("127.0.0.1", port)) as plain:
+        Tls(ca_file=authority).context().wrap_socket(plain, server_hostname="127.0.0.1")
+    return tls_fault(failed.value)
+
+
+def _hang_up(server: socket.socket) -> None:
+    server.accept()[0].close()
+
+
+@pytest.mark.filterwarnings("ignore:.*TLSv1_1 is deprecated:DeprecationWarning")
+def test_a_server_that_is_too_old_and_one_that_hangs_up(pem: Path) -> None:
+    old = TlsProxy(1, pem / "server.pem", newest=ssl.TLSVersion.TLSv1_1)
+    try:
+        assert "knows no TLS as new as 1.2" in (said_of(old.port, pem / "ca.pem") or "")
+    finally:
+        old.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        hanging_up = threading.Thread(target=partial(_hang_up, server))
+        hanging_up.start()
+        with suppress(ConnectionError):  # where the end overtakes what is said first
+            assert said_of(server.getsockname()[1], pem / "ca.pem") is None, "it is away, not untrusted"
+        hanging_up.join()
 
 
 # -- S3 ----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from teltubby.config import Role, load
 from teltubby.config.model import all_variables
 from tests.deploy.quadlets import Section, Wrong, environment, options, read
 from tests.watching.test_stop_times import TREES, stop_seconds, widest
@@ -159,6 +160,26 @@ def test_secrets_come_by_file_and_are_the_same_with_both(name: str, compose: dic
     }
 
 
+@pytest.mark.parametrize("name", WINGS)
+@pytest.mark.parametrize("with_compose", [False, True], ids=["quadlet", "compose"])
+def test_a_wing_starts_with_the_settings_that_it_is_given(
+    name: str, with_compose: bool, compose: dict[str, Any], tmp_path: Path
+) -> None:
+    """Those of its unit, of a filled in deploy/teltubby.env, and of the secrets that make-secrets.sh makes."""
+    common = (DEPLOY / "teltubby.env").read_text()
+    filled_in = common.replace("TELEGRAM_WHITELIST_IDS=", "TELEGRAM_WHITELIST_IDS=1").replace("_API_ID=", "_API_ID=1")
+    given = {line.partition("=")[0]: line.partition("=")[2] for line in filled_in.splitlines() if line[0] != "#"}
+    assert len(given) == 2 and all(given.values())
+    given |= compose["services"][name]["environment"] if with_compose else environment(container(name)["Container"])
+    secrets = {"telegram_bot_token": "1:a", "mtproto_api_hash": "0123456789abcdef" * 2, "secret_key": "ab" * 32}
+    for setting in [setting for setting in given if setting.endswith("_FILE")]:
+        secret = Path(given[setting]).name
+        (tmp_path / secret).write_text(secrets.get(secret, "drawn"))
+        given[setting] = str(tmp_path / secret)
+    config = load(Role(name), given, None)
+    assert config.queue.host in {"rabbitmq", "teltubby-rabbitmq"} and config.s3.bucket == "teltubby"
+
+
 def test_every_secret_is_made(compose: dict[str, Any]) -> None:
     script = (ROOT / "scripts" / "make-secrets.sh").read_text()
     made = set(re.findall(r"(?:keep|asked) ([a-z0-9_.]+)", script))
@@ -166,7 +187,7 @@ def test_every_secret_is_made(compose: dict[str, Any]) -> None:
     created = {
         f"teltubby-{name.replace('_', '-')}" for name in re.findall(r"^for file in (.+); do$", script, re.M)[0].split()
     }
-    created |= set(re.findall(r"podman secret create (teltubby-[a-z0-9-]+) ", script))
+    created |= set(re.findall(r"^secret (teltubby-[a-z0-9-]+) ", script, re.M))
     used = {options(value)[0] for name in (*WINGS, *SERVERS) for value in container(name)["Container"]["Secret"]}
     assert used == created
     assert "/deploy/secrets/" in (ROOT / ".gitignore").read_text().split()

@@ -66,6 +66,21 @@ def test_it_is_small_and_has_its_bill_of_materials() -> None:
     assert not {"pytest", "uv", "hatchling", "mypy"} & names, "nothing that builds or tests"  # sqlite-utils needs pip
 
 
+def test_what_was_taken_out_of_packages_is_not_missed() -> None:
+    """Charts in both formats, a client of S3, and every module of ours."""
+    code = (
+        "import importlib, io, pkgutil, botocore.session, matplotlib, teltubby; matplotlib.use('Agg')\n"
+        "from matplotlib import pyplot\n"
+        "figure, axes = pyplot.subplots(layout='constrained'); axes.plot([1, 2])\n"
+        "for name in 'png', 'svg': figure.savefig(io.BytesIO(), format=name)\n"
+        "botocore.session.get_session().create_client('s3', 'x', aws_access_key_id='a', aws_secret_access_key='b')\n"
+        "for found in pkgutil.walk_packages(teltubby.__path__, 'teltubby.'):\n"
+        "    found.name.endswith('__main__') or importlib.import_module(found.name)\n"
+    )
+    done = run("-c", code, options=("--entrypoint", "python3"))
+    assert done.returncode == 0, done.stderr
+
+
 def test_it_archives_and_stops_in_order(secrets: Path) -> None:
     with SimulatedTelegram(media_only=True) as telegram:
         bot = telegram.add_bot()

@@ -1,7 +1,8 @@
 """Writes into FOLDER what tests of TLS need. Run by `.venv-swift/bin/python`, which has `cryptography`.
 
 `ca.pem` is an authority, `other-ca.pem` one that signed none of the others. Each other file is a key with a certificate
-that the first one signed: `server.pem` for 127.0.0.1, `expired.pem` and `misnamed.pem`, and `client.pem`.
+that the first one signed: `server.pem` for 127.0.0.1, `expired.pem` and `misnamed.pem`, and `client.pem`, which is
+also there in two files, `client-cert.pem` and `client-key.pem`; `encrypted-key.pem` is the latter with a passphrase.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 DAY = timedelta(days=1)
 PEM = serialization.Encoding.PEM
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 NOW = datetime.now(UTC)
 
 
@@ -47,7 +49,15 @@ def main(folder: Path) -> None:
     (folder / "ca.pem").write_bytes(authority.pem)
     (folder / "other-ca.pem").write_bytes(Authority("another one").pem)
     (folder / "server.pem").write_bytes(authority.issue("127.0.0.1"))
-    (folder / "client.pem").write_bytes(authority.issue("127.0.0.1"))
+    client = authority.issue("127.0.0.1")
+    (folder / "client.pem").write_bytes(client)
+    (folder / "client-key.pem").write_bytes(client[: client.index(CERTIFICATE)])
+    (folder / "client-cert.pem").write_bytes(client[client.index(CERTIFICATE) :])
+    (folder / "encrypted-key.pem").write_bytes(
+        serialization.load_pem_private_key(client, None).private_bytes(
+            PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"a passphrase")
+        )
+    )
     (folder / "expired.pem").write_bytes(authority.issue("127.0.0.1", until=NOW - DAY))
     (folder / "misnamed.pem").write_bytes(authority.issue("192.0.2.1"))
 

@@ -22,11 +22,14 @@ class TlsProxy(ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self, target: int, certificate: Path) -> None:
+    def __init__(self, target: int, certificate: Path, *, newest: ssl.TLSVersion | None = None) -> None:
         super().__init__((HOST, 0), _Client)
         self.target = target
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
+        if newest is not None:
+            self.context.minimum_version = self.context.maximum_version = newest
+            self.context.set_ciphers("ALL:@SECLEVEL=0")
         self.ended = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": LOOK_SECONDS}, daemon=True)
         self._thread.start()

@@ -55,6 +55,27 @@ def test_every_secret_can_be_given_by_file_and_is_as_secret(tmp_path: Path) -> N
     assert by_file.origins["RABBITMQ_PASSWORD"] is Origin.ENVIRONMENT_SECRET
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xef\xbb\xbfpassword\r\n", None),
+        (b"password", None),
+        (b"password\nand another\n", "it has more than one line"),
+        (b"password\0", "or is no text"),
+        ("password".encode("utf-16"), "it is not UTF-8"),
+    ],
+)
+def test_what_editors_leave_in_it_is_no_part_of_a_secret(content: bytes, reason: str | None, tmp_path: Path) -> None:
+    """A mounted secret is a symbolic link to a file in a folder that changes."""
+    (tmp_path / "data").write_bytes(content)
+    (tmp_path / "password").symlink_to("data")
+    given = {**SECRETS, "RABBITMQ_PASSWORD": "", "RABBITMQ_PASSWORD_FILE": str(tmp_path / "password")}
+    if reason is None:
+        assert of_worker(given).queue.password.get_secret_value() == "password"
+    else:
+        assert reason in mistakes(given)[0]
+
+
 def test_every_secret_and_nothing_else_has_its_file_and_is_documented_with_it(tmp_path: Path) -> None:
     for variable in all_variables():
         assert variable.file_names == (tuple(f"{name}_FILE" for name in variable.names) if variable.secret else ())
