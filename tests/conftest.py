@@ -16,6 +16,7 @@ from hypothesis import settings
 from structlog.stdlib import ProcessorFormatter
 
 from teltubby import flavour
+from teltubby.supervision import SupervisionError
 from tests.guards import LoopbackGuard, no_blocking
 
 settings.register_profile("local", deadline=None)
@@ -68,7 +69,9 @@ def _logging_as_it_was() -> Iterator[None]:
     """A command that a test runs in this process configures logging for all of it, and for every test after."""
     root, ours = logging.getLogger(), logging.getLogger("teltubby")
     levels, handlers, hooks = (root.level, ours.level), [*root.handlers], (sys.excepthook, threading.excepthook)
+    scrub = SupervisionError.scrub
     yield
+    SupervisionError.scrub = scrub
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
     if any(isinstance(handler.formatter, ProcessorFormatter) for handler in root.handlers):

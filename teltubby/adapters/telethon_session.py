@@ -35,6 +35,8 @@ _LOG = logging.getLogger(__name__)
 
 OPEN_REQUESTS = 3
 """Connecting may take so many times as long as one request."""
+PING_SECONDS = 10.0
+"""How long at most a connection has to prove that it is alive, when a request got no answer on it."""
 
 
 class TelethonSession:
@@ -209,8 +211,23 @@ class TelethonSession:
         try:
             async with asyncio.timeout(self._timeout):
                 return await client(request)
+        except TimeoutError as error:
+            await self._end_if_silent(client)
+            raise translate(error) from error
         except FOREIGN as error:
             raise translate(error) from error
+
+    async def _end_if_silent(self, client: TelegramClient) -> None:
+        """End a connection that is open and dead, so that it is made anew: Telethon itself takes minutes to notice."""
+        try:
+            async with asyncio.timeout(min(self._timeout, PING_SECONDS)):
+                await client(functions.users.GetUsersRequest([types.InputUserSelf()]))
+        except TimeoutError:
+            if client.is_connected() and client is self._client:
+                _LOG.warning("nothing is answered on the connection to Telegram any more: it is made anew")
+                await disconnect(client)
+        except FOREIGN:
+            return  # an answer, be it a refusal; or the connection has ended already
 
     def _signed_in(self) -> Places:
         self._connected()

@@ -88,6 +88,12 @@ class Household:
             assert (self.bot.token or "") not in product.log, f"{product} logged the bot token"
         assert self.telegram.mtproto_server.failures == []
 
+    def stop_workers(self) -> None:
+        """Stop the workers; the bot is there to hear what they say last."""
+        for product in self.processes:
+            if product.role == "worker" and product.running:
+                product.stop()
+
     def kill(self) -> None:
         """End whatever still runs."""
         for product in self.processes:

@@ -377,6 +377,27 @@ async def test_a_server_that_hangs_is_given_up(house: House, curator: Curator, f
                 await ask()
 
 
+async def test_a_connection_that_is_open_and_dead_is_ended(house: House, curator: Curator, film: File) -> None:
+    """Telethon's own ping would take minutes to find out, in which every job spends its attempts."""
+    message_id = sent_to_bot(house, curator, film)
+    async with house.opened(timeout=0.5) as session:
+        house.wire.stall()
+        with pytest.raises(TelegramUnavailable):
+            await session.locate(in_chat(curator, message_id))
+        with anyio.fail_after(WITHIN):
+            await session.wait_lost()
+
+
+async def test_one_request_without_an_answer_costs_no_connection(house: House, curator: Curator, film: File) -> None:
+    message_id = sent_to_bot(house, curator, film)
+    async with house.opened(timeout=0.5) as session:
+        house.telegram.call(lambda: house.telegram.world.faults.add("messages.getMessages", silent=True))
+        with pytest.raises(TelegramUnavailable):
+            await session.locate(in_chat(curator, message_id))
+        assert session.connections > 0
+        assert (await session.locate(in_chat(curator, message_id))).document_id == film.id
+
+
 async def test_a_refused_connection_is_told_and_survived(house: House) -> None:
     house.wire.refuse()
     session = house.session(timeout=1.0)

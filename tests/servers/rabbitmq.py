@@ -56,7 +56,7 @@ def find_server() -> Path:
             return script
     found = shutil.which("rabbitmq-server")
     if found is None:
-        raise RabbitUnavailable("rabbitmq-server is not installed: run scripts/install-rabbitmq.sh")
+        raise RabbitUnavailable("rabbitmq-server is not installed: run scripts/install-package.sh rabbitmq-server")
     return Path(found)
 
 
@@ -77,6 +77,10 @@ class RabbitNode:
         self._settings = settings
         self._leader: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._leader is not None
 
     def start(self) -> None:
         """Start and return when clients can connect. Raises RabbitUnavailable."""
@@ -124,9 +128,19 @@ class RabbitNode:
         if orderly:
             self.stop()
         else:
-            # RabbitMQ writes to disk which queues exist up to half a second late; messages are another matter.
-            self.evaluate("[ok = dets:sync(Table) || Table <- dets:all()]")
-            self.kill()
+            self.crash()
+        self.start()
+
+    def crash(self) -> None:
+        """Kill it; the queues that it made so far are there again afterwards."""
+        # RabbitMQ writes to disk which queues exist up to half a second late; messages are another matter.
+        self.evaluate("[ok = dets:sync(Table) || Table <- dets:all()]")
+        self.kill()
+
+    def renew(self) -> None:
+        """Kill it, and start one on the same ports that has nothing."""
+        self.kill()
+        shutil.rmtree(self.directory / "mnesia", ignore_errors=True)
         self.start()
 
     def create_vhost(self, name: str) -> str:

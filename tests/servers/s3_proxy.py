@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class S3Proxy:
         self.node = node
         self.conditions: Literal["honoured", "ignored", "rejected"] = "honoured"
         self.requests: list[str] = []
+        self.trouble: Callable[[str], Fault | None] | None = None
+        """Asked for every "METHOD path?query" that no other fault meets, in that connection's thread, and may wait."""
+        self.answered: Callable[[str, int], None] | None = None
+        """Told of every request that the server itself answered, with the status."""
         self._faults: list[tuple[Matches, Fault]] = []
         self._lock = threading.Lock()
         proxy = self
@@ -59,8 +64,7 @@ class S3Proxy:
             def handle_s3(self) -> None:
                 proxy.handle(self)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._scheme = "http"
         if certificate is not None:
             self._scheme = "https"
@@ -78,6 +82,12 @@ class S3Proxy:
         """Let `fault` happen to the next request that matches."""
         with self._lock:
             self._faults.append((matches, fault))
+
+    def clear(self) -> None:
+        """No faults any more."""
+        with self._lock:
+            self._faults.clear()
+            self.trouble = None
 
     def close(self) -> None:
         """End it, and every connection with it."""
@@ -109,7 +119,7 @@ class S3Proxy:
                 if entry[0](line):
                     self._faults.remove(entry)
                     return entry[1]
-        return None
+        return None if self.trouble is None else self.trouble(line)
 
     def _forward(self, handler: _Handler, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in HOP_BY_HOP}
@@ -122,7 +132,14 @@ class S3Proxy:
         try:
             connection.request(handler.command, handler.path, body, headers)
             answer = connection.getresponse()
-            return answer.status, answer.getheaders(), answer.read()
+            found = answer.status, answer.getheaders(), answer.read()
+        except (OSError, http.client.HTTPException):  # the server is down: a gateway in front of it would say so
+            gone = error(502, "BadGateway")
+            return gone.status, XML, gone.body
+        else:
+            if self.answered is not None:
+                self.answered(f"{handler.command} {handler.path}", found[0])
+            return found
         finally:
             connection.close()
 
@@ -137,6 +154,16 @@ class S3Proxy:
         credentials = Credentials(self.node.access_key_id, self.node.secret_access_key)
         S3SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
         return dict(request.headers.items())
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients die in the midst of an answer: only what is our own fault is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # handed on as it came
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -47,10 +47,14 @@ class SwiftNode:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Return once it serves. Raises SwiftFailed, with what to do or what went wrong."""
         if not PYTHON.exists():
-            raise SwiftFailed(f"{PYTHON} is missing: run scripts/install-swift.sh")
+            raise SwiftFailed(f"{PYTHON} is missing: run scripts/install-venv.sh swift")
         self._directory.mkdir(parents=True, exist_ok=True)
         _require_attributes(self._directory)
         with self._log.open("ab") as log:

@@ -21,6 +21,7 @@ WAIT_SECONDS = 10.0
 RESET = struct.pack("ii", 1, 0)
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class TcpProxy:
@@ -34,6 +35,7 @@ class TcpProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self._links: set[_Link] = set()
         self._stalled = False
+        self._lags: Callable[[], float] | None = None
         self._thread.start()
         self._listener: Listener | None = None
         self.port = 0
@@ -58,6 +60,20 @@ class TcpProxy:
     def resume(self) -> None:
         """End a stall; what was sent meanwhile arrives now."""
         self._do(self._stall(False))
+
+    def lag(self, seconds: Callable[[], float] | None) -> None:
+        """Let every connection made from now on be late by what `seconds` answers for it, both ways.
+
+        So what is said on one connection overtakes what was said before on another. None: no longer.
+        """
+        self._do(self._lag(seconds))
+
+    def abandon(self) -> int:
+        """Leave all connections half open: the target loses them, and who connected is not told; returns how many.
+
+        What is said on them goes nowhere, until they are cut. New ones are like any others.
+        """
+        return self._do(self._abandon())
 
     def close(self) -> None:
         """Cut everything and end the thread; safe to call twice."""
@@ -100,8 +116,23 @@ class TcpProxy:
         for link in self._links:
             link.stall(stalled)
 
+    async def _lag(self, seconds: Callable[[], float] | None) -> None:
+        self._lags = seconds
+
+    async def _abandon(self) -> int:
+        links = tuple(self._links)
+        for link in links:
+            link.abandon()
+        return len(links)
+
     def _link(self) -> _Link:
-        link = _Link(self._loop, self._target, ended=lambda: self._links.discard(link), stalled=lambda: self._stalled)
+        link = _Link(
+            self._loop,
+            self._target,
+            ended=lambda: self._links.discard(link),
+            stalled=lambda: self._stalled,
+            lag=0.0 if self._lags is None else self._lags(),
+        )
         self._links.add(link)
         return link
 
@@ -116,6 +147,7 @@ class _Link(asyncio.Protocol):
         *,
         ended: Callable[[], None],
         stalled: Callable[[], bool],
+        lag: float = 0.0,
     ) -> None:
         self._loop = loop
         self._target = target
@@ -126,6 +158,8 @@ class _Link(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._early = bytearray()
         self._was_cut = False
+        self._is_abandoned = False
+        self._lag = lag
         self._sides_lost = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,13 +171,25 @@ class _Link(asyncio.Protocol):
         self._connecting = self._loop.create_task(self._connect())
 
     def data_received(self, data: bytes) -> None:
+        self._late(self._ask, data)
+
+    def _ask(self, data: bytes) -> None:
+        if self._is_abandoned or self._was_cut:
+            return
         if self._far is None:
             self._early += data
         else:
             self._far.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost(exc)
+        self._late(self.lost, exc)
+
+    def _late(self, what: Callable[[T], None], of: T) -> None:
+        """Do it when the wire has carried it: in the order in which it was sent."""
+        if self._lag:
+            self._loop.call_later(self._lag, what, of)
+        else:
+            what(of)
 
     async def _connect(self) -> None:
         try:
@@ -165,12 +211,29 @@ class _Link(asyncio.Protocol):
                 transport.resume_reading()
 
     def answer(self, data: bytes) -> None:
-        if self._near is not None:
+        self._late(self._tell, data)
+
+    def _tell(self, data: bytes) -> None:
+        if self._near is not None and not self._is_abandoned:
             self._near.write(data)
+
+    def far_lost(self, exc: Exception | None) -> None:
+        """The target's side is gone; who connected hears of it after all that was said before."""
+        self._late(self.lost, exc)
+
+    def abandon(self) -> None:
+        """The target's side ends, ours stays as it is; what is not connected yet is cut."""
+        if self._far is None:
+            self.cut()
+            return
+        self._is_abandoned = True
+        self._far.abort()
 
     def lost(self, exc: Exception | None) -> None:
         """One side is gone: so is the other, which gets all that was sent before unless the wire broke."""
         self._sides_lost += 1
+        if self._is_abandoned and not self._was_cut and self._sides_lost < 2:
+            return
         if self._sides_lost >= (1 if self._far is None else 2):
             self._ended()
         if exc is not None or self._near is None or self._far is None:
@@ -202,4 +265,4 @@ class _Far(asyncio.Protocol):
         self._link.answer(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._link.lost(exc)
+        self._link.far_lost(exc)

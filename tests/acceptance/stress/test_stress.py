@@ -19,9 +19,10 @@ from tests.acceptance.backends import ON_ASYNCIO
 from tests.acceptance.household import Household
 from tests.acceptance.polling import eventually
 from tests.acceptance.product import Product
-from tests.acceptance.queues import Queues
-from tests.acceptance.stress import accounts
-from tests.acceptance.stress.crowd import Crowd, HandedIn
+from tests.acceptance.queues import EVENTS, Queues
+from tests.chaos import invariants
+from tests.chaos.crowd import Crowd
+from tests.chaos.invariants import Artifacts
 
 ROLES = ("bot", "worker")
 
@@ -87,22 +88,23 @@ def test_a_crowd_while_processes_die(wings: Household, queues: Queues, capsys: p
     crowd = Crowd([wings.ada, *(wings.welcome(f"Curator {n}") for n in range(1, plan.curators))], rng)
     fate = Fate(wings, rng)
     began = time.monotonic()
-    handed_in: list[HandedIn] = []
     for strikes in moments(plan, rng):
-        handed_in.append(crowd.hand_in())
+        crowd.hand_in()
         if strikes:
             fate.strike()
+    handed_in = crowd.handed_in
     try:
-        eventually(lambda: accounts.is_settled(wings, handed_in), within=plan.within)
+        eventually(lambda: invariants.is_settled(wings, handed_in), within=plan.within)
     except TimeoutError:
-        pytest.fail(f"seed {plan.seed}, {plan.within:g} s after the last: {accounts.open_matters(wings, handed_in)}")
+        pytest.fail(f"seed {plan.seed}, {plan.within:g} s after the last: {invariants.open_matters(wings, handed_in)}")
     took = time.monotonic() - began
+    wings.stop_workers()
+    eventually(lambda: queues.depth(EVENTS) == 0, within=plan.within, what="the bot to read all reports")
     wings.stop()
-    accounts.assert_archived_once(wings.archive, handed_in)
-    accounts.assert_true_artifacts(wings.archive, handed_in)
-    accounts.assert_answered(handed_in)
+    found = Artifacts(wings.archive)
+    assert [*invariants.all_broken(wings, found, handed_in)] == []
     assert queues.depths() == {} and wings.spooled() == [] and wings.archive.unfinished() == []
-    twice = accounts.said_twice(handed_in)
+    twice = invariants.said_twice(handed_in)
     files = sum(len(one.files) for one in handed_in)
     with capsys.disabled():
         sys.stdout.write(f"\n{plan}: {files} files archived in {took:.0f} s; said twice: {twice or 'nothing'}\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from teltubby.simulator.curator import Curator
@@ -13,7 +14,7 @@ from teltubby.simulator.files import File, FileKind
 R = TypeVar("R")
 
 MIB = 1 << 20
-LARGE_FROM, LARGE_TO = 21 * MIB, 26 * MIB
+ABOVE_BOT_API = (21 * MIB, 26 * MIB)
 """Just above what the Bot API serves: the rest of a large file teaches nothing more here."""
 SMALL = (
     (FileKind.PHOTO, 4),
@@ -24,38 +25,76 @@ SMALL = (
     (FileKind.AUDIO, 1),
 )
 """Kinds of small files, and how often of each."""
+JOB = re.compile(r"\bjob ([0-9a-f]{8})\b")
+NO_JOB = "12345678"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How often people do what (weights), and how many bytes the large files have."""
+
+    small: int = 60
+    album: int = 12
+    again: int = 10
+    large: int = 4
+    mixed_album: int = 2
+    words: int = 8
+    command: int = 4
+    edit: int = 0
+    order: int = 0
+    sizes: tuple[int, int] = ABOVE_BOT_API
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class HandedIn:
-    """One message, or the messages of an album, with the files in them (none: text, a command)."""
+    """One message, or the messages of an album, with the files in them (none: text, a command).
+
+    `edits` is the newest caption of each message that was edited. What `was_ordered` may be cancelled; what
+    `was_exchanged` at Telegram, before it was fetched, may have failed for that.
+    """
 
     curator: Curator
     message_ids: tuple[int, ...]
     files: tuple[File, ...]
+    edits: dict[int, str] = field(default_factory=dict)
+    was_ordered: bool = False
+    was_exchanged: bool = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing but the archive is right."""
+        return not (self.was_ordered or self.was_exchanged)
 
 
 class Crowd:
     """Curators who take turns at random; equal seeds hand in the same."""
 
-    def __init__(self, curators: Sequence[Curator], rng: random.Random) -> None:
+    def __init__(self, curators: Sequence[Curator], rng: random.Random, habits: Habits | None = None) -> None:
+        habits = habits or Habits()
         self._curators = curators
         self._rng = rng
+        self._sizes = habits.sizes
         self._known: list[File] = []
+        self.handed_in: list[HandedIn] = []
         self._acts: tuple[tuple[Callable[[Curator], HandedIn], int], ...] = (
-            (self._small, 60),
-            (self._album, 12),
-            (self._again, 10),
-            (self._large, 4),
-            (self._mixed_album, 2),
-            (self._words, 8),
-            (self._command, 4),
+            (self._small, habits.small),
+            (self._album, habits.album),
+            (self._again, habits.again),
+            (self._large, habits.large),
+            (self._mixed_album, habits.mixed_album),
+            (self._words, habits.words),
+            (self._command, habits.command),
+            (self._edit, habits.edit),
+            (self._order, habits.order),
         )
 
     def hand_in(self) -> HandedIn:
         """One more message or album from somebody."""
         act = self._pick(self._acts)
-        return act(self._rng.choice(self._curators))
+        one = act(self._rng.choice(self._curators))
+        if one not in self.handed_in:
+            self.handed_in.append(one)
+        return one
 
     def _small(self, curator: Curator) -> HandedIn:
         file = self._small_file(curator)
@@ -87,8 +126,32 @@ class Crowd:
         return HandedIn(curator=curator, message_ids=(curator.send_text("how <are> you & yours?"),), files=())
 
     def _command(self, curator: Curator) -> HandedIn:
-        command = self._rng.choice(("/status", "/queue", "/quota", "/jobs 12345678", "/unheard_of"))
+        command = self._rng.choice(("/status", "/queue", "/quota", f"/jobs {NO_JOB}", "/unheard_of"))
         return HandedIn(curator=curator, message_ids=(curator.send_text(command),), files=())
+
+    def _edit(self, curator: Curator) -> HandedIn:
+        """Another caption for a file that they handed in before."""
+        own = [one for one in self.handed_in if one.curator is curator and one.files]
+        if not own:
+            return self._small(curator)
+        one = self._rng.choice(own)
+        message = self._rng.choice(one.message_ids)
+        one.edits[message] = f"edited {self._rng.getrandbits(32):08x}"
+        curator.edit_caption(message, one.edits[message])
+        return one
+
+    def _order(self, curator: Curator) -> HandedIn:
+        """/cancel or /retry of one of their jobs, as far as they have heard of any."""
+        lines = [line for line in curator.conversation() if line.from_bot and JOB.search(line.text)]
+        verb = self._rng.choice(("cancel", "cancel", "retry"))
+        job = NO_JOB
+        if lines:
+            line = self._rng.choice(lines)
+            job = "".join(JOB.findall(line.text)[:1])
+            for one in self.handed_in:
+                one.was_ordered |= one.curator is curator and line.reply_to in one.message_ids
+        message = curator.send_text(f"/{verb} {job}")
+        return HandedIn(curator=curator, message_ids=(message,), files=())
 
     def _small_file(self, curator: Curator) -> File:
         return self._file(curator, self._pick(SMALL), self._rng.randint(1_000, 200_000))
@@ -97,7 +160,7 @@ class Crowd:
         return self._file(curator, FileKind.PHOTO, self._rng.randint(1_000, 200_000))
 
     def _large_file(self, curator: Curator) -> File:
-        return self._file(curator, FileKind.VIDEO, self._rng.randint(LARGE_FROM, LARGE_TO))
+        return self._file(curator, FileKind.VIDEO, self._rng.randint(*self._sizes))
 
     def _file(self, curator: Curator, kind: FileKind, size: int) -> File:
         seed = self._rng.getrandbits(32)

@@ -1,0 +1,31 @@
+"""A wall clock that is set, forwards and backwards, while processes run."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from tests.chaos.faults.base import Fault
+from tests.chaos.stage import Stage
+
+STEPS = (-3600.0, -600.0, -30.0, 30.0, 240.0, 600.0, 3600.0, 86400.0)
+"""S3 refuses what is signed 15 minutes beside its own clock, Telegram what is 5 minutes old: both happens."""
+
+
+@dataclass(frozen=True)
+class Step(Fault):
+    """The clock jumps, and back again in the end."""
+
+    family = "clocks"
+    seconds: float
+
+    def strike(self, stage: Stage) -> None:
+        stage.ground.clock.step(self.seconds)
+
+    def heal(self, stage: Stage) -> None:
+        stage.ground.clock.step(0.0)
+
+
+def drawn(rng: random.Random) -> Fault:
+    """One of them."""
+    return Step(rng.choice(STEPS))

@@ -1,0 +1,45 @@
+"""Broker and store: ended as by a power cut, and there again after a while with what they had."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from tests.chaos.faults.base import Fault
+from tests.chaos.stage import Stage
+
+
+@dataclass(frozen=True)
+class KillBroker(Fault):
+    """kill -9 of RabbitMQ."""
+
+    family = "servers"
+
+    def strike(self, stage: Stage) -> None:
+        if stage.ground.rabbit.running:
+            stage.ground.rabbit.crash()
+
+    def heal(self, stage: Stage) -> None:
+        if not stage.ground.rabbit.running:
+            stage.ground.rabbit.start()
+        stage.expect_consumer()
+
+
+@dataclass(frozen=True)
+class KillStore(Fault):
+    """kill -9 of the store."""
+
+    family = "servers"
+
+    def strike(self, stage: Stage) -> None:
+        stage.ground.swift.stop()
+
+    def heal(self, stage: Stage) -> None:
+        if not stage.ground.swift.running:
+            stage.ground.swift.start()
+        stage.expect_uploads()
+
+
+def drawn(rng: random.Random) -> Fault:
+    """One of them; the broker takes longest of all faults."""
+    return rng.choice((KillBroker(), KillStore(), KillStore()))

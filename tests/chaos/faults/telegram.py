@@ -1,0 +1,116 @@
+"""Telegram: asks to wait, fails, cuts, answers late or twice or in disorder, forgets references, keys and logins."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.faults.base import Fault
+from tests.chaos.stage import LARGER_THAN, Stage
+
+BOT_METHODS = ("getUpdates", "getFile", "file", "sendMessage", "editMessageText")
+MTPROTO_METHODS = ("upload.getFile", "messages.getMessages")
+BOT_WAYS: tuple[Mapping[str, Any], ...] = (
+    {"error": 429, "retry_after": 1},
+    {"error": 502, "message": "Bad Gateway"},
+    {"cut": True},
+    {"delay": 2.0},
+)
+MTPROTO_WAYS: tuple[Mapping[str, Any], ...] = (
+    {"error": 420, "message": "FLOOD_WAIT_1"},
+    {"error": 500, "message": "INTERDC_2_CALL_ERROR"},
+    {"cut": True},
+    {"delay": 2.0},
+    {"silent": True},
+    {"stall": True},
+)
+PART_WAYS: tuple[Mapping[str, Any], ...] = ({"corrupt": True}, {"shift": 4096}, {"truncate": 1024}, {"expire": True})
+DISORDER: tuple[Mapping[str, Any], ...] = ({"again": 3}, {"reversed": True}, {"again": 2, "reversed": True})
+
+
+@dataclass(frozen=True)
+class Trouble(Fault):
+    """The next calls of a method go wrong."""
+
+    family = "telegram"
+    method: str
+    times: int
+    ways: Mapping[str, Any] = field(hash=False)
+
+    def strike(self, stage: Stage) -> None:
+        faults = stage.house.telegram.world.faults
+        stage.house.in_world(lambda: faults.add(self.method, times=self.times, **self.ways))
+
+
+@dataclass(frozen=True)
+class SignedOut(Fault):
+    """Telegram ends the login of the account that fetches files; a person's is made anew by hand in the end."""
+
+    family = "telegram"
+    cut: bool
+
+    def strike(self, stage: Stage) -> None:
+        stage.sign_out(cut=self.cut)
+
+
+@dataclass(frozen=True)
+class KeysForgotten(Fault):
+    """Telegram loses every authorization key."""
+
+    family = "telegram"
+
+    def strike(self, stage: Stage) -> None:
+        stage.house.in_world(stage.house.telegram.mtproto_server.forget_keys)
+
+
+@dataclass(frozen=True)
+class ReferencesExpired(Fault):
+    """Every file reference is stale."""
+
+    family = "telegram"
+
+    def strike(self, stage: Stage) -> None:
+        stage.house.in_world(stage.house.telegram.world.expire_references)
+
+
+@dataclass(frozen=True)
+class FileExchanged(Fault):
+    """Where a large file was, another one of the same size stands from now on: it must not be taken for it."""
+
+    family = "telegram"
+    seed: int
+
+    def strike(self, stage: Stage) -> None:
+        large = [one for one in stage.crowd.handed_in for file in one.files if file.size > LARGER_THAN]
+        if not large:
+            return
+        chosen = random.Random(self.seed).choice(large)
+        file = next(file for file in chosen.files if file.size > LARGER_THAN)
+        other = chosen.curator.new_file(file.kind, file.size, seed=self.seed, name="another.bin")
+        for one in stage.crowd.handed_in:
+            one.was_exchanged |= file in one.files
+        stage.house.in_world(lambda: stage.house.telegram.world.swap_file(file, other))
+
+
+def drawn(rng: random.Random) -> Fault:
+    """One of them."""
+    times = rng.randint(1, 4)
+    match rng.randrange(10):
+        case 9:
+            return FileExchanged(rng.getrandbits(16))
+        case 0:
+            return SignedOut(rng.random() < 0.5)
+        case 1:
+            return KeysForgotten()
+        case 2:
+            return ReferencesExpired()
+        case 3:
+            return Trouble("getUpdates", times, {"effects": rng.choice(DISORDER)})
+        case 4:
+            return Trouble("upload.getFile", times, rng.choice(PART_WAYS))
+        case 5 | 6:
+            return Trouble(rng.choice(BOT_METHODS), times, rng.choice(BOT_WAYS))
+        case _:
+            return Trouble(rng.choice(MTPROTO_METHODS), times, rng.choice(MTPROTO_WAYS))

@@ -1,0 +1,175 @@
+"""What must hold once everything that was handed in is dealt with, whatever went wrong meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from teltubby.simulator.curator import ChatLine, Curator
+from tests.acceptance.archives import Archive, read_json, sha256
+from tests.acceptance.household import Household
+from tests.chaos.crowd import JOB, HandedIn
+
+_PASSING = re.compile(r"^\W*(File queued|Large file processing started|Downloading|Uploading|That did not work yet)")
+_KEPT = "⏸"
+"""How a line begins that promises another one."""
+_OTHER_FILE = "was handed in"
+"""What is said of a file in whose place another one stands."""
+_ARCHIVED = ("stored", "duplicate")
+_UNSETTLED = (
+    "inbox WHERE done_at IS NULL",
+    "jobs WHERE state NOT IN ('COMPLETED', 'CANCELLED', 'FAILED')",
+    "outbox WHERE published_at IS NULL",
+    "messages WHERE artifact_json IS NOT NULL AND artifact_stored = 0",
+    "relay_copies",
+)
+_END_OF = {"COMPLETED": _ARCHIVED, "CANCELLED": ("skipped",), "FAILED": ("failed",)}
+"""What an item says when its job ended so."""
+
+
+def is_settled(house: Household, handed_in: Sequence[HandedIn]) -> bool:
+    """Whether nothing is under way any more, and nobody waits for a word."""
+    if any(house.rows(f"SELECT count(*) FROM {of}") != [(0,)] for of in _UNSETTLED):
+        return False
+    if any(not _answers(one) for one in handed_in):
+        return False
+    return not any(_PASSING.search(line.text) for curator in _people(handed_in) for line in _said(curator))
+
+
+def open_matters(house: Household, handed_in: Sequence[HandedIn]) -> str:
+    """What `is_settled` waits for, in words."""
+    counts = {of: house.rows(f"SELECT count(*) FROM {of}")[0][0] for of in _UNSETTLED}
+    states = house.rows("SELECT state, count(*) FROM jobs GROUP BY state")
+    unanswered = [one.message_ids for one in handed_in if not _answers(one)]
+    lines = [line.text for curator in _people(handed_in) for line in _said(curator) if _PASSING.search(line.text)]
+    return (
+        f"{ {of: count for of, count in counts.items() if count} }, jobs {states}, unanswered {unanswered}, "
+        f"{len(lines)} lines not at their end: {lines[:3]}"
+    )
+
+
+class Artifacts:
+    """Every artifact in the store, read once. `by_sha256` counts the items that say their file is archived."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.keys = set(archive.stored())
+        self.found = {key: read_json(archive, key) for key in self.keys if key.endswith("/message.json")}
+        self.items: list[tuple[str, dict[str, Any]]] = [
+            (key, item) for key, artifact in self.found.items() for item in artifact["telegram"]["items"]
+        ]
+        self.by_sha256 = Counter(item["sha256"] for _, item in self.items if item["status"] in _ARCHIVED)
+
+
+def all_broken(house: Household, found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """What does not hold of archive, artifacts, ledger and conversation, in words."""
+    yield from archived_once(found, handed_in)
+    yield from true_artifacts(found, handed_in)
+    yield from ledger_agrees(house, found)
+    yield from edits_recorded(house, found, handed_in)
+    yield from answered(handed_in)
+
+
+def archived_once(found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """Every content lies under exactly one key, whole, and nothing else but artifacts does."""
+    stored = Counter(sha256(found.archive, key) for key in found.keys - found.found.keys())
+    all_files = {file.sha256() for one in handed_in for file in one.files}
+    wanted = {file.sha256() for one in handed_in if one.is_sure for file in one.files}
+    if twice := [digest for digest, count in stored.items() if count > 1]:
+        yield f"stored twice: {twice}"
+    if lost := wanted - stored.keys():
+        yield f"lost: {lost}"
+    if strange := stored.keys() - all_files:
+        yield f"nobody handed in: {strange}"
+    if useless := stored.keys() - found.by_sha256.keys():
+        yield f"no artifact knows of: {useless}"
+
+
+def true_artifacts(found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """Every file that was handed in has its item, which says what is there; what was never ordered away is archived."""
+    for key, item in found.items:
+        is_archived = item["status"] in _ARCHIVED
+        if is_archived and item["s3_key"] not in found.keys:
+            yield f"{key} names {item['s3_key']}, which is not there"
+        if not is_archived and not _may_be_missing(item, handed_in):
+            yield f"{key} says {item['status']} ({item['reason']})"
+    handed = Counter(file.sha256() for one in handed_in for file in one.files)
+    sure = Counter(file.sha256() for one in handed_in if one.is_sure for file in one.files)
+    if missing := sure - found.by_sha256:
+        yield f"no item says it is archived: {dict(missing)}"
+    if invented := found.by_sha256 - handed:
+        yield f"more items than were handed in: {dict(invented)}"
+    if len(found.items) != handed.total():
+        yield f"{len(found.items)} items of {handed.total()} files"
+
+
+def _may_be_missing(item: dict[str, Any], handed_in: Sequence[HandedIn]) -> bool:
+    """Its curator wanted it so, or Telegram has another file in its place and the item says so."""
+    if (item["status"], item["reason"]) == ("skipped", "cancelled"):
+        return any(one.was_ordered for one in handed_in)
+    was_exchanged = any(one.was_exchanged for one in handed_in)
+    return was_exchanged and item["status"] == "failed" and _OTHER_FILE in (item["reason"] or "")
+
+
+def ledger_agrees(house: Household, found: Artifacts) -> Iterator[str]:
+    """Jobs ended as their items say, and the files that the ledger knows are those that are there."""
+    ends = {item["job_id"]: item["status"] for _, item in found.items if item.get("job_id")}
+    for job, state in house.rows("SELECT job_id, state FROM jobs"):
+        if ends.get(job) not in _END_OF[state]:
+            yield f"job {job} is {state}, and its item says {ends.get(job)}"
+    known = {key for (key,) in house.rows("SELECT s3_key FROM files")}
+    there = found.keys - found.found.keys()
+    if known != there:
+        yield f"the ledger alone knows {known - there}, the bucket alone has {there - known}"
+
+
+def edits_recorded(house: Household, found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """The newest caption of every edited message is in its artifact."""
+    recorded = {
+        (edit["message_id"], edit["caption_plain"])
+        for artifact in found.found.values()
+        for edit in artifact["telegram"].get("edits", ())
+    }
+    for one in handed_in:
+        for message, caption in one.edits.items():
+            if (str(house.number(message, curator=one.curator)), caption) not in recorded:
+                yield f"the edit {caption!r} of message {message} of {one.curator.user.first_name} is not recorded"
+
+
+def answered(handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """Nobody was left without an answer: every message or album has one, every large file a line of its own."""
+    for one in handed_in:
+        if not _answers(one):
+            yield f"messages {one.message_ids} of {one.curator.user.first_name} were never answered"
+
+
+def said_twice(handed_in: Sequence[HandedIn]) -> list[str]:
+    """What a curator reads twice: two lines for one job, two answers to a message that is no album."""
+    return [text for one in handed_in for text in _repetitions(one)]
+
+
+def _repetitions(one: HandedIn) -> Iterator[str]:
+    seen: set[str] = set()
+    for line in _answers(one):
+        job = JOB.search(line.text)
+        what = f"job {job.group(1)}" if job else f"answer to {line.reply_to}"
+        if len(one.message_ids) > 1 and not job:
+            what += f": {line.text}"  # an album that a kill cut in two has an answer for each half
+        if what in seen:
+            yield f"{one.curator.user.first_name}: {what}: {line.text}"
+        seen.add(what)
+
+
+def _answers(one: HandedIn) -> list[ChatLine]:
+    """What was said to it for good."""
+    return [line for line in _said(one.curator) if line.reply_to in one.message_ids and not line.text.startswith(_KEPT)]
+
+
+def _said(curator: Curator) -> list[ChatLine]:
+    return [line for line in curator.conversation() if line.from_bot]
+
+
+def _people(handed_in: Sequence[HandedIn]) -> list[Curator]:
+    return list(dict.fromkeys(one.curator for one in handed_in))

@@ -1,0 +1,115 @@
+"""What many scenarios came to: a line for each, a JSON of all, and the table of recovery times in the documentation."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.run import Outcome
+
+MARKS = ("<!-- recovery times -->", "<!-- end of recovery times -->")
+
+
+def line(outcome: Outcome) -> str:
+    """One scenario for people."""
+    handed_in, archived = outcome.files
+    faults = Counter(strike.fault.family for strike in outcome.scenario.strikes)
+    told = ", ".join(f"{count} {family}" for family, count in sorted(faults.items()))
+    end = "ok" if outcome.is_well else "FAILED"
+    return (
+        f"seed {outcome.scenario.seed:4}: {end:6} {outcome.seconds:5.1f} s, quiet {outcome.settled_after:4.1f} s after "
+        f"the last fault; {archived} of {handed_in} files; {told}"
+    )
+
+
+def told_of_failure(outcome: Outcome, shortest: Outcome | None) -> str:
+    """What does not hold, and by which faults; `shortest` is the same with as few as it takes."""
+    lines = [f"seed {outcome.scenario.seed} fails: CHAOS_SEED={outcome.scenario.seed} make chaos"]
+    lines += [f"  ! {problem}" for problem in outcome.problems]
+    told = shortest or outcome
+    lines.append("  the shortest sequence of faults that was found:" if shortest else "  the faults:")
+    lines += [f"    {strike}" for strike in told.scenario.strikes] or ["    none at all"]
+    if shortest is not None:
+        lines += [f"  with which: {problem}" for problem in shortest.problems]
+    lines.append("  what happened:")
+    lines += [f"    {each}" for each in told.story]
+    return "\n".join(lines)
+
+
+def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """All of it, for a machine."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "seeds": [outcome.scenario.seed for outcome in outcomes],
+        "failed": [outcome.scenario.seed for outcome in outcomes if not outcome.is_well],
+        "files": {
+            "handed in": sum(outcome.files[0] for outcome in outcomes),
+            "archived": sum(outcome.files[1] for outcome in outcomes),
+        },
+        "seconds": [outcome.seconds for outcome in outcomes],
+        "faults": dict(sorted(_faults(outcomes).items())),
+        "recoveries": _recoveries(outcomes),
+    }
+
+
+def write_json(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Keep it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(as_json(outcomes), indent=2, ensure_ascii=False) + "\n")
+
+
+def table(report: dict[str, Any]) -> str:
+    """Recovery times as they stand in the documentation."""
+    rows = [
+        f"| {kind} | {len(seconds)} | {_percentile(seconds, 50):.1f} | {_percentile(seconds, 95):.1f} "
+        f"| {max(seconds):.1f} |"
+        for kind, seconds in sorted(report["recoveries"].items())
+    ]
+    files = report["files"]
+    seeds = report["seeds"]
+    return "\n".join(
+        [
+            f"{len(seeds)} seeds ({min(seeds)} to {max(seeds)}), {len(report['failed'])} failed; "
+            f"{sum(report['faults'].values())} faults; {files['handed in']} files handed in, {files['archived']} "
+            f"archived (what is missing was cancelled, or another file stood in its place at Telegram). "
+            f"{report['machine']}, {report['at'][:10]}.",
+            "",
+            "| recovery | events | median, s | p95, s | max, s |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def write_docs(page: Path, report: dict[str, Any]) -> None:
+    """Put the table between its marks. Raises ValueError where they are missing."""
+    before, begin, rest = page.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise ValueError(f"{page} has no place for recovery times")
+    page.write_text(f"{before}{begin}\n{table(report)}\n{end}{after}")
+
+
+def _percentile(values: Iterable[float], percent: int) -> float:
+    """The nearest rank."""
+    ranked = sorted(values)
+    return ranked[max(math.ceil(percent / 100 * len(ranked)) - 1, 0)]
+
+
+def _faults(outcomes: Sequence[Outcome]) -> Counter[str]:
+    return Counter(type(strike.fault).__name__ for outcome in outcomes for strike in outcome.scenario.strikes)
+
+
+def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        for kind, seconds in outcome.recoveries.items():
+            found.setdefault(kind, []).extend(seconds)
+    return found
