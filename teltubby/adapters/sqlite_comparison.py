@@ -122,10 +122,17 @@ class Comparison:
         sql = "SELECT key, sha256, size FROM hashing WHERE key > ? ORDER BY key LIMIT ?"
         return self._catalogue.pages(sql, size=100)
 
-    def hashed(self, key: str, finding: tuple[str, str] | None) -> None:
-        """Its content was read; with kind and detail where it is not what it should be."""
+    def hashed(self, key: str, finding: tuple[str, str] | None, size: int | None) -> None:
+        """Its content was read, which had so many bytes, None: it is gone.
+
+        `finding` is kind and detail, where it is not what it should be.
+        """
         with self._file.write() as connection:
             connection.execute("DELETE FROM hashing WHERE key = ?", (key,))
+            if size is None:
+                connection.execute("DELETE FROM objects WHERE key = ?", (key,))
+            else:
+                connection.execute("UPDATE objects SET size = ? WHERE key = ? AND size <> ?", (size, key, size))
             if finding is not None:
                 connection.execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", (finding[0], key, finding[1]))
 

@@ -52,8 +52,19 @@ _PURGED = """UPDATE main.messages SET purged_keys = (SELECT CASE WHEN count(*) T
     WHERE purged_keys IS NOT NULL"""
 _MISSING = f"""SELECT count(DISTINCT claims.key) FROM bucket.claims AS claims WHERE {_ARCHIVED}
     AND NOT EXISTS (SELECT 1 FROM bucket.objects AS objects WHERE {_AS_SAID})"""
-_LOST_JOBS = """SELECT count(*) FROM bucket.claims WHERE status = 'queued'
-    AND job_id IS NOT NULL AND job_id NOT IN (SELECT job_id FROM main.jobs)"""
+_LOST = "status = 'queued' AND job_id IS NOT NULL AND job_id NOT IN (SELECT job_id FROM main.jobs)"
+_LOST_JOBS = f"""SELECT count(*) FROM bucket.claims WHERE {_LOST}
+    AND artifact NOT IN (SELECT artifact FROM temp.waiting)"""
+# Their messages are in the inbox, older than the archive as the ledger is: done anew, they get new jobs.
+_WAITING = f"""CREATE TEMP TABLE waiting AS SELECT DISTINCT artifact FROM bucket.claims
+    JOIN bucket.artifacts ON artifacts.key = claims.artifact
+    WHERE {_LOST} AND EXISTS (
+        SELECT 1 FROM main.inbox JOIN bucket.members ON inbox.message_id = members.message_id
+        WHERE done_at IS NULL AND inbox.chat_id = artifacts.chat_id AND members.artifact = artifacts.key
+        AND json_type(payload, '$.message') = 'object')
+    AND NOT EXISTS (
+        SELECT 1 FROM main.messages WHERE messages.chat_id = artifacts.chat_id
+        AND messages.message_id = artifacts.message_id AND artifact_json IS NOT NULL)"""
 
 
 class WrongBucket(TeltubbyError):
@@ -64,7 +75,8 @@ class WrongBucket(TeltubbyError):
 class Rebuilt:
     """What came of it: counts of submissions, of contents, of Telegram's ids, and of what could not be taken over.
 
-    `submissions_ahead` are those whose text in the ledger is newer than the bucket's; `submissions_twice` are further
+    `submissions_ahead` are those whose text in the ledger is newer than the bucket's; `submissions_waiting` those whose
+    jobs are lost and whose messages still wait in the inbox, which does them anew; `submissions_twice` are further
     artifacts of a submission that another one tells. `missing` are objects that artifacts name and that are not there
     in their size, `disputed` those whose SHA-256 they do not agree about, `lost_jobs` queued files that the ledger
     knows no job of.
@@ -74,6 +86,7 @@ class Rebuilt:
     submissions_changed: int
     submissions_same: int
     submissions_ahead: int
+    submissions_waiting: int
     submissions_twice: int
     files_new: int
     files_moved: int
@@ -96,7 +109,7 @@ def rebuild(ledger: SqliteLedger, catalogue: Path, total: Total, listed_at: date
         with file.write() as connection:
             rebuilt = _rebuilt(connection)
     finally:
-        for table in ("disputed", "first_copies", "gone"):
+        for table in ("disputed", "first_copies", "gone", "waiting"):
             file.db.conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
         file.db.conn.execute("DETACH DATABASE bucket")
     ledger.room.listed(total.size_bytes, total.objects, listed_at)
@@ -109,7 +122,7 @@ def _rebuilt(connection: Transaction) -> Rebuilt:
             "there is no artifact in the store, while the ledger knows files: nothing was changed. "
             "Is this the right bucket? What /purge deleted needs no reindex"
         )
-    for statement in (_DISPUTED, _FIRST_COPIES, _GONE):
+    for statement in (_DISPUTED, _FIRST_COPIES, _GONE, _WAITING):
         connection.execute(statement)
     moved = connection.execute(_MOVED).rowcount
     connection.execute(f"DELETE FROM main.tg_map WHERE sha256 IN (SELECT sha256 {_FORGOTTEN})")
@@ -125,6 +138,7 @@ def _rebuilt(connection: Transaction) -> Rebuilt:
         submissions_changed=submissions["changed"],
         submissions_same=submissions["same"],
         submissions_ahead=submissions["ahead"],
+        submissions_waiting=submissions["waiting"],
         submissions_twice=artifacts - sum(submissions.values()),
         files_new=new,
         files_moved=moved,
@@ -139,8 +153,11 @@ def _rebuilt(connection: Transaction) -> Rebuilt:
 
 def _take_submissions(connection: Transaction) -> dict[str, int]:
     """One after the other, the oldest first, so that a search finds the newest first as before."""
-    counts = {"new": 0, "changed": 0, "same": 0, "ahead": 0}
+    counts = {"new": 0, "changed": 0, "same": 0, "ahead": 0, "waiting": 0}
     for (key,) in connection.execute(_SUBMISSIONS):
+        if connection.execute("SELECT 1 FROM temp.waiting WHERE artifact = ?", (key,)).fetchone():
+            counts["waiting"] += 1
+            continue
         artifact = connection.execute(
             "SELECT chat_id, message_id, media_group_id, base_path, at, text FROM bucket.artifacts WHERE key = ?",
             (key,),

@@ -23,6 +23,7 @@ MAJOR_VERSION = SCHEMA_VERSION.partition(".")[0]
 _NAME = re.compile(rf"{re.escape(ARTIFACT_NAME)}|message-[^/]*\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ARCHIVED = (ItemStatus.STORED, ItemStatus.DUPLICATE)
+_SHORT = 200
 _INTEGER_MAX = (1 << 63) - 1
 
 
@@ -81,10 +82,10 @@ def read_artifact(key: str, body: bytes) -> ReadArtifact:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise NoArtifact("it is no artifact: it has no `items`")
     if str(artifact.get("schema_version")).partition(".")[0] != MAJOR_VERSION:
-        raise NoArtifact(f"its schema_version is {artifact.get('schema_version')!r}, which is not known")
+        raise NoArtifact(f"its schema_version is {_short(artifact.get('schema_version'))}, which is not known")
     base_path = key[: key.rindex("/") + 1]
     if artifact.get("base_path") != base_path:
-        raise NoArtifact(f"it belongs elsewhere: its base_path is {artifact.get('base_path')!r}")
+        raise NoArtifact(f"it belongs elsewhere: its base_path is {_short(artifact.get('base_path'))}")
     objects = [item for item in items if isinstance(item, dict)]
     message_id = _number(telegram.get("message_id"), "message_id")
     claims = tuple(claim for item in objects for claim in _claims(item))
@@ -105,7 +106,7 @@ def _claims(item: JsonObject) -> Iterator[Claim]:
     try:
         status = ItemStatus(str(item.get("status")))
     except ValueError:
-        raise NoArtifact(f"an item's status is {item.get('status')!r}, which is not known") from None
+        raise NoArtifact(f"an item's status is {_short(item.get('status'))}, which is not known") from None
     key = _text(item.get("s3_key"))
     if status is ItemStatus.DUPLICATE:
         key = key or _text(item.get("duplicate_of"))
@@ -156,6 +157,12 @@ def _moment(value: JsonValue) -> datetime:
         return in_utc(datetime.fromisoformat(str(value)))
     except (ValueError, OverflowError):
         raise NoArtifact(f"its archive_timestamp_utc is {str(value)[:40]!r}, which is no time") from None
+
+
+def _short(value: JsonValue) -> str:
+    """For people: it may be anything, of any length."""
+    text = repr(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
 
 
 def _text(value: JsonValue) -> str | None:

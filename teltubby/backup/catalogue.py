@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 
 from teltubby.adapters.backup_key import BackupKey
 from teltubby.adapters.base import ObjectStore
 from teltubby.backup.errors import BackupDamaged
 from teltubby.backup.manifest import MOST_BYTES, Manifest
 from teltubby.backup.names import CLAIM, MANIFEST, PREFIX, BackupName, series
-from teltubby.backup.rotation import KeepRule, kept
+from teltubby.backup.rotation import KeepRule, kept, of_the_past
 from teltubby.errors import FileGone
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +46,11 @@ class Entry:
     @property
     def size(self) -> int:
         return sum(self.objects.values())
+
+    @property
+    def bot(self) -> int | None:
+        """Whose installation it is of, if that is known."""
+        return None if self.manifest is None else self.manifest.bot
 
 
 async def catalogue(store: ObjectStore, key: BackupKey | None, *, prefix: str = PREFIX) -> Sequence[Entry]:
@@ -100,27 +104,37 @@ async def remove(store: ObjectStore, entry: Entry) -> None:
     await store.delete(entry.name.folder + CLAIM)
 
 
-def superfluous(entries: Sequence[Entry], rule: KeepRule) -> Sequence[Entry]:
-    """Complete backups that the rule does not keep, each series judged by itself."""
-    complete = sorted((entry for entry in entries if entry.state is State.COMPLETE), key=lambda entry: entry.name)
+def superfluous(entries: Sequence[Entry], rule: KeepRule, *, now: datetime) -> Sequence[Entry]:
+    """Complete backups that the rule does not keep, each bot's and series judged by itself; none from the future."""
+
+    def whose(entry: Entry) -> tuple[str, int]:
+        return series(entry.name), entry.bot or 0
+
     gone: list[Entry] = []
-    for _, group in groupby(complete, key=lambda entry: series(entry.name)):
+    for _, group in groupby(sorted((each for each in entries if each.state is State.COMPLETE), key=whose), key=whose):
         together = list(group)
-        stay = kept([entry.name.made_at for entry in together], rule)
-        gone += [entry for entry in together if entry.name.made_at not in stay]
+        past = of_the_past([entry.name.made_at for entry in together], now)
+        gone += [entry for entry in together if entry.name.made_at in past - kept(past, rule)]
     return gone
 
 
-async def rotate(store: ObjectStore, key: BackupKey | None, rule: KeepRule, name: BackupName) -> Sequence[BackupName]:
-    """Remove what the rule does not keep of this series; its names. Raises what the store does."""
-    gone = superfluous(await catalogue(store, key, prefix=series(name)), rule)
+async def rotate(
+    store: ObjectStore, key: BackupKey | None, rule: KeepRule, name: BackupName, *, now: datetime
+) -> Sequence[BackupName]:
+    """Remove what the rule does not keep of the series of `name`, which was just made, and stays in any case.
+
+    Two installations that have a name in common lose nothing by each other. Returns the names of what went. Raises what
+    the store does.
+    """
+    entries = await catalogue(store, key, prefix=series(name))
+    gone = [entry for entry in superfluous(entries, rule, now=now) if entry.name != name]
     for entry in gone:
         _LOG.info("the backup %s is removed: newer ones are kept", entry.name)
         await remove(store, entry)
     return [entry.name for entry in gone]
 
 
-async def dead(store: ObjectStore, entry: Entry, *, place: Path | None, now: datetime) -> bool:
+async def dead(store: ObjectStore, entry: Entry, *, place: str | None, now: datetime) -> bool:
     """Whether an unfinished backup is not being made any more: by age, or because we hold the lock of its `place`."""
     if entry.state is not State.UNFINISHED:
         return False
@@ -130,6 +144,6 @@ async def dead(store: ObjectStore, entry: Entry, *, place: Path | None, now: dat
         return True  # a removal that was cut off
     try:
         claim = json.loads(await store.read(entry.name.folder + CLAIM, 0, MOST_BYTES))
-        return place is not None and claim["place"] == str(place)
+        return place is not None and claim["place"] == place
     except (FileGone, ValueError, KeyError, TypeError):
         return False

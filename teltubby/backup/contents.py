@@ -8,10 +8,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from teltubby.backup.manifest import Content
+from teltubby.backup.replacing import cut_off
 from teltubby.config import Config, Origin, QueueBackend, Role
 from teltubby.config.model import GROUPS, variables
 from teltubby.config.reference import as_text
 from teltubby.config.sources import ENV_FILE_VARIABLE
+from teltubby.errors import ConfigurationError
 
 NO_KEY = "BACKUP_KEY is not set, and secrets are never written in the clear"
 NOT_THERE = "there is none"
@@ -39,6 +41,25 @@ def places(config: Config) -> Mapping[Content, Path]:
     if mtproto.secret_key is None:
         found[Content.SESSION_KEY] = mtproto.key_path
     return found
+
+
+def bot_of(config: Config) -> int | None:
+    """The id of the bot whose installation this is, None where no token is set."""
+    token = config.telegram.bot_token
+    number = "" if token is None else token.get_secret_value().partition(":")[0]
+    return int(number) if number.isascii() and number.isdigit() else None
+
+
+def require_whole(config: Config) -> None:
+    """Nothing begins with half of a backup. Raises ConfigurationError when a restore of these files was cut off."""
+    if drafts := cut_off(places(config).values()):
+        names = ", ".join(map(str, drafts))
+        raise ConfigurationError(
+            (
+                "a restore was cut off, and what is there may be half of a backup: `teltubby restore`, as it was asked "
+                f"then, does the rest. To go without it, put back what lies there as `.before-…`, and remove {names}.",
+            )
+        )
 
 
 def settings_text(config: Config) -> str:

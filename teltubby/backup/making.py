@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import threading
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.folder_files import write_new
 from teltubby.adapters.sqlite_backup import SIDES, copy_database, damage
 from teltubby.backup.catalogue import catalogue, dead, manifest_of, remove, rotate
-from teltubby.backup.contents import NO_KEY, NOT_THERE, places, settings_text
+from teltubby.backup.contents import NO_KEY, NOT_THERE, bot_of, places, settings_text
 from teltubby.backup.errors import BackupDamaged, BackupImpossible
 from teltubby.backup.manifest import BackedUp, Content, Manifest
 from teltubby.backup.names import CLAIM, MANIFEST, BackupName, series
@@ -65,6 +66,11 @@ class Backups:
         return backup_key(self._config)
 
     @property
+    def bot(self) -> int | None:
+        """Whose installation it is."""
+        return bot_of(self._config)
+
+    @property
     def rule(self) -> KeepRule:
         return keep_rule(self._config)
 
@@ -80,17 +86,18 @@ class Backups:
         """
         lock = await to_thread.run_sync(self._locked)
         try:
-            await self._clean(store)
+            place = await to_thread.run_sync(_place, lock)
+            await self._clean(store, place)
             name = self.next_name()
-            manifest = await self._make(store, name)
-            removed = await rotate(store, self.key, self.rule, name)
+            manifest = await self._make(store, name, place)
+            removed = await rotate(store, self.key, self.rule, name, now=name.made_at)
         finally:
             lock.close()
         return Made(manifest=manifest, removed=tuple(removed))
 
-    async def _make(self, store: ObjectStore, name: BackupName) -> Manifest:
+    async def _make(self, store: ObjectStore, name: BackupName, place: str) -> Manifest:
         key = self.key
-        claim = json.dumps({"place": str(self._folder), "pid": os.getpid(), "teltubby": __version__}).encode()
+        claim = json.dumps({"place": place, "pid": os.getpid(), "teltubby": __version__}).encode()
         try:
             await _put(store, name.folder + CLAIM, claim)
         except ObjectExists as error:
@@ -98,6 +105,7 @@ class Backups:
         blank = Manifest(
             name=name,
             version=__version__,
+            bot=self.bot,
             sealed_with=None if key is None else key.name,
             files=(),
             left_out={},
@@ -172,10 +180,10 @@ class Backups:
         if free < need:
             raise SpoolFull(f"a copy of {path} needs {need} bytes in {self._folder}, which has {free}")
 
-    async def _clean(self, store: ObjectStore) -> None:
+    async def _clean(self, store: ObjectStore, place: str) -> None:
         """Remove what a backup before this one left in the store, which nobody makes any more: we hold the lock."""
         for entry in await catalogue(store, self.key, prefix=series(self.next_name())):
-            if await dead(store, entry, place=self._folder, now=self._clock()):
+            if await dead(store, entry, place=place, now=self._clock()):
                 _LOG.warning("the backup %s was not finished; what there is of it is removed", entry.name)
                 await remove(store, entry)
 
@@ -183,7 +191,7 @@ class Backups:
         """One backup of a role at a time, until the file is closed; copies that one left behind are removed."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = (self._folder / _LOCK).open("wb")
+            handle = (self._folder / _LOCK).open("a+b")
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for left in self._folder.iterdir():
@@ -200,6 +208,22 @@ class Backups:
 
 
 _LOCK = "lock"
+_PLACE_BYTES = 16
+
+
+def _place(lock: IO[bytes]) -> str:
+    """What tells this folder from all others, also on machines that look the same. Raises SpoolFull."""
+    lock.seek(0)
+    place = lock.read().decode("ascii", "replace")
+    if len(place) != 2 * _PLACE_BYTES:
+        place = secrets.token_hex(_PLACE_BYTES)
+        try:
+            lock.truncate(0)
+            lock.write(place.encode())
+            lock.flush()
+        except OSError as error:
+            raise SpoolFull(f"{lock.name} cannot be written: {error.strerror}") from error
+    return place
 
 
 def backup_key(config: Config) -> BackupKey | None:

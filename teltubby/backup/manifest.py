@@ -56,10 +56,14 @@ class BackedUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One backup. `sealed_with` names the key, None: it is in the clear. `left_out` says why, for each content."""
+    """One backup. `sealed_with` names the key, None: it is in the clear. `left_out` says why, for each content.
+
+    `bot` is the id of the bot whose installation it is, None where its settings do not say.
+    """
 
     name: BackupName
     version: str
+    bot: int | None
     sealed_with: str | None
     files: tuple[BackedUp, ...]
     left_out: Mapping[Content, str]
@@ -79,6 +83,7 @@ class Manifest:
             "format": FORMAT,
             "name": str(self.name),
             "teltubby": self.version,
+            "bot": self.bot,
             "sealed_with": self.sealed_with,
             "files": [
                 {
@@ -114,6 +119,7 @@ class Manifest:
             manifest = cls(
                 name=name,
                 version=str(found["teltubby"]),
+                bot=_bot(found.get("bot")),
                 sealed_with=None if sealed_with is None else str(sealed_with),
                 files=tuple(_file(each) for each in found["files"]),
                 left_out={Content(content): str(why) for content, why in found["left_out"].items()},
@@ -131,6 +137,12 @@ class Manifest:
 def _digest(body: Mapping[str, object], key: BackupKey | None) -> str:
     content = json.dumps(body, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest() if key is None else key.digest(content)
+
+
+def _bot(found: object) -> int | None:
+    if found is not None and not isinstance(found, int):
+        raise TypeError
+    return found
 
 
 def _file(found: Mapping[str, object]) -> BackedUp:

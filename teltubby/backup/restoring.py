@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,16 +16,16 @@ from anyio import CancelScope, to_thread
 
 from teltubby.adapters.backup_key import BackupKey
 from teltubby.adapters.base import ObjectStore
-from teltubby.adapters.folder_files import sync_folder
-from teltubby.adapters.sqlite_backup import SIDES, damage, kept_from_others
+from teltubby.adapters.sqlite_backup import damage, kept_from_others
 from teltubby.backup.catalogue import Entry, State
 from teltubby.backup.errors import BackupDamaged, BackupImpossible
 from teltubby.backup.manifest import BackedUp, Content, Manifest
 from teltubby.backup.objects import unpacked
+from teltubby.backup.replacing import cut_off, draft_of, is_back, replace_all
+from teltubby.backup.rotation import of_the_past
 from teltubby.config import Role
 from teltubby.errors import DatabaseUnavailable
 
-DRAFT = ".restoring"
 SPARE_BYTES = 16 << 20
 _SESSIONS = (Content.USER_SESSION, Content.BOT_SESSION, Content.SAID_SESSION)
 
@@ -38,10 +38,13 @@ class Restored:
     kept: Sequence[Path]
 
 
-def chosen(entries: Sequence[Entry], wanted: str | None, *, role: Role, host: str) -> Entry:
-    """The backup with this name; without one the newest complete one of this role, of this host if it has any.
+def chosen(
+    entries: Sequence[Entry], wanted: str | None, *, role: Role, host: str, bot: int | None, now: datetime
+) -> Entry:
+    """The backup with this name; without one the newest complete one of this role and bot, of this host if it has any.
 
-    Raises BackupImpossible, BackupDamaged.
+    One from the future, made by a clock that went wrong, is chosen only where there is no other. Raises
+    BackupImpossible, BackupDamaged.
     """
     if wanted is not None:
         found = next((entry for entry in entries if str(entry.name) == wanted), None)
@@ -50,14 +53,22 @@ def chosen(entries: Sequence[Entry], wanted: str | None, *, role: Role, host: st
         if found.state is not State.COMPLETE:
             raise BackupDamaged(f"the backup {wanted} is {found.state}: {found.why}")
         return found
-    of_role = [entry for entry in entries if entry.state is State.COMPLETE and entry.name.role is role]
+    of_role = [
+        entry
+        for entry in entries
+        if entry.state is State.COMPLETE and entry.name.role is role and (bot is None or entry.bot in (None, bot))
+    ]
     candidates = [entry for entry in of_role if entry.name.host == host] or of_role
     if not candidates:
         raise BackupImpossible(f"there is no complete backup of a {role}: `teltubby backup --list` shows what there is")
     if len({entry.name.host for entry in candidates}) > 1:
         names = ", ".join(sorted({str(entry.name) for entry in candidates})[-5:])
         raise BackupImpossible(f"there are backups of several hosts, and none of {host}: name one of them ({names}, …)")
-    return max(candidates, key=lambda entry: entry.name.made_at)
+    if len({entry.bot for entry in candidates} - {None}) > 1:
+        names = ", ".join(sorted({str(entry.name) for entry in candidates})[-5:])
+        raise BackupImpossible(f"there are backups of several bots: name one, or set TELEGRAM_BOT_TOKEN ({names}, …)")
+    past = of_the_past([entry.name.made_at for entry in candidates], now)
+    return max(candidates, key=lambda entry: (entry.name.made_at in past, entry.name.made_at))
 
 
 async def restore(
@@ -72,27 +83,41 @@ async def restore(
     """Put those files of a backup that have a target there, mode 0600; what is there gives way only with `force`.
 
     Old files are kept beside the new ones, under names with `.before-` in them. Each file is replaced in one step, and
-    durably; when this is cut off between two of them it can be repeated. Raises BackupImpossible (nothing was changed),
-    BackupDamaged, and what the store does.
+    durably; when this is cut off between two of them, drafts tell so, and asked again it does the rest: what is back
+    already is left alone. Raises BackupImpossible (nothing was changed, unless it says `half done`), BackupDamaged, and
+    what the store does.
     """
     _require_key(manifest, key)
-    files = {file: targets[file.content].absolute() for file in manifest.files if file.content in targets}
-    if not files:
+    wanted = {file: targets[file.content].absolute() for file in manifest.files if file.content in targets}
+    if not wanted:
         raise BackupImpossible(f"the backup {manifest.name} has nothing of what is wanted")
     with ExitStack() as held:
         try:
-            await to_thread.run_sync(_prepare, files, force, held)
+            await to_thread.run_sync(_hold, wanted, held)
+            files = await to_thread.run_sync(_prepare, wanted, force)
+            was_cut_off = await to_thread.run_sync(cut_off, wanted.values())
             try:
                 for file, target in files.items():
-                    await _fetch(store, manifest, file, key, _draft(target))
-                with CancelScope(shield=True):
-                    kept = await to_thread.run_sync(_replace_all, files, now)
-            finally:
-                with CancelScope(shield=True):
-                    await to_thread.run_sync(_drop_drafts, files)
+                    await _fetch(store, manifest, file, key, draft_of(target))
+                await to_thread.run_sync(_require_nothing_there, files, force)
+            except BaseException:
+                if not was_cut_off:  # else some may be in their places: that goes on being seen
+                    with CancelScope(shield=True):
+                        await to_thread.run_sync(_drop_drafts, wanted.values())
+                raise
         except OSError as error:
             raise BackupImpossible(f"{error.filename or 'a file'} cannot be written: {error.strerror}") from error
-    return Restored(files={file.content: target for file, target in files.items()}, kept=kept)
+        kept: list[Path] = []
+        with CancelScope(shield=True):
+            try:
+                await to_thread.run_sync(replace_all, files, now, kept)
+                await to_thread.run_sync(_drop_drafts, wanted.values())
+            except OSError as error:
+                raise BackupImpossible(
+                    f"the restore is half done, and no process starts with that: {error.filename or 'a file'} cannot "
+                    f"be replaced: {error.strerror}. The same command does the rest"
+                ) from error
+    return Restored(files={file.content: target for file, target in wanted.items()}, kept=kept)
 
 
 def _require_key(manifest: Manifest, key: BackupKey | None) -> None:
@@ -107,18 +132,21 @@ def _require_key(manifest: Manifest, key: BackupKey | None) -> None:
         )
 
 
-def _prepare(files: Mapping[BackedUp, Path], force: bool, held: ExitStack) -> None:
-    """Nobody uses them, nothing is lost, and there is room. Raises BackupImpossible, OSError."""
-    for file, target in files.items():
+def _hold(wanted: Mapping[BackedUp, Path], held: ExitStack) -> None:
+    """Nobody uses what is there. Raises BackupImpossible, OSError."""
+    for file, target in wanted.items():
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not held.enter_context(_unused(file.content, target)):
             raise BackupImpossible(f"a teltubby that runs uses {target}: stop it first")
-    there = [str(target) for target in files.values() if target.exists()]
-    if there and not force:
-        raise BackupImpossible(
-            f"there is something already, which is not overwritten: {', '.join(there)}. --force puts the backup in its "
-            "place, and keeps the old files beside it"
-        )
+
+
+def _prepare(wanted: Mapping[BackedUp, Path], force: bool) -> Mapping[BackedUp, Path]:
+    """What is not back yet, and where it comes to: a name that leads elsewhere goes on leading there.
+
+    Nothing is lost, and there is room. Raises BackupImpossible, OSError.
+    """
+    files = {file: target.resolve() for file, target in wanted.items() if not is_back(file, target.resolve())}
+    _require_nothing_there(files, force)
     needed: dict[int, int] = {}
     for file, target in files.items():
         device = target.parent.stat().st_dev
@@ -126,6 +154,16 @@ def _prepare(files: Mapping[BackedUp, Path], force: bool, held: ExitStack) -> No
         free = shutil.disk_usage(target.parent).free
         if free < needed[device]:
             raise BackupImpossible(f"{needed[device]} bytes are needed in {target.parent}, which has {free}")
+    return files
+
+
+def _require_nothing_there(files: Mapping[BackedUp, Path], force: bool) -> None:
+    there = [str(target) for target in files.values() if target.exists()]
+    if there and not force:
+        raise BackupImpossible(
+            f"there is something already, which is not overwritten: {', '.join(there)}. --force puts the backup in its "
+            "place, and keeps the old files beside it"
+        )
 
 
 @contextmanager
@@ -168,27 +206,6 @@ def _flush(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _replace_all(files: Mapping[BackedUp, Path], now: datetime) -> list[Path]:
-    kept: list[Path] = []
-    for file, target in files.items():
-        aside = target.with_name(f"{target.name}.before-{now.strftime('%Y%m%d-%H%M%S')}")
-        if target.exists():
-            aside.hardlink_to(target)  # the name itself is there all the time
-            kept.append(aside)
-        if file.content.is_database:
-            for suffix in SIDES:
-                side = target.with_name(target.name + suffix)
-                if side.exists():  # replayed into another file than its own, a log destroys it
-                    side.replace(aside.with_name(aside.name + suffix))
-        _draft(target).replace(target)
-        sync_folder(target.parent)
-    return kept
-
-
-def _drop_drafts(files: Mapping[BackedUp, Path]) -> None:
-    for target in files.values():
-        _draft(target).unlink(missing_ok=True)
-
-
-def _draft(target: Path) -> Path:
-    return target.with_name(target.name + DRAFT)
+def _drop_drafts(targets: Iterable[Path]) -> None:
+    for target in targets:
+        draft_of(target.resolve()).unlink(missing_ok=True)

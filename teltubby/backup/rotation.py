@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+CLOCKS_DIFFER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,14 @@ def kept(moments: Collection[datetime], rule: KeepRule) -> set[datetime]:
         *_last_of_each(newest_first, rule.daily, lambda moment: moment.date()),
         *_last_of_each(newest_first, rule.weekly, lambda moment: moment.isocalendar()[:2]),
     }
+
+
+def of_the_past(moments: Collection[datetime], now: datetime) -> set[datetime]:
+    """Those that a clock which goes right can have told.
+
+    A clock that once went wrong leaves others: they are no newer than those of now, and never push them out.
+    """
+    return {moment for moment in moments if moment <= now + CLOCKS_DIFFER}
 
 
 def _last_of_each(newest_first: list[datetime], number: int, span: Callable[[datetime], Hashable]) -> list[datetime]:

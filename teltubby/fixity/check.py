@@ -90,7 +90,7 @@ def _open(state: Path, *, restart: bool) -> Catalogue:
     try:
         catalogue = Catalogue.open(state)
     except DatabaseUnavailable as error:
-        if "is locked" not in str(error):
+        if not error.says("is locked"):
             raise
         raise CheckUnderWay(f"another check is under way: it has {state}") from error
     if restart:

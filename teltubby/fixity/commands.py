@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from teltubby import logs
+from teltubby.auditing import recorded
 from teltubby.config import Config, LogLevel, Role, load
 from teltubby.exit_codes import exit_codes
 from teltubby.fixity.amounts import read_percent, read_rate
@@ -39,7 +41,8 @@ def reindex(
 
         from teltubby.runtime import run_command
 
-        run_command(rebuild, config)
+        with nullcontext() if dry_run else recorded(config, "reindex"):
+            run_command(rebuild, config)
 
 
 def verify(

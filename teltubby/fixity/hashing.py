@@ -49,23 +49,23 @@ class Hashing:
             await side_by_side(page, self._one, width=AT_ONCE)
 
     async def _one(self, row: SqlRow) -> None:
-        finding = await self._look(row["key"], row["sha256"], row["size"])
-        await self._in_turn(partial(self._comparison.hashed, row["key"], finding))
+        finding, size = await self._look(row["key"], row["sha256"], row["size"])
+        await self._in_turn(partial(self._comparison.hashed, row["key"], finding, size))
         self._done()
 
-    async def _look(self, key: str, sha256: str, size: int) -> tuple[str, str] | None:
-        """What is wrong with it, as kind and detail."""
+    async def _look(self, key: str, sha256: str, size: int) -> tuple[tuple[str, str] | None, int | None]:
+        """What is wrong with it, as kind and detail; and its size, None where it is gone."""
         digest, offset = hashlib.sha256(), 0
         try:
             while offset < size:
                 body = await self._reader.read(key, offset, min(self._piece, size - offset))
                 if not body:
-                    return Kind.SIZE, f"{offset} bytes instead of {size}"
+                    return (Kind.SIZE, f"{offset} bytes instead of {size}"), offset
                 digest.update(body)
                 offset += len(body)
         except FileGone:
-            return Kind.MISSING, "it is gone since it was listed"
+            return (Kind.MISSING, "it is gone since it was listed"), None
         except ValueError as error:
-            return Kind.CONTENT, f"it cannot be read: {error}"
+            return (Kind.CONTENT, f"it cannot be read: {error}"), size
         found = digest.hexdigest()
-        return None if found == sha256 else (Kind.CONTENT, f"SHA-256 {found} instead of {sha256}")
+        return None if found == sha256 else (Kind.CONTENT, f"SHA-256 {found} instead of {sha256}"), size

@@ -18,6 +18,7 @@ from teltubby.adapters.sqlite_backup import copy_database
 from teltubby.adapters.sqlite_catalogue import Catalogue, Total
 from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.adapters.sqlite_reindex import Rebuilt, rebuild
+from teltubby.backup.contents import require_whole
 from teltubby.config import Config
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
 from teltubby.fixity.check import remove
@@ -75,6 +76,7 @@ class Reindexed:
             *(
                 f"{count} {what}"
                 for count, what in (
+                    (made.submissions_waiting, "submissions wait in the inbox, and are done anew: not taken"),
                     (made.submissions_twice, "artifacts tell of a submission that another one tells of: not taken"),
                     (made.missing, "objects are named by artifacts and are not there as they should be: not taken"),
                     (made.disputed, "objects have another SHA-256 by each artifact: not taken"),
@@ -96,6 +98,7 @@ async def reindexed(config: Config, write: Write, *, as_json: bool, dry_run: boo
 
     Raises LedgerInUse, WrongBucket, ConfigurationError (another bot's ledger), and what the store raises.
     """
+    await to_thread.run_sync(require_whole, config)
     path = config.ingest.sqlite_path
     in_turn = InTurn()
     catalogue_path = path.with_name(f"{path.name}.{f'dry-run-{os.getpid()}' if dry_run else 'reindex'}")
@@ -153,6 +156,14 @@ async def _ledger(config: Config, in_turn: InTurn, *, dry_run: bool) -> AsyncIte
                 await in_turn(partial(remove, copy))
 
 
+def _remove_left(path: Path) -> None:
+    """What dry runs left that were killed. Raises OSError."""
+    for left in (*path.parent.glob(f"{path.name}.copy-*"), *path.parent.glob(f"{path.name}.dry-run-*")):
+        number = left.name.rpartition("-")[2]
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            remove(left)
+
+
 def _open(path: Path, copy: Path, bot: int, *, dry_run: bool) -> SqliteLedger:
     """Raises LedgerInUse, DatabaseUnavailable, ConfigurationError."""
     try:
@@ -161,13 +172,14 @@ def _open(path: Path, copy: Path, bot: int, *, dry_run: bool) -> SqliteLedger:
         mistake = f"SQLITE_PATH is '{path}', but its folder cannot be made: {error.strerror}."
         raise ConfigurationError((mistake,)) from error
     if dry_run:
+        _remove_left(path)
         remove(copy)
         if path.exists():
             copy_database(path, copy)
     try:
         ledger = SqliteLedger.open(copy if dry_run else path, busy_timeout=BUSY_SECONDS, exclusive=True)
     except DatabaseUnavailable as error:
-        if "is locked" not in str(error):
+        if not error.says("is locked"):
             raise
         raise LedgerInUse(
             f"the ledger {path} is in use: stop the bot (`teltubby run`, `teltubby bot`), and whoever looks into the"

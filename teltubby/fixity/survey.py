@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +25,8 @@ T = TypeVar("T")
 BATCH = 1000
 """Objects that are entered together."""
 ARTIFACTS_AT_ONCE = 16
-ARTIFACT_BATCH = 64
-"""Artifacts that are entered together: at most a few megabytes, for they have some kilobytes each."""
+ARTIFACT_BATCH, ARTIFACT_BATCH_BYTES = 64, 2 << 20
+"""Artifacts that are entered together: they have some kilobytes each, but what is read takes ten times its size."""
 
 Told = Callable[[str, int, int | None], None]
 """Is told how far things are: what is done, how much of it, and of how much (None: nobody knows)."""
@@ -118,8 +118,8 @@ class Survey:
         named = [ObjectInfo(key=writable(info.key), size=info.size) for info in batch]
         await self._in_turn(partial(self._catalogue.add_objects, named))
         found = [info for info in named if is_artifact_key(info.key)]
-        for begin in range(0, len(found), ARTIFACT_BATCH):
-            await self.read_again(found[begin : begin + ARTIFACT_BATCH])
+        for some in together(found):
+            await self.read_again(some)
         self._listed += len(batch)
         self._told("objects listed", self._listed, None)
 
@@ -136,6 +136,18 @@ class Survey:
             return Unread(key=info.key, reason=str(error))
         text = body.decode() if self._keep_text else None
         return CataloguedArtifact(key=info.key, read=read, sha256=hashlib.sha256(body).hexdigest(), text=text)
+
+
+def together(infos: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
+    """Artifacts in batches; a large one is alone, or nearly so."""
+    batch: list[ObjectInfo] = []
+    for info in infos:
+        if batch and (len(batch) == ARTIFACT_BATCH or sum(i.size for i in batch) + info.size > ARTIFACT_BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(info)
+    if batch:
+        yield batch
 
 
 def writable(key: str) -> str:

@@ -22,11 +22,13 @@ from teltubby.archive.keys import PREFIX
 from teltubby.fixity.findings import Kind
 from teltubby.fixity.hashing import Hashing, piece_bytes
 from teltubby.fixity.reading import Reader
-from teltubby.fixity.survey import InTurn, Survey, Told, is_askable
+from teltubby.fixity.survey import ARTIFACTS_AT_ONCE, InTurn, Survey, Told, is_askable, side_by_side
 from teltubby.fixity.wanted import Wanted
 
 PLAN, STATE = "plan", "state"
 SURVEYED, COMPARED = "surveyed", "compared"
+ARTIFACT_NAMES = "message"
+"""What the names of all artifacts begin with."""
 UNFINISHED, OBJECTS, BYTES = "unfinished uploads", "objects to read", "bytes to read"
 
 
@@ -66,6 +68,7 @@ class Verification:
         self._in_turn = in_turn
         self._told = told
         self._survey = Survey(reader, catalogue, in_turn=in_turn, told=told)
+        self._looked_into: str | None = None
         self.comparison = Comparison(catalogue)
 
     async def run(self) -> Verified:
@@ -80,6 +83,8 @@ class Verification:
             await self._compare()
             await self._write_note(STATE, COMPARED)
         await self._hash()
+        if Kind.MISSING in await self._in_turn(self.comparison.counts):
+            await self._settle()  # reading takes hours: a purge took what it was to read, and the artifacts with it
         return await self._in_turn(partial(self._verified, resumed=resumed))
 
     async def _resumed(self) -> bool:
@@ -94,22 +99,26 @@ class Verification:
     # -- without reading contents
 
     async def _compare(self) -> None:
-        """Compare, look again at whatever seems wrong, and compare once more: a bot that runs moves on meanwhile."""
-        await self._in_turn(self._compared)
-        suspects = self.comparison.suspects()
-        looked = 0
-        while (page := await self._in_turn(partial(next, suspects, None))) is not None:
-            for kind, key in page:
-                await self._look_again(kind, key)
-            looked += len(page)
-            self._told("suspicious objects looked at again", looked, None)
-        await self._in_turn(self._compared)
+        """Compare, and decide what is to be read."""
+        await self._settle()
         seed = secrets.token_hex(8)
         plan = partial(self.comparison.plan, seed, percent=self._wanted.percent, limit=self._wanted.limit)
         await self._in_turn(plan)
         objects, size = await self._in_turn(self.comparison.left)
         await self._write_note(OBJECTS, str(objects))
         await self._write_note(BYTES, str(size))
+
+    async def _settle(self) -> None:
+        """Compare, look again at whatever seems wrong, and compare once more: a bot that runs moves on meanwhile."""
+        await self._in_turn(self._compared)
+        suspects = self.comparison.suspects()
+        self._looked_into = None
+        looked = 0
+        while (page := await self._in_turn(partial(next, suspects, None))) is not None:
+            await side_by_side(page, self._look_again, width=ARTIFACTS_AT_ONCE)
+            looked += len(page)
+            self._told("suspicious objects looked at again", looked, None)
+        await self._in_turn(self._compared)
 
     def _compared(self) -> None:
         ledger = LedgerView.open(self._ledger)
@@ -124,13 +133,15 @@ class Verification:
             for texts in ledger.artifacts():
                 self.comparison.compare_texts(texts)
 
-    async def _look_again(self, kind: str, key: str) -> None:
+    async def _look_again(self, suspect: tuple[str, str]) -> None:
         """At the object, at what names it, and of an orphan at the artifacts beside it."""
+        kind, key = suspect
         keys = {key, *await self._in_turn(partial(self.comparison.involved, key))}
-        if kind == Kind.ORPHAN:
-            folder = key[: key.rindex("/") + 1]
-            async with aclosing(self._reader.list(folder)) as listing:
-                keys |= {info.key async for info in listing if is_artifact_key(info.key)}
+        folder = key[: key.rindex("/") + 1]
+        if kind == Kind.ORPHAN and folder != self._looked_into:
+            self._looked_into = folder  # suspects come in key order, and a folder may be full of orphans
+            async with aclosing(self._reader.list(folder + ARTIFACT_NAMES)) as listing:
+                keys |= {info.key async for info in listing if is_artifact_key(info.key) and is_in(folder, info.key)}
         for each in sorted(filter(is_askable, keys)):
             try:
                 info = await self._reader.head(each)
@@ -181,6 +192,11 @@ class Verification:
 
     async def _write_note(self, name: str, value: str) -> None:
         await self._in_turn(partial(self._catalogue.write_note, name, value))
+
+
+def is_in(folder: str, key: str) -> bool:
+    """Whether the object lies in this folder itself, not in one below."""
+    return key.rpartition("/")[0] + "/" == folder
 
 
 def left_of(catalogue: Catalogue) -> str:

@@ -6,9 +6,11 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 
+from anyio import to_thread
+
 from teltubby.adapters.clock import utc_now
 from teltubby.backup.catalogue import Entry, catalogue
-from teltubby.backup.contents import NOT_THERE
+from teltubby.backup.contents import NOT_THERE, require_whole
 from teltubby.backup.making import Backups, Made
 from teltubby.backup.names import MANIFEST
 from teltubby.config import Config
@@ -19,7 +21,8 @@ Write = Callable[[str], None]
 
 
 async def back_up(config: Config, write: Write, *, as_json: bool) -> None:
-    """Make a backup and say what is in it. Raises what `Backups.make` does."""
+    """Make a backup and say what is in it. Raises ConfigurationError for half a restore, what `Backups.make` does."""
+    await to_thread.run_sync(require_whole, config)
     async with opened(backup_store(config)) as store:
         made = await Backups(config, host=socket.gethostname(), clock=utc_now).make(store)
         where = store.location(made.manifest.name.folder + MANIFEST).removesuffix(MANIFEST)
@@ -76,6 +79,7 @@ def _entry(entry: Entry) -> Mapping[str, object]:
     return {
         "name": str(entry.name),
         "state": entry.state.value,
+        "bot": entry.bot,
         "why": entry.why,
         "bytes": entry.size,
         "sealed_with": None if manifest is None else manifest.sealed_with,

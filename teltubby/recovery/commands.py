@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from teltubby.auditing import recorded
 from teltubby.config import Config, Role
 from teltubby.exit_codes import exit_codes
 from teltubby.interrupts import until_signalled
@@ -34,7 +36,8 @@ def backup(
             else:
                 await backing_up.back_up(config, typer.echo, as_json=as_json)
 
-        _run(work, config)
+        with nullcontext() if show else recorded(config, "backup"):
+            _run(work, config)
 
 
 def restore(
@@ -66,7 +69,9 @@ def restore(
             wish = restoring.Wish(name=name, into=into, settings=settings, force=force)
             await restoring.bring_back(config, wish, typer.echo, as_json=as_json)
 
-        _run(work, config)
+        what = f"{name or 'the newest'}, into {into or settings or 'its place'}"
+        with recorded(config, "restore", what, failures=False):
+            _run(work, config)
 
 
 def prune(
@@ -83,7 +88,8 @@ def prune(
 
             await pruning.prune(config, typer.echo, really=yes, as_json=as_json)
 
-        _run(work, config)
+        with recorded(config, "prune") if yes else nullcontext():
+            _run(work, config)
 
 
 def register(app: typer.Typer) -> None:

@@ -30,16 +30,22 @@ class Leftover:
     why: str
 
 
-def useless_spools(
-    folder: Path, open_jobs: Collection[str] | None, *, keep_seconds: float, really: bool
-) -> Iterator[Leftover]:
-    """Spools of jobs that are over or unknown, where `open_jobs` are known here; else those that are old. Blocking.
-
-    What somebody holds is left alone. Raises OSError.
-    """
+def spools_of(folder: Path) -> Sequence[str]:
+    """The names of the spools that lie there. Blocking; raises OSError."""
     if not folder.is_dir():
-        return
-    for name in sorted({path.stem for path in folder.iterdir() if path.suffix in (DATA, JOURNAL)}):
+        return ()
+    return sorted({path.stem for path in folder.iterdir() if path.suffix in (DATA, JOURNAL)})
+
+
+def useless_spools(
+    folder: Path, names: Sequence[str], open_jobs: Collection[str] | None, *, keep_seconds: float, really: bool
+) -> Iterator[Leftover]:
+    """Of these spools those of jobs that are over or unknown, where `open_jobs` are known here; else the old ones.
+
+    The jobs have to be looked up after the names: a spool that comes meanwhile is of a job that comes meanwhile. What
+    somebody holds is left alone. Blocking; raises OSError.
+    """
+    for name in names:
         with suppress(SpoolBusy, FileNotFoundError):
             held = HeldSpool.hold(folder, name, create=False)
             try:
@@ -89,7 +95,7 @@ async def useless_backups(
 
     Raises what the store does.
     """
-    found = [(entry, "newer ones are kept") for entry in superfluous(entries, rule)]
+    found = [(entry, "newer ones are kept") for entry in superfluous(entries, rule, now=now)]
     for entry in entries:
         if await dead(store, entry, place=None, now=now):
             found.append((entry, entry.why))
@@ -102,6 +108,7 @@ def _has_newer(entry: Entry, entries: Sequence[Entry]) -> bool:
     return any(
         other.state is State.COMPLETE
         and series(other.name) == series(entry.name)
+        and (entry.manifest is None or other.bot == entry.bot)
         and other.name.made_at > entry.name.made_at
         for other in entries
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from teltubby.adapters.clock import utc_now
 from teltubby.backup.catalogue import catalogue
-from teltubby.backup.contents import NOT_THERE, places
+from teltubby.backup.contents import NOT_THERE, bot_of, places
 from teltubby.backup.errors import BackupImpossible
 from teltubby.backup.making import backup_key
 from teltubby.backup.manifest import Content, Manifest
@@ -38,13 +38,20 @@ async def bring_back(config: Config, wish: Wish, write: Write, *, as_json: bool)
     """Do it. Raises what `chosen` and `restore` do."""
     key = backup_key(config)
     async with opened(backup_store(config)) as store:
-        entry = chosen(await catalogue(store, key), wish.name, role=config.role, host=socket.gethostname())
+        entries, now = await catalogue(store, key), utc_now()
+        bot = bot_of(config)
+        entry = chosen(entries, wish.name, role=config.role, host=socket.gethostname(), bot=bot, now=now)
         if entry.name.role is not config.role:
             raise BackupImpossible(f"{entry.name} is the backup of a {entry.name.role}: --role {entry.name.role}")
         if entry.manifest is None:
             raise AssertionError("a complete backup has a manifest")
         manifest = entry.manifest
-        restored = await restore(store, manifest, key, _targets(config, wish), force=wish.force, now=utc_now())
+        if wish.into is None and wish.settings is None and None not in (bot, manifest.bot) and bot != manifest.bot:
+            raise BackupImpossible(
+                f"{manifest.name} is the backup of bot {manifest.bot}, and TELEGRAM_BOT_TOKEN is that of bot {bot}: "
+                "set the right one, or look into it with --into"
+            )
+        restored = await restore(store, manifest, key, _targets(config, wish), force=wish.force, now=now)
     if as_json:
         write(json.dumps(_as_dict(manifest, restored), ensure_ascii=False, indent=2))
         return

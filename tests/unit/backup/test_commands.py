@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from teltubby.actors.troubles import Troubles
+from teltubby.actors.readiness import Outlook
 from teltubby.cli import app
 from teltubby.trees.backing_up import backup_children
 from tests.unit.backup.installation import KEY, SECRETS, Installation
@@ -96,7 +96,7 @@ def test_the_backup_of_another_role_is_not_taken_for_ours(home: Installation, ar
 @pytest.mark.parametrize(("hours", "names"), [("0", []), ("0.5", ["backup"])])
 def test_a_process_makes_them_by_itself_if_it_shall(home: Installation, hours: str, names: list[str]) -> None:
     config = home.config(BACKUP_INTERVAL_HOURS=hours)
-    assert [child.name for child in backup_children(config, Troubles())] == names
+    assert [child.name for child in backup_children(config, Outlook())] == names
 
 
 def test_what_the_runbook_quotes_is_said() -> None:
@@ -104,5 +104,27 @@ def test_what_the_runbook_quotes_is_said() -> None:
     section = (ROOT / "docs/operations.md").read_text().partition("## Backup and restore\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     quoted = [words for row in rows for words in re.findall(r"`([^`]+)`", row)]
-    source = " ".join(path.read_text() for path in sorted((ROOT / "teltubby/backup").glob("*.py")))
+    folders = (ROOT / "teltubby/backup", ROOT / "teltubby/recovery")
+    source = " ".join(path.read_text() for folder in folders for path in sorted(folder.glob("*.py")))
     assert len(quoted) >= 10 and [words for words in quoted if words not in source] == []
+
+
+@pytest.mark.parametrize("role", ["bot", "worker"])
+def test_a_new_container_goes_on_with_the_series_of_the_one_before_it(role: str) -> None:
+    """Backups are sorted by host, and a container that gives itself no name has a new one each time."""
+    quadlet = (ROOT / f"deploy/quadlet/teltubby-{role}.container").read_text()
+    assert f"\nHostName=teltubby-{role}\n" in quadlet
+    service = (ROOT / "deploy/compose.yaml").read_text().partition(f"\n  {role}:\n")[2].partition("\n\n")[0]
+    assert f"    hostname: teltubby-{role}\n" in service
+
+
+def test_another_bots_backup_is_not_brought_back_by_mistake(home: Installation, archive: Path) -> None:
+    made = json.loads(typed(home, "backup", "--json").stdout)["name"]
+    home.close()
+    other = {"TELEGRAM_BOT_TOKEN": "456:another-bot", "SQLITE_PATH": str(home.root / "other.db")}
+    refused = typed(home, "restore", made, "--force", **other)
+    assert refused.exit_code == 1 and "is the backup of bot 123, and TELEGRAM_BOT_TOKEN is that of bot 456" in " ".join(
+        refused.stderr.split()
+    )
+    assert not (home.root / "other.db").exists()
+    assert typed(home, "restore", made, "--into", str(home.root / "copies"), **other).exit_code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,27 @@ async def test_copies_of_a_killed_run_are_removed(home: Installation) -> None:
     Path(left / "ledger.db").write_bytes(b"half a copy")
     await home.backups().make(memory())
     assert home.spooled() == []
+
+
+async def test_two_installations_of_one_name_take_nothing_from_each_other(home: Installation) -> None:
+    """Containers of two machines: host and paths are the same, the bots are not."""
+    store = memory(watch=Death(8))
+    with pytest.raises(Killed):
+        await home.backups().make(store)
+    store.script.watch = Death(1 << 30)
+    (begun,) = await listed(store, home)
+    (home.root / "spool/backup/box/lock").unlink()
+    few = {"BACKUP_KEEP": "1", "BACKUP_KEEP_DAILY": "0", "BACKUP_KEEP_WEEKLY": "0"}
+    made = [await home.backups(**few, TELEGRAM_BOT_TOKEN=f"{bot}:token").make(store) for bot in (123, 456, 456)]
+    assert [each.removed for each in made] == [(), (), (made[1].manifest.name,)]
+    states = {entry.name: entry.state for entry in await listed(store, home)}
+    assert states.pop(begun.name) is State.UNFINISHED, "the other machine makes it"
+    assert set(states) == {made[0].manifest.name, made[2].manifest.name}
+
+
+async def test_a_clock_that_is_set_back_does_not_cost_the_backup_that_was_just_made(home: Installation) -> None:
+    store, backups = memory(), home.backups(BACKUP_KEEP="1", BACKUP_KEEP_DAILY="0", BACKUP_KEEP_WEEKLY="0")
+    for back in (timedelta(0), timedelta(minutes=30), timedelta(days=3)):
+        home.now -= back
+        made = await backups.make(store)
+        assert made.manifest.name in [entry.name for entry in await listed(store, home)], back

@@ -102,7 +102,7 @@ def test_secrets_in_the_clear_are_none_of_ours(name: BackupName) -> None:
     file = BackedUp(
         content=Content.SETTINGS, size=1, sha256="0" * 64, stored_size=1, stored_sha256="0" * 64, schema=None
     )
-    manifest = Manifest(name=name, version="1", sealed_with=None, files=(file,), left_out={})
+    manifest = Manifest(name=name, version="1", bot=None, sealed_with=None, files=(file,), left_out={})
     with pytest.raises(BackupDamaged, match="secrets in the clear"):
         Manifest.read(manifest.write(None), name, BACKUP_KEY)
 

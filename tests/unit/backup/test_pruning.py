@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from teltubby.adapters.folder_store import FolderStore
+from teltubby.adapters.sqlite_prune import prune_ledger
 from teltubby.backup.catalogue import catalogue
 from teltubby.backup.making import keep_rule
 from teltubby.cli import app
 from teltubby.messages.transfer import PART_BYTES
-from teltubby.recovery.leftovers import dead_uploads, useless_backups, useless_spools
+from teltubby.recovery.leftovers import dead_uploads, spools_of, useless_backups, useless_spools
 from teltubby.transfer.journal import SpooledFile
 from teltubby.transfer.spool_folder import SpoolFolder
 from tests.unit.backup.installation import Installation, memory, rows
@@ -47,19 +48,21 @@ def used(home: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def test_old_history_goes_with_yes_and_not_before(used: Installation) -> None:
-    count = "SELECT count(*) FROM commands"
+    count = "SELECT count(*) FROM commands WHERE kind = 'command'"
     told = command(used)
-    assert (told["removed"], told["history"]["rows"]) == (False, 2)
+    assert (told["removed"], told["audit"]["lines"]) == (False, 2)
     assert rows(used.root / "ledger.db", count) == [(3,)], "a trial takes everything back"
     done = command(used, "--yes")
-    assert (done["removed"], done["history"]["rows"]) == (True, 2)
+    assert (done["removed"], done["audit"]["lines"]) == (True, 2)
     assert rows(used.root / "ledger.db", count) == [(1,)]
-    assert command(used)["history"]["rows"] == 0
+    assert command(used)["audit"]["lines"] == 0
 
 
 def test_history_is_kept_for_ever_where_it_shall_be(used: Installation) -> None:
     used.settings["JOB_HISTORY_RETENTION_DAYS"] = "0"
     assert command(used, "--yes")["history"] == {"before": None, "rows": 0}
+    used.settings["AUDIT_RETENTION_DAYS"] = "0"
+    assert command(used, "--yes")["audit"] == {"before": None, "lines": 0}
 
 
 def test_spools_of_jobs_that_are_open_or_held_stay(tmp_path: Path) -> None:
@@ -67,13 +70,34 @@ def test_spools_of_jobs_that_are_open_or_held_stay(tmp_path: Path) -> None:
     for job_id in ("open", "over"):
         file = SpooledFile(job_id=job_id, document_id=1, size=1000, key="teltubby/key", part_bytes=PART_BYTES)
         spools.acquire(file).close(keep=True)
-    found = list(useless_spools(tmp_path, {"open"}, keep_seconds=3600, really=False))
+    names = spools_of(tmp_path)
+    assert names == ["open", "over"]
+    found = list(useless_spools(tmp_path, names, {"open"}, keep_seconds=3600, really=False))
     assert [each.name for each in found] == ["over"] and len(list(tmp_path.iterdir())) == 4
-    list(useless_spools(tmp_path, {"open"}, keep_seconds=3600, really=True))
+    list(useless_spools(tmp_path, names, {"open"}, keep_seconds=3600, really=True))
     assert {path.stem for path in tmp_path.iterdir()} == {"open"}
-    assert list(useless_spools(tmp_path, None, keep_seconds=3600, really=True)) == [], "where no ledger is, age decides"
-    assert [each.name for each in useless_spools(tmp_path, None, keep_seconds=-1, really=True)] == ["open"]
+    assert list(useless_spools(tmp_path, names, None, keep_seconds=3600, really=True)) == [], "where no ledger is: age"
+    assert [each.name for each in useless_spools(tmp_path, names, None, keep_seconds=-1, really=True)] == ["open"]
+    assert spools_of(tmp_path / "none") == ()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_that_comes_while_it_looks_keeps_its_spool(used: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger is asked after the spools were listed."""
+    folder = used.root / "spool/large"
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        found = prune_ledger(*arguments, **options)
+        file = SpooledFile(job_id="new", document_id=1, size=1000, key="teltubby/key", part_bytes=PART_BYTES)
+        SpoolFolder(folder, keep_seconds=60).acquire(file).close(keep=True)
+        return found
+
+    monkeypatch.setattr("teltubby.recovery.pruning.prune_ledger", slow)
+    assert command(used, "--yes")["spools"] == []
+    assert {path.stem for path in folder.iterdir()} == {"new"}
+    monkeypatch.undo()
+    monkeypatch.chdir(used.root)
+    assert [spool["name"] for spool in command(used, "--yes")["spools"]] == ["new"]
 
 
 @pytest.mark.anyio

@@ -195,8 +195,10 @@ async def test_cut_off_while_it_fetches_nothing_is_changed(
 # -- which one
 
 
-def entry(host: str, role: Role, day: int, state: State = State.COMPLETE) -> Entry:
-    return Entry(name=BackupName(host, role, NOON.replace(day=day)), state=state, objects={}, why="because")
+def entry(host: str, role: Role, day: int, state: State = State.COMPLETE, *, bot: int | None = None) -> Entry:
+    name = BackupName(host, role, NOON.replace(day=day))
+    manifest = Manifest(name=name, version="1", bot=bot, sealed_with=None, files=(), left_out={})
+    return Entry(name=name, state=state, objects={}, manifest=manifest, why="because")
 
 
 async def test_the_newest_complete_one_of_this_role_and_host_is_chosen() -> None:
@@ -208,15 +210,27 @@ async def test_the_newest_complete_one_of_this_role_and_host_is_chosen() -> None
         entry("box", Role.BOX, 18),
         entry("box", Role.BOX, 17),
     ]
-    assert chosen(entries, None, role=Role.BOX, host="box") is entries[4]
-    assert chosen(entries, "other/box/20261121-120000", role=Role.BOX, host="box") is entries[1]
-    assert chosen(entries[:2], None, role=Role.BOX, host="new") is entries[1]
+    assert chosen(entries, None, role=Role.BOX, host="box", bot=None, now=LATER) is entries[4]
+    assert chosen(entries, "other/box/20261121-120000", role=Role.BOX, host="box", bot=None, now=LATER) is entries[1]
+    assert chosen(entries[:2], None, role=Role.BOX, host="new", bot=None, now=LATER) is entries[1]
+    from_the_future = entry("box", Role.BOX, 25)
+    assert chosen([from_the_future, *entries], None, role=Role.BOX, host="box", bot=None, now=LATER) is entries[4]
+    assert chosen([from_the_future], None, role=Role.BOX, host="box", bot=None, now=LATER) is from_the_future
     with pytest.raises(BackupImpossible, match="several hosts"):
-        chosen(entries, None, role=Role.BOX, host="new")
+        chosen(entries, None, role=Role.BOX, host="new", bot=None, now=LATER)
     with pytest.raises(BackupImpossible, match="no complete backup of a worker"):
-        chosen(entries, None, role=Role.WORKER, host="box")
+        chosen(entries, None, role=Role.WORKER, host="box", bot=None, now=LATER)
     with pytest.raises(BackupImpossible, match="no backup box/box/20200101-000000"):
-        chosen(entries, "box/box/20200101-000000", role=Role.BOX, host="box")
+        chosen(entries, "box/box/20200101-000000", role=Role.BOX, host="box", bot=None, now=LATER)
     for number in (2, 3):
         with pytest.raises(BackupDamaged, match="because"):
-            chosen(entries, str(entries[number].name), role=Role.BOX, host="box")
+            chosen(entries, str(entries[number].name), role=Role.BOX, host="box", bot=None, now=LATER)
+
+
+async def test_of_another_bots_backups_none_is_chosen() -> None:
+    entries = [entry("box", Role.BOX, 21, bot=8), entry("box", Role.BOX, 20, bot=7), entry("box", Role.BOX, 19)]
+    assert chosen(entries, None, role=Role.BOX, host="box", bot=7, now=LATER) is entries[1]
+    with pytest.raises(BackupImpossible, match="several bots: name one, or set TELEGRAM_BOT_TOKEN"):
+        chosen(entries, None, role=Role.BOX, host="box", bot=None, now=LATER)
+    with pytest.raises(BackupImpossible, match="no complete backup of a box"):
+        chosen(entries[:1], None, role=Role.BOX, host="box", bot=7, now=LATER)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teltubby.backup.rotation import KeepRule, kept
+from teltubby.backup.rotation import KeepRule, kept, of_the_past
 
 MOMENTS = st.sets(
     st.datetimes(datetime(2026, 1, 1), datetime(2026, 4, 1)).map(lambda moment: moment.replace(tzinfo=UTC)), max_size=60
@@ -47,6 +47,12 @@ def test_rotating_after_each_backup_keeps_what_rotating_at_the_end_keeps(
     for moment in sorted(moments):
         together = kept({*together, moment}, rule)
     assert together == kept(moments, rule)
+
+
+def test_what_a_clock_that_went_wrong_made_is_not_newer_than_now() -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    moments = {now.replace(year=2099), now + timedelta(minutes=1), now, now.replace(year=1970)}
+    assert of_the_past(moments, now) == moments - {now.replace(year=2099)}
 
 
 def test_hourly_backups_of_a_month() -> None:

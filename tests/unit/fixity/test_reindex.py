@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.adapters.sqlite_reindex import WrongBucket
 from teltubby.errors import ConfigurationError
 from teltubby.fixity.reindex import LedgerInUse, reindexed
-from tests.unit.fixity.archives import Bench, Sent, content, everything, tables
+from teltubby.messages.media import RawUpdate
+from tests.unit.fixity.archives import CHAT, Bench, Sent, content, everything, tables
 
 FATES = st.sampled_from(["now", "now", "now", "job", "queued", "failed", "skipped"])
 FILES = st.builds(Sent, content=st.integers(0, 9), unique=st.integers(0, 99), fate=FATES)
@@ -217,7 +219,11 @@ def test_a_dry_run_changes_nothing_and_works_beside_the_bot(bench: Bench) -> Non
     assert everything(bench.ledger_path) == before
     assert reindex(bench)["files_forgotten"] == 1
     without_ledger(bench)
+    for name in ("copy-4194305", "copy-4194305-wal", "dry-run-4194305"):  # of one that was killed
+        (bench.home / f"ledger.db.{name}").write_bytes(b"left")
+    (bench.home / f"ledger.db.copy-{os.getppid()}").write_bytes(b"of one that runs")
     assert reindex(bench, dry_run=True)["files_new"] == 1
+    (bench.home / f"ledger.db.copy-{os.getppid()}").unlink()
     assert list(bench.home.glob("ledger.db*")) == []
 
 
@@ -251,3 +257,24 @@ def test_the_ledger_is_kept_from_a_bot_that_starts_meanwhile(bench: Bench) -> No
         with pytest.raises(Exception, match="is locked by another"):
             SqliteLedger.open(bench.ledger_path, busy_timeout=0.05)
     SqliteLedger.open(bench.ledger_path).close()
+
+
+def test_a_message_that_still_waits_is_not_taken_for_done(bench: Bench) -> None:
+    """The ledger is older than the archive: in its inbox is what was queued since, by a job that is lost."""
+    large, small = [Sent(content=n, unique=n, fate=fate) for n, fate in ((1, "queued"), (2, "now"))]
+    lost, edited = bench.hand_in([large, small], group="g"), bench.hand_in([Sent(content=3, unique=3, fate="queued")])
+    without_ledger(bench)
+    with bench.ledger() as ledger:
+        for number, message_id, kind in ((7, 2, "message"), (8, 3, "edited_message")):
+            update = json.dumps({"update_id": number, kind: {"message_id": message_id}})
+            ledger.inbox.record([RawUpdate(update_id=number, chat_id=CHAT, message_id=message_id, payload=update)])
+    told = reindex(bench)
+    assert (told["submissions_waiting"], told["submissions_new"], told["lost_jobs"]) == (1, 1, 1)
+    with bench.ledger() as ledger:
+        assert ledger.submissions.find(CHAT, 1) is None and ledger.submissions.find(CHAT, 2) is None, lost
+        assert ledger.submissions.find(CHAT, 3) is not None, edited
+        known = ledger.files.find("unique-2")
+        assert known is not None and known.s3_key == bench.keys[0], "done anew, it is the same object"
+        ledger.inbox.close([7])
+    told = reindex(bench)
+    assert (told["submissions_waiting"], told["submissions_new"], told["lost_jobs"]) == (0, 1, 2)
