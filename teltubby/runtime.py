@@ -16,6 +16,7 @@ from teltubby import flavour
 from teltubby.config import Config
 from teltubby.config.choices import AsyncBackend
 from teltubby.errors import ConfigurationError, TeltubbyError
+from teltubby.interrupts import forget_interrupt, until_signalled
 from teltubby.supervision import Context, IntensityExceeded, Supervisor
 
 _LOG = logging.getLogger(__name__)
@@ -33,29 +34,38 @@ EXIT_GAVE_UP = 70
 
 def run_bot(config: Config) -> int:
     """`teltubby bot`: run the bot wing until a signal, and return the exit code."""
-    options = _prepare(config)
-    from teltubby.trees.bot import bot_tree
 
-    return _run(bot_tree(config), config, options)
+    def tree() -> Supervisor:
+        from teltubby.trees.bot import bot_tree
+
+        return bot_tree(config)
+
+    return _run(tree, config)
 
 
 def run_worker(config: Config) -> int:
     """`teltubby worker`: run the worker wing. Raises ConfigurationError when MTProto cannot be spoken."""
-    options = _prepare(config)
-    from teltubby.trees import parts
-    from teltubby.trees.worker import worker_tree
 
-    if (missing := parts.mtproto_missing(config)) is not None:
-        raise ConfigurationError((f"The worker needs MTProto: {missing}.",))
-    return _run(worker_tree(config), config, options)
+    def tree() -> Supervisor:
+        from teltubby.trees import parts
+        from teltubby.trees.worker import worker_tree
+
+        if (missing := parts.mtproto_missing(config)) is not None:
+            raise ConfigurationError((f"The worker needs MTProto: {missing}.",))
+        return worker_tree(config)
+
+    return _run(tree, config)
 
 
 def run_box(config: Config) -> int:
     """`teltubby run`: run both wings in this process."""
-    options = _prepare(config)
-    from teltubby.trees.box import box_tree
 
-    return _run(box_tree(config), config, options)
+    def tree() -> Supervisor:
+        from teltubby.trees.box import box_tree
+
+        return box_tree(config)
+
+    return _run(tree, config)
 
 
 def run_command(command: Callable[[], Awaitable[None]], config: Config) -> None:
@@ -103,8 +113,16 @@ def _settle() -> None:
         malloc_trim(0)
 
 
-def _run(root: Supervisor, config: Config, options: dict[str, Any]) -> int:
-    _settle()
+def _run(tree: Callable[[], Supervisor], config: Config) -> int:
+    """Make the tree, which imports for seconds, and run it; a signal stops it in order from its first moment."""
+    try:
+        with until_signalled():
+            options = _prepare(config)
+            root = tree()
+            _settle()
+    except KeyboardInterrupt:
+        forget_interrupt()
+        return EXIT_STOPPED
     return anyio.run(_live, root, backend=_backend(config), backend_options=options)
 
 

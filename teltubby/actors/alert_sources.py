@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from teltubby.actors.unwell import OPERATOR, Unwell
 from teltubby.actors.workers import Workers
-from teltubby.archive.alerts import Condition, exceeds, place_of, subject_of
+from teltubby.archive.conditions import Condition, exceeds, place_of, subject_of, too_often
 from teltubby.messages.alerts import (
     AlertBook,
     AlertKind,
@@ -17,6 +17,7 @@ from teltubby.messages.alerts import (
     Failure,
     Key,
     LastFailure,
+    NoteEnd,
     NoteStart,
     ReadFailures,
 )
@@ -29,9 +30,8 @@ from teltubby.supervision import Ref
 _LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 20.0
-STARTS = 3
 STARTS_WITHIN = timedelta(minutes=10)
-"""A process that began so often within that time is in a loop of crashes."""
+"""A process that began often within that time, and not after orderly ends, is in a loop of crashes."""
 FAILURES_AT_ONCE = 100
 GONE = timedelta(days=1)
 """A worker that is silent for longer was taken away."""
@@ -55,6 +55,7 @@ class AlertLimits:
 
     queue_depth: int
     queue_age: timedelta
+    process_starts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class AlertSources:
                 since=self._clock(),
             )
             for process, times in starts.items()
-            if times >= STARTS
+            if too_often(times, self._limits.process_starts)
         ]
         found = [*self._queue(overview, {period.kind for period in book.periods if period.is_open}), *looping]
         return Sight(conditions=found, is_known=lambda key: key[0] in _OF_LEDGER)
@@ -137,11 +138,16 @@ class AlertSources:
             if now - heard < GONE
         ]
         gone = {period.key for period in book.periods if place_of(period.subject) and now - period.since >= GONE}
+        places.update(self._workers.left)
 
         def is_known(key: Key) -> bool:
             return key[0] not in _OF_LEDGER and (place_of(key[1]) in places or key in gone)
 
         return Sight(conditions=[*found, *silent], is_known=is_known)
+
+    async def note_end(self) -> None:
+        """This process ends in order."""
+        await self._ledger.ask(NoteEnd(process=self._process, incarnation=self._incarnation), within=ASK_SECONDS)
 
     async def failures(self, after: int) -> Sequence[Failure]:
         """The next jobs that failed, a few."""

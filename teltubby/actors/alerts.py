@@ -14,12 +14,14 @@ from anyio.abc import TaskGroup
 from teltubby.actors.alert_sources import AlertSources, Sight, failed_job
 from teltubby.actors.chat import Chat
 from teltubby.actors.phrases import alerts as words
+from teltubby.actors.surviving import survives
 from teltubby.actors.wakeup import Wakeup
-from teltubby.archive.alerts import AlertRules, due, happened, observed, told
+from teltubby.archive.alerts import AlertRules, due, happened, is_muted, observed, told
+from teltubby.archive.conditions import Suspicions, suspected
 from teltubby.errors import NotAnswered
-from teltubby.messages.alerts import AlertBook, AlertKind, Period, ReadAlerts, WriteAlerts
+from teltubby.messages.alerts import AlertBook, Period, ReadAlerts, WriteAlerts
 from teltubby.messages.ledger import LedgerMessage
-from teltubby.supervision import Ref, SupervisionError
+from teltubby.supervision import Ref
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,8 +31,9 @@ ASK_SECONDS = 60.0
 """Between looks at what has to be counted, or asked of workers."""
 TELL_SECONDS = 5.0
 LEDGER_SECONDS = 20.0
-UNTOLD = 200
-"""So many failed jobs wait in the book to be told of at most; more wait in the ledger."""
+BATCHES = 50
+"""So many times failed jobs are read in one look, a few each time; what is left is read in the next."""
+LEAVE_SECONDS = 3.0
 
 
 class Alerts:
@@ -62,6 +65,7 @@ class Alerts:
         self._book = AlertBook()
         self._written: AlertBook | None = None
         """As the ledger has it; None while it was not read."""
+        self._suspicions: Suspicions = {}
         self._changed = Wakeup()
 
     @property
@@ -82,8 +86,7 @@ class Alerts:
     @property
     def muted_until(self) -> datetime | None:
         """Until when nothing is told; None where it is."""
-        until = self._book.muted_until
-        return until if until is not None and self._clock() < until else None
+        return self._book.muted_until if is_muted(self._book, self._clock()) else None
 
     async def mute(self, until: datetime | None) -> None:
         """Tell nothing until then; None: tell again, also what was held back. Raises what the ledger does."""
@@ -100,20 +103,25 @@ class Alerts:
             tasks.start_soon(self._keep_looking)
             tasks.start_soon(self._keep_telling, self._rules, tasks)
 
+    async def leave(self) -> None:
+        """This process ends as it was told to, which is no crash."""
+        with anyio.move_on_after(LEAVE_SECONDS):
+            await self._survives("this orderly end cannot be written down", self._sources.note_end)
+
     async def _keep_looking(self) -> None:
         asked_at = -math.inf
         while True:
-            if not await self._survive("the book of alerts cannot be read", self._load):
+            if not await self._survives("the book of alerts cannot be read", self._load):
                 await anyio.sleep(LOOK_SECONDS)
                 continue
             self._see(self._sources.at_process())
-            await self._survive("failed jobs cannot be looked for", self._look_for_failures)
+            await self._survives("failed jobs cannot be looked for", self._look_for_failures)
             if anyio.current_time() - asked_at >= ASK_SECONDS:
                 asked_at = anyio.current_time()
-                await self._survive("the queue cannot be looked at", self._look_at_ledger)
-                await self._survive("workers cannot be asked", self._look_at_workers)
-            if self._book != self._written:
-                await self._survive("alerts cannot be written down", self._write)
+                await self._survives("the queue cannot be looked at", self._look_at_ledger)
+                await self._survives("workers cannot be asked", self._look_at_workers)
+            if self._is_worth_writing():
+                await self._survives("alerts cannot be written down", self._write)
             self._changed.ring()
             await anyio.sleep(LOOK_SECONDS)
 
@@ -129,19 +137,23 @@ class Alerts:
             await self._tell(text, tasks)
             # After the telling: a crash between the two tells once more, not never.
             self._keep(told(self._book, telling, now=self._clock()))
-            await self._survive("alerts cannot be written down", self._write)
+            await self._survives("alerts cannot be written down", self._write)
 
     async def _tell(self, text: str, tasks: TaskGroup) -> None:
-        """Returns when one admin was told; those who cannot be told now are told later, while this process runs."""
-        is_told = anyio.Event()
+        """Returns when one admin was told, or none ever can be; those who cannot be told now are told later, while this
+        process runs.
+        """
+        is_told, untold = anyio.Event(), list(self._admins)
 
         async def tell(admin: int) -> None:
             try:
-                await self._chat.say(admin, text)
+                is_through = await self._chat.say(admin, text) is not None
             except NotAnswered as error:
                 _LOG.info("admin %d is not told of an alert: %s", admin, error)
                 return
-            is_told.set()
+            untold.remove(admin)
+            if is_through or not untold:
+                is_told.set()
 
         _LOG.info("the admins are told of an alert")
         for admin in self._admins:
@@ -163,19 +175,18 @@ class Alerts:
         self._written = book
 
     async def _look_for_failures(self) -> None:
-        book = self._book
-        after = book.failures_through
+        after = self._book.failures_through
         if after is None:  # of what failed before there were alerts, nobody is told
             last = await self._sources.last_failure()
             self._keep(replace(self._book, failures_through=last))
             return
-        untold = sum(period.kind is AlertKind.JOB_FAILED and period.told_at is None for period in book.periods)
-        if untold >= UNTOLD:
-            return
-        failures = await self._sources.failures(after)
-        if failures:
-            book = replace(self._book, failures_through=failures[-1].number)
-            self._keep(happened(book, [failed_job(failure) for failure in failures], now=self._clock()))
+        for _ in range(BATCHES):
+            failures = await self._sources.failures(after)
+            if not failures:
+                return
+            after = failures[-1].number
+            events = [failed_job(failure) for failure in failures]
+            self._keep(happened(replace(self._book, failures_through=after), events, now=self._clock()))
 
     async def _look_at_ledger(self) -> None:
         self._see(await self._sources.at_ledger(self._book))
@@ -184,8 +195,14 @@ class Alerts:
         self._see(await self._sources.at_workers(self._book))
 
     def _see(self, sight: Sight) -> None:
-        pace = 1.0 if self._rules is None else self._rules.pace
-        self._keep(observed(self._book, sight.conditions, is_known=sight.is_known, now=self._clock(), pace=pace))
+        pace, now = 1.0 if self._rules is None else self._rules.pace, self._clock()
+        self._suspicions = suspected(self._suspicions, sight.conditions, is_known=sight.is_known, now=now, pace=pace)
+        conditions = [replace(each, since=self._suspicions[each.key].since) for each in sight.conditions]
+        self._keep(observed(self._book, conditions, is_known=sight.is_known, now=now, pace=pace))
+
+    def _is_worth_writing(self) -> bool:
+        """Not each new figure of what was written down already: that would be all of it every few seconds."""
+        return _outlines(self._book) != _outlines(self._written)
 
     def _keep(self, book: AlertBook) -> None:
         self._book = book
@@ -199,14 +216,11 @@ class Alerts:
             for period in self.open
         ]
 
-    async def _survive(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it went well; what is away comes back."""
-        try:
-            await work()
-        except (SupervisionError, TimeoutError) as error:
-            _LOG.info("%s: %s", what, error)
-        except Exception:  # noqa: BLE001 - a crash of the actor that was asked, which its supervisor mends
-            _LOG.exception("%s", what)
-        else:
-            return True
-        return False
+    async def _survives(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
+        return await survives(what, work, log=_LOG)
+
+
+def _outlines(book: AlertBook | None) -> AlertBook | None:
+    if book is None:
+        return None
+    return replace(book, periods=tuple(replace(period, detail="") for period in book.periods))

@@ -9,6 +9,7 @@ from teltubby.messages.alerts import (
     AlertsMessage,
     CountStarts,
     LastFailure,
+    NoteEnd,
     NoteStart,
     ReadAlerts,
     ReadFailures,
@@ -26,6 +27,8 @@ async def answer_about_alerts(access: LedgerAccess, message: AlertsMessage) -> o
             return await access.write(alerts.write, message.book)
         case NoteStart():
             return await access.write(alerts.note_start, message.process, message.incarnation)
+        case NoteEnd():
+            return await access.write(alerts.note_end, message.process, message.incarnation)
         case CountStarts():
             return await access.read(alerts.starts, message.since)
         case ReadFailures():

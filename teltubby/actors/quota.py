@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ import anyio
 from teltubby.actors.chat import Chat
 from teltubby.actors.growth import Growth
 from teltubby.actors.phrases import intake as words
+from teltubby.actors.surviving import survives
 from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.clock import utc_now
 from teltubby.archive.keys import PREFIX
@@ -23,7 +24,7 @@ from teltubby.messages.history import QuotaAlert, QuotaAlertKind, Usage
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_archive import CountUsage, ReadQuotaAlert, ReadUsage, SetQuotaAlert, SetUsage
 from teltubby.messages.transfer import MeasurePrefix, PrefixSize, UploadMessage
-from teltubby.supervision import Backoff, Ref, SupervisionError
+from teltubby.supervision import Backoff, Ref
 
 _LOG = logging.getLogger(__name__)
 
@@ -124,13 +125,15 @@ class QuotaKeeper:
             tasks.start_soon(self._keep_listing)
             tasks.start_soon(self._keep_alerting)
             while True:
-                await self._survive("what the archive grew by cannot be written down", self._write)
+                await survives(
+                    "what the archive grew by cannot be written down", self._write, log=_LOG, level=logging.WARNING
+                )
                 await anyio.sleep(WRITE_SECONDS)
 
     async def _keep_listing(self) -> None:
         failures = 0
         while True:
-            listed = await self._survive("the archive cannot be listed", self._list)
+            listed = await survives("the archive cannot be listed", self._list, log=_LOG, level=logging.WARNING)
             failures = 0 if listed else failures + 1
             wait = FULL_LIST_SECONDS if self.full else LIST_SECONDS
             if not listed:
@@ -141,7 +144,9 @@ class QuotaKeeper:
         while True:
             await self._judged.wait(at_most=RETRY_SECONDS)
             if self._rules.quota_bytes > 0:
-                await self._survive("the admins cannot be told of the quota", self._tell_of_it)
+                await survives(
+                    "the admins cannot be told of the quota", self._tell_of_it, log=_LOG, level=logging.WARNING
+                )
 
     async def _write(self) -> None:
         """Write down what was counted, and learn what the ledger says; an archive at rest asks nobody."""
@@ -208,15 +213,3 @@ class QuotaKeeper:
             await self._chat.say(admin, text)
         except NotAnswered as error:
             _LOG.info("admin %d is not told of the quota: %s", admin, error)
-
-    async def _survive(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it went well; what is away comes back."""
-        try:
-            await work()
-        except (SupervisionError, TimeoutError) as error:
-            _LOG.warning("%s: %s", what, error)
-        except Exception:  # noqa: BLE001 - a crash of the actor that was asked, which its supervisor mends
-            _LOG.exception("%s", what)
-        else:
-            return True
-        return False

@@ -35,7 +35,7 @@ class Alerts:
             connection.execute("DELETE FROM alerts")
             connection.executemany(
                 "INSERT INTO alerts (kind, subject, since, detail, noticed_at, absent_since, until, ended_at, told_at,"
-                " reminded_at, over_told_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " reminded_at, over_told_at, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(period) for period in book.periods],
             )
             connection.execute(
@@ -53,10 +53,19 @@ class Alerts:
                 (process, incarnation, to_text(now)),
             )
 
+    def note_end(self, process: str, incarnation: str) -> None:
+        """It ended in order."""
+        with self._file.write() as connection:
+            connection.execute(
+                "DELETE FROM process_starts WHERE process = ? AND incarnation = ?", (process, incarnation)
+            )
+
     def starts(self, since: datetime) -> dict[str, int]:
-        """How often each process began."""
+        """How often each process began; not what another clock says began in times to come."""
         rows = self._file.read(
-            "SELECT process, count(*) AS starts FROM process_starts WHERE at >= ? GROUP BY process", to_text(since)
+            "SELECT process, count(*) AS starts FROM process_starts WHERE at BETWEEN ? AND ? GROUP BY process",
+            to_text(since),
+            to_text(self._clock()),
         )
         return {row["process"]: row["starts"] for row in rows}
 
@@ -91,7 +100,7 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else to_text(moment)
 
 
-def _row(period: Period) -> tuple[str | None, ...]:
+def _row(period: Period) -> tuple[str | int | None, ...]:
     return (
         period.kind,
         period.subject,
@@ -104,6 +113,7 @@ def _row(period: Period) -> tuple[str | None, ...]:
         _text(period.told_at),
         _text(period.reminded_at),
         _text(period.over_told_at),
+        period.times,
     )
 
 
@@ -120,4 +130,5 @@ def _period(row: SqlRow) -> Period:
         told_at=to_moment(row["told_at"]),
         reminded_at=to_moment(row["reminded_at"]),
         over_told_at=to_moment(row["over_told_at"]),
+        times=row["times"],
     )

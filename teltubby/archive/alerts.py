@@ -6,42 +6,24 @@ the next book. A period that is over before anybody could be told of it is told 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, tzinfo
 
+from teltubby.archive.conditions import PATIENCE, Condition
 from teltubby.messages.alerts import AlertBook, AlertKind, Key, Period
 
+LONGEST_MUTE = timedelta(days=7)
+"""Nobody can ask for more, so what says more was written under another clock."""
+NAMED = 20
+"""So many events wait to be told of one by one, at most; of more, their number is told."""
+RECENT = timedelta(hours=2)
+LONGEST_WAIT = timedelta(minutes=30)
+"""What happened so recently, again and again, is told ever more seldom, up to this."""
 KEPT = timedelta(days=7)
 """Periods of which all was told stay in the book for so long, for those who ask."""
 MOST_PERIODS = 500
 """Of settled ones the oldest give way: the book is written as a whole."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a kind must be there to count as trouble, and be gone to count as over. `wakes`: in quiet hours too."""
-
-    after: timedelta = timedelta(minutes=1)
-    calm: timedelta = timedelta(minutes=1)
-    wakes: bool = False
-
-
-PATIENCE: Mapping[AlertKind, Patience] = {
-    AlertKind.JOB_FAILED: Patience(after=timedelta(0), calm=timedelta(0)),
-    AlertKind.QUEUE_DEPTH: Patience(after=timedelta(0), calm=timedelta(minutes=5)),
-    AlertKind.QUEUE_AGE: Patience(after=timedelta(0), calm=timedelta(minutes=5)),
-    AlertKind.STORE: Patience(),
-    AlertKind.BROKER: Patience(),
-    AlertKind.LEDGER: Patience(wakes=True),
-    AlertKind.TELEGRAM: Patience(after=timedelta(minutes=5)),
-    AlertKind.DISK: Patience(wakes=True),
-    AlertKind.OPERATOR: Patience(after=timedelta(minutes=2)),
-    AlertKind.ACTOR_CRASHES: Patience(after=timedelta(0)),
-    AlertKind.PROCESS_STARTS: Patience(after=timedelta(0), wakes=True),
-    AlertKind.WORKER_SILENT: Patience(after=timedelta(minutes=3)),
-}
-"""Quiet hours are broken by what loses data, or ends by itself for good: nothing else needs anybody at night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +55,6 @@ class AlertRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """Something that is not as it should be now, since when as far as it is known, in words."""
-
-    kind: AlertKind
-    detail: str
-    since: datetime
-    subject: str = ""
-
-    @property
-    def key(self) -> Key:
-        """What it is about."""
-        return self.kind, self.subject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
     """One message: what began (and may be over by now), what still lasts, what is over."""
 
@@ -97,26 +64,6 @@ class Telling:
 
     def __bool__(self) -> bool:
         return bool(self.begun or self.lasting or self.over)
-
-
-def subject_of(part: str, place: str = "") -> str:
-    """What a condition is about: a part of this process, or of the worker at that place."""
-    return f"{part}@{place}" if place else part
-
-
-def place_of(subject: str) -> str:
-    """The worker's place, empty where it is about this process."""
-    return subject.partition("@")[2]
-
-
-def exceeds(value: float, limit: float, *, was: bool) -> bool:
-    """Whether a measure is too high; once it `was`, until it is a fifth below the limit."""
-    return value >= (0.8 * limit if was else limit)
-
-
-def falls_short(value: float, limit: float, *, was: bool) -> bool:
-    """Whether a measure is too low; once it `was`, until it is a fifth above the limit."""
-    return value < (1.2 * limit if was else limit)
 
 
 def observed(
@@ -131,10 +78,12 @@ def observed(
     look would have found it.
     """
     found = {condition.key: condition for condition in conditions}
-    periods = tuple(
-        _seen(period, found.pop(period.key, None), is_known=is_known, now=now, pace=pace) if period.is_open else period
-        for period in book.periods
-    )
+
+    def seen(period: Period) -> Period:
+        calm = pace * _calm(period, book)
+        return _seen(period, found.pop(period.key, None), is_known=is_known, now=now, calm=calm)
+
+    periods = tuple(seen(period) if period.is_open else period for period in book.periods)
     newest = {period.key: period.since for period in sorted(book.periods, key=lambda period: period.since)}
     begun = tuple(
         _begun(condition, now, after=newest.get(condition.key))
@@ -145,22 +94,32 @@ def observed(
 
 
 def happened(book: AlertBook, events: Sequence[Condition], *, now: datetime) -> AlertBook:
-    """The book with what is over as it begins."""
-    begun = tuple(replace(_begun(event, now), until=event.since, ended_at=now) for event in events)
-    return _tidied(replace(book, periods=book.periods + begun), now)
+    """The book with what is over as it begins, in the order in which it happened; a flood of it in one period."""
+    waiting = [period for period in book.periods if period.kind is AlertKind.JOB_FAILED and period.told_at is None]
+    room = max(0, NAMED - len(waiting))
+    begun = tuple(_over_at_once(event, now) for event in events[:room])
+    book = replace(book, periods=book.periods + begun)
+    return _tidied(_with_more(book, events[room:], now) if events[room:] else book, now)
+
+
+def is_muted(book: AlertBook, now: datetime) -> bool:
+    """Whether nothing is to be told at the moment."""
+    return book.muted_until is not None and timedelta(0) < book.muted_until - now <= LONGEST_MUTE
 
 
 def due(book: AlertBook, rules: AlertRules, *, now: datetime) -> Telling:
     """What is to be told now; nothing as long as news gather, and in quiet hours only what wakes people."""
-    if book.muted_until is not None and now < book.muted_until:
+    if is_muted(book, now):
         return Telling()
     is_quiet = rules.quiet is not None and now in rules.quiet
     audible = [period for period in book.periods if PATIENCE[period.kind].wakes or not is_quiet]
     begun = [period for period in audible if period.told_at is None]
     over = [period for period in audible if period.told_at is not None and not period.is_open and not period.is_settled]
     lasting = [period for period in audible if _is_to_be_repeated(period, rules.repeat, now)]
-    news = [period.noticed_at for period in begun] + [period.ended_at or now for period in over]
-    if news and not any(at <= now - rules.group or at > now for at in news):  # a clock may have been set back
+    events = _wait_of_events(book, rules.group, now)
+    news = [(each.noticed_at, events if each.kind is AlertKind.JOB_FAILED else rules.group) for each in begun]
+    news += [(each.ended_at or now, rules.group) for each in over]
+    if news and not any(at <= now - wait or at > now for at, wait in news):  # a clock may have been set back
         begun, over = [], []
     return Telling(begun=tuple(begun), lasting=tuple(lasting), over=tuple(over))
 
@@ -195,15 +154,59 @@ def _begun(condition: Condition, now: datetime, *, after: datetime | None = None
     )
 
 
+def _over_at_once(event: Condition, now: datetime, *, after: datetime | None = None) -> Period:
+    begun = _begun(event, now, after=after)
+    return replace(begun, until=begun.since, ended_at=now)
+
+
+def _with_more(book: AlertBook, events: Sequence[Condition], now: datetime) -> AlertBook:
+    """The book with these counted: the last of them stands for all."""
+    last = replace(events[-1], subject="")
+    others = tuple(period for period in book.periods if period.key != last.key or period.told_at is not None)
+    counted = sum(period.times for period in book.periods) - sum(period.times for period in others)
+    newest = max((period.since for period in others if period.key == last.key), default=None)
+    more = replace(_over_at_once(last, now, after=newest), times=counted + len(events))
+    return replace(book, periods=(*others, more))
+
+
+def _wait_of_events(book: AlertBook, group: timedelta, now: datetime) -> timedelta:
+    """How long events gather: for twice as long after each time that some were told of lately."""
+    times = {
+        period.told_at
+        for period in book.periods
+        if period.kind is AlertKind.JOB_FAILED and period.told_at is not None and _is_recent(period.told_at, now)
+    }
+    return group if not times else max(group, _doubled(max(group, timedelta(minutes=1)), len(times)))
+
+
+def _calm(period: Period, book: AlertBook) -> timedelta:
+    """How long it must be gone to be over: twice as long for each time that it came and went shortly before."""
+    before = sum(
+        other.key == period.key and other.ended_at is not None and _is_recent(other.ended_at, period.noticed_at)
+        for other in book.periods
+    )
+    calm = PATIENCE[period.kind].calm
+    return max(calm, _doubled(calm, before))
+
+
+def _doubled(wait: timedelta, times: int) -> timedelta:
+    """No longer than LONGEST_WAIT."""
+    return min(LONGEST_WAIT, wait * (1 << min(times, 16)))
+
+
+def _is_recent(at: datetime, now: datetime) -> bool:
+    return timedelta(0) <= now - at < RECENT
+
+
 def _seen(
-    period: Period, condition: Condition | None, *, is_known: Callable[[Key], bool], now: datetime, pace: float
+    period: Period, condition: Condition | None, *, is_known: Callable[[Key], bool], now: datetime, calm: timedelta
 ) -> Period:
     if condition is not None:
         return replace(period, detail=condition.detail, absent_since=None)
     if not is_known(period.key):
         return period
     absent_since = now if period.absent_since is None else min(period.absent_since, now)
-    if now - absent_since < pace * PATIENCE[period.kind].calm:
+    if now - absent_since < calm:
         return replace(period, absent_since=absent_since)
     return replace(period, absent_since=absent_since, until=max(absent_since, period.since), ended_at=now)
 
@@ -221,5 +224,4 @@ def _tidied(book: AlertBook, now: datetime) -> AlertBook:
         (period.key, period.since) for period in settled[-MOST_PERIODS:] if now - (period.over_told_at or now) < KEPT
     }
     periods = tuple(p for p in book.periods if not p.is_settled or (p.key, p.since) in kept)
-    muted = book.muted_until if book.muted_until is not None and now < book.muted_until else None
-    return replace(book, periods=periods, muted_until=muted)
+    return replace(book, periods=periods, muted_until=book.muted_until if is_muted(book, now) else None)

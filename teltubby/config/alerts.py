@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from teltubby.config.group import MIB, NOT_NEGATIVE, YES_NO, Count, Group
 from teltubby.config.variable import Variable, Wrong
 
+LEAST_REPEAT_HOURS = 0.25
+"""Who is reminded every few seconds reads nothing any more."""
 _SPAN = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)", re.ASCII)
 
 
@@ -54,6 +56,12 @@ def _check_zone(name: str) -> str:
     return name
 
 
+def _check_repeat(hours: float) -> float:
+    if 0 < hours < LEAST_REPEAT_HOURS:
+        raise ValueError
+    return hours
+
+
 class AlertSettings(Group):
     """Alerts to the admins in Telegram."""
 
@@ -76,6 +84,14 @@ class AlertSettings(Group):
         Count,
         Variable("ALERT_DISK_FREE_MB", NOT_NEGATIVE, "MiB free on a disk, below which there is an alert; 0: none."),
     ] = 1024
+    process_starts: Annotated[
+        Count,
+        Variable(
+            "ALERT_PROCESS_STARTS",
+            NOT_NEGATIVE,
+            "Starts of a process within 10 minutes, orderly ends apart, from which there is an alert; 0: none.",
+        ),
+    ] = 3
     quiet_hours: Annotated[
         DailySpan | None,
         BeforeValidator(_parse_hours),
@@ -109,9 +125,10 @@ class AlertSettings(Group):
     repeat_hours: Annotated[
         float,
         Field(ge=0, allow_inf_nan=False, le=8760),
+        AfterValidator(_check_repeat),
         Variable(
             "ALERT_REPEAT_HOURS",
-            "a number of hours from 0 to 8760",
+            "0 or a number of hours from 0.25 to 8760",
             "Hours after which it is said that trouble still lasts; 0: never.",
         ),
     ] = 24

@@ -36,7 +36,8 @@ class Period:
 
     `noticed_at`: when it had lasted long enough to be one. `absent_since`: it is not seen any more, and may come back.
     `ended_at`: when it was clear that it is over. `told_at`: when the admins were told that it is there (or, of one
-    that was over by then, that it was), `reminded_at` that it still is, `over_told_at` that it is over.
+    that was over by then, that it was), `reminded_at` that it still is, `over_told_at` that it is over. `times`: of so
+    many events of which only the number is told, and the last by name.
     """
 
     kind: AlertKind
@@ -50,6 +51,7 @@ class Period:
     told_at: datetime | None = None
     reminded_at: datetime | None = None
     over_told_at: datetime | None = None
+    times: int = 1
 
     @property
     def key(self) -> Key:
@@ -99,8 +101,16 @@ class NoteStart(Request[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteEnd(Request[None]):
+    """This incarnation of a process ends as it was told to: its start counts no longer."""
+
+    process: str
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountStarts(Request[dict[str, int]]):
-    """How often each process began since then; those that did not are left out."""
+    """How often each process began since then, orderly ends apart; those that did not are left out."""
 
     since: datetime
 
@@ -129,4 +139,4 @@ class LastFailure(Request[int]):
     """The number of the newest failure, 0 when there was none."""
 
 
-AlertsMessage = ReadAlerts | WriteAlerts | NoteStart | CountStarts | ReadFailures | LastFailure
+AlertsMessage = ReadAlerts | WriteAlerts | NoteStart | NoteEnd | CountStarts | ReadFailures | LastFailure

@@ -40,7 +40,9 @@ def alerts(config: Config, outlook: Outlook, *, ledger: Ref[LedgerMessage], chat
         _rules(config),
         sources=AlertSources(
             AlertLimits(
-                queue_depth=config.alerts.queue_depth, queue_age=timedelta(minutes=config.alerts.queue_age_minutes)
+                queue_depth=config.alerts.queue_depth,
+                queue_age=timedelta(minutes=config.alerts.queue_age_minutes),
+                process_starts=config.alerts.process_starts,
             ),
             process=config.role,
             incarnation=outlook.incarnation,

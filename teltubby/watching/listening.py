@@ -12,9 +12,14 @@ from xmlrpc.client import ServerProxy
 
 from supervisor import childutils
 
+from teltubby.errors import TeltubbyError
 from teltubby.watching.changes import Change, ExitStatus, read_change
 
 _LOG = logging.getLogger(__name__)
+
+
+class NoEvent(TeltubbyError):
+    """What came is no event: where the next one begins nobody can know. Who starts this anew listens afresh."""
 
 
 def listen(
@@ -26,14 +31,22 @@ def listen(
         line = stdin.readline()
         if not line:
             return
-        headers = childutils.get_headers(line)
-        fields = childutils.get_headers(stdin.read(int(headers["len"])))
+        headers = _pairs(line)
+        length = headers.get("len", "")
+        if not length.isascii() or not length.isdigit():
+            raise NoEvent(f"supervisord said {line[:200]!r}, which is no event")
+        fields = _pairs(stdin.read(int(length)))
         change = read_change(
-            headers["eventname"], fields, exit_status=exit_status, now=datetime.now(UTC), own_name=own_name
+            headers.get("eventname", ""), fields, exit_status=exit_status, now=datetime.now(UTC), own_name=own_name
         )
         if change is not None:
             note(change)
         childutils.listener.ok(stdout)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """`name:value name:value`; what of it is none is left out, as the body of an event that we did not ask for."""
+    return {name: value for name, colon, value in (word.partition(":") for word in text.split()) if colon}
 
 
 def asking_supervisord(environ: Mapping[str, str]) -> ExitStatus:

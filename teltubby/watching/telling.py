@@ -17,6 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 20.0
 _TOO_MANY, _SERVER_ERROR = 429, 500
+LONGEST_PAUSE = 3600.0
+"""Nobody is believed who wants to be left alone for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ def _refusal(error: HTTPError) -> tuple[str, float]:
     try:
         answer = json.loads(error.read())
         description = str(answer["description"])
-        return description, float(answer.get("parameters", {}).get("retry_after", 0))
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
+        pause = int(answer.get("parameters", {}).get("retry_after", 0))
+        return description, float(max(0, min(pause, LONGEST_PAUSE)))
+    except (OSError, http.client.HTTPException, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
         return f"status {error.code}", 0.0

@@ -29,11 +29,12 @@ def staged(
     ledger: Ref[LedgerMessage],
     workers: Workers,
     chat: Chat,
+    audit: Audit,
     admins: Collection[int],
 ) -> tuple[Alerts, AlertsDesk]:
     """Those of one incarnation of the BotActor; an alert from DEPTH waiting jobs, and below a GiB on a disk."""
     sources = AlertSources(
-        AlertLimits(queue_depth=DEPTH, queue_age=timedelta(hours=2)),
+        AlertLimits(queue_depth=DEPTH, queue_age=timedelta(hours=2), process_starts=3),
         process="bot",
         incarnation=outlook.incarnation,
         unwell=Unwell(outlook, disk_free_bytes=GIB, clock=wall_clock),
@@ -51,4 +52,4 @@ def staged(
         is_reachable=lambda: True,
         clock=wall_clock,
     )
-    return alerts, AlertsDesk(alerts, audit=Audit(ledger=ledger, clock=wall_clock), clock=wall_clock)
+    return alerts, AlertsDesk(alerts, audit=audit, clock=wall_clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, time, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from teltubby.errors import DatabaseUnavailable, TelegramUnavailable
 from teltubby.messages.health import DependencyState, Standing
 from teltubby.messages.jobs import JobFailed
 from teltubby.messages.queue import JobNews
+from teltubby.supervision import State
 from tests.actors.alert_stage import DEPTH
 from tests.actors.bot_wing import BORIS, KIB, BotWing, bot_wing
 from tests.actors.counter import says
@@ -159,6 +161,20 @@ async def test_a_disk_has_to_be_well_to_be_well(world: World) -> None:
         await told(wing, 2)
 
 
+async def test_a_new_figure_is_shown_and_not_written_down_each_time(world: World) -> None:
+    outlook = all_well()
+    disk = {"free_bytes": 1, "size_bytes": 9 * GIB}
+    outlook.facts["disks"] = {"data": disk}
+    async with bot_wing(world, alert_rules=RULES, outlook=outlook) as wing:
+        await told(wing, 1)
+        written = wing.ledger_script.count("WriteAlerts")
+        for number in range(60):
+            outlook.dependencies.named("data_disk").degraded(f"{number} MiB free")
+            await anyio.sleep(10)
+        assert "59 MiB free" in await says(wing, "/alerts")
+        assert wing.ledger_script.count("WriteAlerts") == written
+
+
 async def test_many_jobs_that_wait_and_one_that_waits_for_long(world: World) -> None:
     async with bot_wing(world, alert_rules=RULES) as wing:
         files = [sent(wing.telegram, "video", number, size=300 * KIB) for number in range(1, DEPTH + 1)]
@@ -203,10 +219,59 @@ async def test_a_process_that_starts_again_and_again(world: World) -> None:
     for _ in range(2):
         async with bot_wing(world, alert_rules=RULES) as wing:
             await anyio.sleep(MINUTE)
+            crashes(wing)
     async with bot_wing(world, alert_rules=RULES) as wing:
         first, second = await told(wing, 2)
         assert "A process starts again and again" in first and "3 starts within 10 min" in first
         assert second.startswith("✅ <b>Over")
+
+
+async def test_a_bot_that_gives_up_has_not_ended_in_order(world: World) -> None:
+    async with bot_wing(world, alert_rules=RULES) as wing:
+        await anyio.sleep(MINUTE)
+        wing.context.stop(drain=False)  # as the root of a tree that gives up has it
+        await until(lambda: wing.tree.snapshot().state is State.STOPPED, within=HOUR)
+    assert len(world.facts("SELECT 1 FROM process_starts")) == 1
+    async with bot_wing(world, alert_rules=RULES) as wing:
+        await anyio.sleep(MINUTE)
+    assert len(world.facts("SELECT 1 FROM process_starts")) == 1
+
+
+def crashes(wing: BotWing) -> None:
+    """Its end is not told to the ledger."""
+    wing.ledger_script.break_down("NoteEnd", DatabaseUnavailable("the process is dead"))
+
+
+async def test_orderly_restarts_of_the_bot_and_of_a_worker_are_no_trouble(world: World) -> None:
+    for _ in range(5):
+        async with bot_wing(world, alert_rules=RULES) as wing, worker_at(wing) as worker:
+            await worker.stand()
+            await anyio.sleep(1.5 * MINUTE)
+            assert {row["process"] for row in world.facts("SELECT process FROM process_starts")} == {
+                "bot",
+                f"@{worker.place}",
+            }
+            await worker.say(replace(worker.standing(), leaves=True))
+            await anyio.sleep(5)
+    async with bot_wing(world, alert_rules=RULES) as wing:
+        await told(wing, 0)
+
+
+async def test_a_worker_that_said_goodbye_is_not_waited_for_and_one_that_did_not_is(world: World) -> None:
+    async with bot_wing(world, alert_rules=RULES) as wing, worker_at(wing) as worker:
+        standing = Standing(name="spool_disk", state=DependencyState.DOWN, since=wall_clock(), detail="3 MiB free")
+        worker.unwell = (standing,)
+        await worker.stand()
+        await told(wing, 1)
+        worker.answers = False
+        await worker.say(replace(worker.standing(), leaves=True))
+        (_, over) = await told(wing, 2)
+        assert over.startswith("✅ <b>Over") and "A disk has little room" in over
+        worker.answers, worker.unwell = True, ()
+        await worker.stand()
+        await anyio.sleep(2 * MINUTE)
+        worker.answers = False
+        assert "A worker says nothing" in (await told(wing, 3))[2]
 
 
 async def test_quiet_hours_end_with_what_they_held_back(world: World) -> None:
@@ -240,7 +305,9 @@ async def test_muted_for_a_while(world: World) -> None:
         assert "told again" in await says(wing, "/alerts unmute")
         await anyio.sleep(2 * MINUTE)
         assert len(alerts(wing)) == 1
-    commands = world.facts("SELECT user_id, detail FROM commands WHERE command = 'alerts' ORDER BY id")
+    commands = world.facts(
+        "SELECT user_id, detail FROM commands WHERE command = 'alerts' AND kind = 'command' ORDER BY id"
+    )
     assert [tuple(row) for row in commands] == [(ANNA, "mute 2h"), (ANNA, "unmute")]
 
 

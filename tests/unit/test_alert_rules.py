@@ -11,6 +11,8 @@ from teltubby.adapters.metrics_reference import metric_names
 from tests.promtool import DASHBOARD, DEPLOY, RULES, Case, alerts, evaluated, metrics_in, panels, promtool
 
 WHERE = 'job="teltubby",instance="here"'
+OTHER = 'job="teltubby",instance="there"'
+"""A process that makes no backups."""
 GIB = 1 << 30
 LATE = "6h50m"
 
@@ -39,6 +41,14 @@ WELL = {
     f'teltubby_store_request_seconds_bucket{{{WHERE},le="+Inf"}}': "0+101x420",
     f"teltubby_minio_bucket_used_ratio{{{WHERE}}}": "0.5+0x420",
     f'teltubby_disk_free_bytes{{{WHERE},disk="spool"}}': f"{50 * GIB}-1048576x420",
+    f'teltubby_dependency_state{{{WHERE},dependency="backup",state="degraded"}}': "0+0x420",
+    f"teltubby_backup_interval_seconds{{{WHERE}}}": "3600+0x420",
+    f"teltubby_backup_last_success_timestamp_seconds{{{WHERE}}}": "0+60x420",
+    f"teltubby_backup_interval_seconds{{{OTHER}}}": "0+0x420",
+    f"teltubby_backup_last_success_timestamp_seconds{{{OTHER}}}": "0+0x420",
+    f'teltubby_actor_busy_seconds{{{WHERE},actor="bot/ledger"}}': "3+0x420",
+    f'teltubby_actor_busy_seconds{{{WHERE},actor="worker/upload"}}': "0+60x420",
+    f'teltubby_actor_busy_seconds{{{WHERE},actor="worker/telegram/download"}}': "0+60x420",
 }
 """Seven hours of a process that is well, minute by minute."""
 
@@ -63,6 +73,9 @@ ILL = {
     "TeltubbyQuotaReached": {f"teltubby_minio_bucket_used_ratio{{{WHERE}}}": "1+0x420"},
     "TeltubbyDiskNearlyFull": {f'teltubby_disk_free_bytes{{{WHERE},disk="spool"}}': f"{GIB // 2}+0x420"},
     "TeltubbyDiskFills": {f'teltubby_disk_free_bytes{{{WHERE},disk="spool"}}': f"{50 * GIB}-{50 << 20}x420"},
+    "TeltubbyBackupFails": {f'teltubby_dependency_state{{{WHERE},dependency="backup",state="degraded"}}': "1+0x420"},
+    "TeltubbyBackupOld": {f"teltubby_backup_last_success_timestamp_seconds{{{WHERE}}}": "600+0x420"},
+    "TeltubbyActorBusy": {f'teltubby_actor_busy_seconds{{{WHERE},actor="bot/ledger"}}': "0+60x420"},
 }
 WITH_IT = {"TeltubbyQuotaReached": {"TeltubbyQuotaNear"}}
 """What fires beside it, because it is so too."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from teltubby import runtime
+from teltubby.config import Config, Role, load
 from tests.unit.runtime_process import CONFIGURATION, GAVE_UP, STOPPED, running
 
 
@@ -55,3 +58,22 @@ def test_too_many_crashes_end_it_with_70(backend: str, tmp_path: Path) -> None:
         assert code == GAVE_UP, err
         assert "gave up" in err + "".join(process.lines)
         assert "a bug" in err + "".join(process.lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_tree_is_still_being_made_is_an_orderly_stop(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its libraries take seconds to import."""
+    settings = {"TELEGRAM_BOT_TOKEN": "1:token", "TELEGRAM_WHITELIST_IDS": "1", "STORAGE_FOLDER": str(tmp_path)}
+    before = signal.getsignal(number)
+
+    def interrupted(config: Config) -> NoReturn:
+        del config
+        signal.raise_signal(number)
+        raise AssertionError("it was not heeded")
+
+    monkeypatch.setattr(runtime, "_prepare", interrupted)
+    for run in (runtime.run_bot, runtime.run_worker, runtime.run_box):
+        assert run(load(Role.BOX, settings, None)) == 0
+    assert signal.getsignal(number) is before

@@ -29,6 +29,7 @@ PERIODS = st.builds(
     told_at=MAYBE,
     reminded_at=MAYBE,
     over_told_at=MAYBE,
+    times=st.integers(1, 1 << 40),
 )
 BOOKS = st.builds(
     AlertBook,
@@ -85,3 +86,21 @@ def test_a_start_counts_once_however_often_it_is_said(ledger: SqliteLedger, cloc
     clock.now += STARTS_KEPT
     ledger.alerts.note_start("bot", "c")
     assert ledger.alerts.starts(clock.now - 2 * STARTS_KEPT) == {"bot": 1}, "older ones are forgotten"
+
+
+def test_an_orderly_end_takes_its_start_away_and_no_other(ledger: SqliteLedger, clock: Clock) -> None:
+    began = clock.now
+    for incarnation in ("a", "b"):
+        ledger.alerts.note_start("bot", incarnation)
+    ledger.alerts.note_start("@w", "a")
+    ledger.alerts.note_end("bot", "a")
+    ledger.alerts.note_end("bot", "unheard of")
+    assert ledger.alerts.starts(began) == {"bot": 1, "@w": 1}
+
+
+def test_starts_in_times_to_come_do_not_count(ledger: SqliteLedger, clock: Clock) -> None:
+    """The clock was set back."""
+    ledger.alerts.note_start("bot", "a")
+    clock.now -= timedelta(days=1)
+    ledger.alerts.note_start("bot", "b")
+    assert ledger.alerts.starts(clock.now - timedelta(minutes=10)) == {"bot": 1}

@@ -18,7 +18,7 @@ from teltubby.simulator.people import User
 from teltubby.simulator.server import SimulatedTelegram
 from teltubby.watching.bulletin import Bulletin
 from teltubby.watching.changes import Change, Turn
-from teltubby.watching.listening import asking_supervisord, listen
+from teltubby.watching.listening import NoEvent, asking_supervisord, listen
 from teltubby.watching.telling import Unreached, tell
 from teltubby.watching.watch import Watch
 from tests.acceptance.polling import eventually
@@ -94,6 +94,22 @@ def test_every_event_is_acknowledged_and_read_to_the_end() -> None:
     assert out.getvalue() == "READY\nRESULT 2\nOK" * 3 + "READY\n"
 
 
+def test_the_body_of_another_event_is_passed_over_and_what_is_no_event_ends_the_listening() -> None:
+    out, changes = io.StringIO(), list[Change]()
+    log = "processname:bot groupname:bot pid:7 channel:stdout\nTraceback: a: b c\n" + "x" * 100_000
+
+    def listen_to(stdin: io.StringIO) -> None:
+        listen(stdin, out, changes.append, exit_status=lambda process: None, own_name="watch:watch")
+
+    listen_to(events(("PROCESS_LOG_STDOUT", log), ("PROCESS_STATE_FATAL", "processname:bot groupname:bot")))
+    assert [change.turn for change in changes] == [Turn.GAVE_UP]
+    assert out.getvalue().count("RESULT 2\nOK") == 2
+    for garbage in ("\n", "hello\n", "ver:3.0 eventname:TICK_5 len:x\nwhen:1", "eventname:TICK_5 len:-1\n"):
+        with pytest.raises(NoEvent):
+            listen_to(io.StringIO(garbage))
+    listen_to(io.StringIO("eventname:PROCESS_STATE_FATAL len:500\nprocessname:b"))  # supervisord died in the middle
+
+
 def test_a_supervisord_that_cannot_be_asked_is_done_without(tmp_path: object) -> None:
     assert asking_supervisord({})("bot:bot") is None
     assert asking_supervisord({"SUPERVISOR_SERVER_URL": f"unix://{tmp_path}/nobody.sock"})("bot:bot") is None
@@ -116,7 +132,7 @@ def test_who_cannot_be_told_holds_nobody_up(
     assert "987654321 cannot be told: Bad Request: chat not found" in caplog.text
 
 
-@pytest.mark.parametrize(("error", "retry_after", "pause"), [(429, 7, 7.0), (502, None, 0.0)])
+@pytest.mark.parametrize(("error", "retry_after", "pause"), [(429, 7, 7.0), (429, 10**15, 3600.0), (502, None, 0.0)])
 def test_a_busy_telegram_is_asked_again_for_those_who_were_not_told(
     telegram: SimulatedTelegram,
     bot: User,

@@ -32,6 +32,7 @@ def widest(wing: str, folder: Path) -> Supervisor:
         "MTPROTO_ENABLED": "true",
         "MTPROTO_HISTORY_ENABLED": "true",
         "MTPROTO_UPDATES_ENABLED": "true",
+        "BACKUP_INTERVAL_HOURS": "24",
         "STORAGE_FOLDER": str(folder),
     }
     role, tree = TREES[wing]
@@ -57,8 +58,10 @@ def test_the_time_is_that_of_all_actors_and_their_teardowns(wing: str, tmp_path:
 
 def test_every_program_is_logged_within_bounds_and_ended_with_all_it_started() -> None:
     conf = supervisord()
+    (broker,) = (found.replace("%(here)s", str(ROOT / "deploy")) for found in conf["include"]["files"].split())
+    assert conf.read(broker) == [broker]
     programs = [name for name in conf.sections() if name.startswith(("program:", "eventlistener:"))]
-    assert programs == ["program:bot", "program:worker", "program:rabbitmq", "eventlistener:watch"]
+    assert programs == ["program:bot", "program:worker", "eventlistener:watch", "program:rabbitmq"]
     for name in programs:
         program = conf[name]
         log = "stderr" if name.startswith("eventlistener") else "stdout"
@@ -66,3 +69,10 @@ def test_every_program_is_logged_within_bounds_and_ended_with_all_it_started() -
         assert program.getboolean("killasgroup") and program["stopsignal"] == "TERM"
         assert program.get("exitcodes", "0,78") == "0,78"
     assert (conf["supervisord"]["logfile_maxbytes"], conf["supervisord"].getint("logfile_backups")) == ("5MB", 10)
+
+
+def test_a_loop_of_crashes_is_told_once() -> None:
+    """By the listener, and so not by the bot too."""
+    conf = supervisord()
+    assert conf["eventlistener:watch"]["command"] == "teltubby listen"
+    assert conf["program:bot"]["environment"] == 'ALERT_PROCESS_STARTS="0"'

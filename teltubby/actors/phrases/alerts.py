@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from teltubby.actors.phrases.words import REASON_CHARACTERS, clipped, counted, moment, since, span
-from teltubby.archive.alerts import Telling, place_of
+from teltubby.archive.alerts import Telling
+from teltubby.archive.conditions import place_of
 from teltubby.messages.alerts import AlertKind, Period
 
 SHOWN = 15
@@ -56,9 +57,7 @@ def alert_text(telling: Telling, *, now: datetime) -> str:
     if begun:
         parts.append(_part("🚨 <b>Trouble</b>", [_line(period, now, remedy=True) for period in begun]))
     if failed:
-        title = f"❌ <b>{counted(len(failed), 'large file')} could not be archived</b>"
-        lines = [f"· {clipped(period.detail, REASON_CHARACTERS)}" for period in failed]
-        parts.append(_part(title, lines) + f"\n→ {REMEDIES[AlertKind.JOB_FAILED]}")
+        parts.append(_failures(failed))
     if telling.lasting:
         parts.append(_part("⏳ <b>Still so</b>", [_line(period, now, remedy=True) for period in telling.lasting]))
     if telling.over:
@@ -69,13 +68,13 @@ def alert_text(telling: Telling, *, now: datetime) -> str:
 def alerts_text(open_: Sequence[Period], over: Sequence[Period], *, muted_until: datetime | None, now: datetime) -> str:
     """What `/alerts` answers: what is open, what was lately (the newest first), and whether it is told."""
     parts = [
-        _part("🚨 <b>Open</b>", [_line(period, now, remedy=True) for period in open_])
+        _part("🚨 <b>Open</b>", [_line(period, now, remedy=True) for period in open_], where="")
         if open_
         else "✅ There is no open alert."
     ]
     if over:
         newest = sorted(over, key=lambda period: period.ended_at or period.since, reverse=True)
-        parts.append(_part("<b>Of the last 7 days</b>", [_line(period, now) for period in newest]))
+        parts.append(_part("<b>Of the last 7 days</b>", [_line(period, now) for period in newest], where=""))
     parts.append(muted(muted_until) if muted_until is not None else USAGE)
     return "\n\n".join(parts)
 
@@ -89,8 +88,17 @@ def open_alert(period: Period, now: datetime) -> str:
     return f"🚨 {_line(period, now).removeprefix('· ')}; /alerts"
 
 
-def _part(title: str, lines: Sequence[str]) -> str:
-    more = [f"· and {len(lines) - SHOWN} more: /alerts"] if len(lines) > SHOWN else []
+def _failures(failed: Sequence[Period]) -> str:
+    """Some by name, and how many there are."""
+    count = sum(period.times for period in failed)
+    named = [f"· {clipped(period.detail, REASON_CHARACTERS)}" for period in failed if period.times == 1][:SHOWN]
+    more = [f"· and {count - len(named)} more: /status"] if count > len(named) else []
+    title = f"❌ <b>{counted(count, 'large file')} could not be archived</b>"
+    return "\n".join([title, *named, *more, f"→ {REMEDIES[AlertKind.JOB_FAILED]}"])
+
+
+def _part(title: str, lines: Sequence[str], *, where: str = ": /alerts") -> str:
+    more = [f"· and {len(lines) - SHOWN} more{where}"] if len(lines) > SHOWN else []
     return "\n".join([title, *lines[:SHOWN], *more])
 
 
@@ -98,6 +106,9 @@ def _line(period: Period, now: datetime, *, remedy: bool = False) -> str:
     place = place_of(period.subject)
     where = f" (worker at {clipped(place, 80)})" if place else ""
     detail = f": {clipped(period.detail, REASON_CHARACTERS)}" if period.detail else ""
+    if period.times > 1:
+        title = f"{period.times} large files could not be archived"
+        return f"· {title}, {since(period.since, now)}; the last{detail}"
     if period.kind is AlertKind.JOB_FAILED:
         return f"· {TITLES[period.kind]}, {since(period.since, now)}{detail}"
     if period.until is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -13,77 +12,20 @@ from hypothesis import strategies as st
 
 from teltubby.archive.alerts import (
     KEPT,
-    PATIENCE,
-    AlertRules,
-    Condition,
     QuietHours,
-    Telling,
     due,
-    exceeds,
-    falls_short,
     happened,
     observed,
-    place_of,
-    subject_of,
     told,
 )
+from teltubby.archive.conditions import PATIENCE, Condition, exceeds, falls_short, place_of, subject_of, too_often
 from teltubby.messages.alerts import AlertBook, AlertKind, Key, Period
+from tests.unit.archive.alert_house import HOUR, MINUTE, RULES, SECOND, House, everything
 from tests.virtual_time import BEGINNING
 
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-RULES = AlertRules(group=MINUTE, repeat=timedelta(0))
 NIGHT = QuietHours(time(22), time(7), UTC)
 STORE, DISK, FAILED = AlertKind.STORE, AlertKind.DISK, AlertKind.JOB_FAILED
 KEYS: tuple[Key, ...] = ((STORE, ""), (AlertKind.BROKER, ""), (DISK, "spool_disk"), (AlertKind.WORKER_SILENT, "@w"))
-
-
-def everything(key: Key) -> bool:
-    del key
-    return True
-
-
-class House:
-    """A bot that looks and tells, and remembers what it said; its time runs by hand."""
-
-    def __init__(self, rules: AlertRules = RULES, now: datetime = BEGINNING) -> None:
-        self.rules = rules
-        self.now = now
-        self.book = AlertBook()
-        self.since: dict[Key, datetime] = {}
-        self.said: list[tuple[datetime, Telling]] = []
-        self.is_known: Callable[[Key], bool] = everything
-
-    def trouble(self, key: Key, *, lasts: bool = True) -> None:
-        if not lasts:
-            self.since.pop(key, None)
-        else:
-            self.since.setdefault(key, self.now)
-
-    def look(self) -> None:
-        conditions = [
-            Condition(kind=kind, subject=subject, detail="", since=since)
-            for (kind, subject), since in self.since.items()
-        ]
-        self.book = observed(self.book, conditions, is_known=self.is_known, now=self.now)
-
-    def tell(self) -> Telling:
-        telling = due(self.book, self.rules, now=self.now)
-        if telling:
-            self.said.append((self.now, telling))
-            self.book = told(self.book, telling, now=self.now)
-        return telling
-
-    def passes(self, time: timedelta, *, tells: bool = True) -> None:
-        """So much time, with a look every ten seconds."""
-        end = self.now + time
-        while self.now < end:
-            self.now = min(end, self.now + 10 * SECOND)
-            self.look()
-            if tells:
-                self.tell()
-
-    def counts(self, part: str) -> Counter[tuple[Key, datetime]]:
-        return Counter((period.key, period.since) for _, telling in self.said for period in getattr(telling, part))
 
 
 # -- laws
@@ -307,6 +249,11 @@ def test_measures_have_to_get_well_to_be_well() -> None:
     assert [exceeds(value, 10, was=True) for value in (7, 8)] == [False, True]
     assert [falls_short(value, 10, was=False) for value in (9, 10)] == [True, False]
     assert [falls_short(value, 10, was=True) for value in (11, 12)] == [True, False]
+
+
+def test_too_often_is_as_often_as_the_limit_and_never_without_one() -> None:
+    assert [too_often(times, 3) for times in (0, 2, 3, 4)] == [False, False, True, True]
+    assert not any(too_often(times, 0) for times in (0, 1, 100))
 
 
 @given(st.sampled_from(["", "spool_disk"]), st.sampled_from(["", "host:/data/a@b.session"]))
