@@ -11,17 +11,20 @@ import anyio
 from teltubby.errors import JobStopped
 from teltubby.messages.media import Route
 from teltubby.messages.routes import ARTIFACT_ROUTE, FileRoute, RouteTry
+from teltubby.messages.stages import Stages, known_stages
+from teltubby.supervision import Tally
 
 
 @dataclass(slots=True, eq=False)
 class Effort:
     """Shared by whoever performs an attempt and whoever reports its end; `began` is a time of the loop's clock.
 
-    `transferred_bytes` are those that this attempt fetched.
+    `transferred_bytes` are those that this attempt fetched, and `tally` has what its time went by with.
     """
 
     began: float = field(default_factory=anyio.current_time)
     transferred_bytes: int = 0
+    tally: Tally = field(default_factory=Tally)
     _via: FileRoute | None = None
     _missed: list[RouteTry] = field(default_factory=list)
     _stop: anyio.Event = field(default_factory=anyio.Event)
@@ -30,6 +33,11 @@ class Effort:
     def seconds(self) -> float:
         """How long it has taken until now."""
         return anyio.current_time() - self.began
+
+    @property
+    def stages(self) -> Stages:
+        """What they went by with."""
+        return known_stages(self.tally.seconds)
 
     @property
     def via(self) -> FileRoute | None:

@@ -24,6 +24,7 @@ def retrying(hand: JobInHand, worker: str, reason: str, delay: float) -> JobRetr
         seconds=hand.effort.seconds,
         route=hand.effort.route,
         routes=hand.effort.routes,
+        stages=hand.effort.stages,
     )
 
 
@@ -39,6 +40,7 @@ def failed(hand: JobInHand, worker: str, reason: str) -> JobFailed:
         seconds=hand.effort.seconds,
         route=hand.effort.route,
         routes=hand.effort.routes,
+        stages=hand.effort.stages,
     )
 
 
@@ -53,6 +55,7 @@ def cancelled(hand: JobInHand, worker: str) -> JobCancelled:
         seconds=hand.effort.seconds,
         route=hand.effort.route,
         routes=hand.effort.routes,
+        stages=hand.effort.stages,
     )
 
 

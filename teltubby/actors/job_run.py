@@ -16,11 +16,13 @@ from teltubby.actors.effort import Effort, kept
 from teltubby.actors.media_reading import MediaRead, MediaReading
 from teltubby.actors.pulse import Emit, Pulse
 from teltubby.actors.ways import Found, Search, Ways
+from teltubby.adapters.metrics import Metrics
 from teltubby.errors import JobStopped
 from teltubby.messages.jobs import Job, JobCompleted, JobStarted
 from teltubby.messages.routes import ARTIFACT_ROUTE
+from teltubby.messages.stages import Stage
 from teltubby.messages.transfer import AbortUpload, FetchLarge, Stored, StoreFile, UploadMessage
-from teltubby.supervision import Ref, SupervisionError
+from teltubby.supervision import Ref, SupervisionError, tracing
 from teltubby.transfer.spool import Spool
 from teltubby.transfer.spool_folder import SpoolFolder
 
@@ -41,6 +43,7 @@ class JobRun:
     upload: Ref[UploadMessage]
     spools: SpoolFolder
     media: MediaReading = field(default_factory=MediaReading)
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def perform(self, job: Job, attempt: int, emit: Emit, effort: Effort | None = None) -> JobCompleted:
         """Archive the job's file and return the final event, not yet published.
@@ -50,9 +53,15 @@ class JobRun:
         `effort`, it raises JobStopped, unless it completes at the same moment.
         """
         effort = effort or Effort()
+        with tracing(job.job_id, effort.tally):
+            return await self._perform(job, attempt, emit, effort)
+
+    async def _perform(self, job: Job, attempt: int, emit: Emit, effort: Effort) -> JobCompleted:
         effort.check()
+        self.metrics.took(Stage.TURN, effort.seconds)
         effort.began = anyio.current_time()
-        await emit(JobStarted(job_id=job.job_id, worker=self.worker, attempt=attempt, at=datetime.now(UTC)))
+        started, stages = datetime.now(UTC), effort.stages
+        await emit(JobStarted(job_id=job.job_id, worker=self.worker, attempt=attempt, at=started, stages=stages))
         pulse = Pulse(job, attempt, worker=self.worker, emit=emit)
         failures: list[Exception] = []
         answers: list[tuple[Stored, MediaRead]] = []
@@ -82,6 +91,7 @@ class JobRun:
             routes=effort.routes,
             details=read.details,
             preview=read.preview,
+            stages=effort.stages,
         )
 
     async def bury(self, job: Job) -> None:
@@ -113,13 +123,14 @@ class JobRun:
             took = anyio.current_time() - began
             where = stored.duplicate_of or stored.key
             _LOG.info("job %s is stored as %s, %d bytes in %.1f s", job.job_id, where, stored.size_bytes, took)
-            read = await self.media.read(
-                spool.path,
-                job.file_info.file_type,
-                _content_type(job),
-                key=stored.key if stored.duplicate_of is None else None,
-                upload=self.upload,
-            )
+            with self.metrics.timed(Stage.DETAILS):
+                read = await self.media.read(
+                    spool.path,
+                    job.file_info.file_type,
+                    _content_type(job),
+                    key=stored.key if stored.duplicate_of is None else None,
+                    upload=self.upload,
+                )
             await spool.finish()
         return stored, read
 
@@ -134,7 +145,7 @@ class JobRun:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(heed)
             with kept(failures, tasks.cancel_scope):
-                found.append(await search.next())
+                found.append(await self._found(search))
             tasks.cancel_scope.cancel()
         effort.check()
         if failures:
@@ -152,7 +163,11 @@ class JobRun:
                 return
             except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
                 search.missed(found, error)
-            found = await search.next()
+            found = await self._found(search)
+
+    async def _found(self, search: Search) -> Found:
+        with self.metrics.timed(Stage.WAY):
+            return await search.next()
 
     async def _transfer(
         self, job: Job, effort: Effort, pulse: Pulse, fill: Callable[[], Awaitable[None]], spool: Spool

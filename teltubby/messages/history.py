@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -10,11 +10,15 @@ from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import Job, JobState
 from teltubby.messages.media import Route
 from teltubby.messages.routes import FileRoute, RouteTry
+from teltubby.messages.stages import Stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One step of a job's life; `from_state` is None at its beginning, `user_id` is who commanded it, if one did."""
+    """One step of a job's life; `from_state` is None at its beginning, `user_id` is who commanded it, if one did.
+
+    `at` is by the worker's clock where a worker reported it; then the ledger heard of it at `heard_at`, by its own.
+    """
 
     at: datetime
     from_state: JobState | None
@@ -23,6 +27,7 @@ class Transition:
     worker: str | None
     user_id: int | None
     reason: str | None
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,10 @@ class Attempt:
     """What that file says of itself, where it was read."""
     preview_key: str | None = None
     """Where its preview is, if it has one."""
+    stages: Stages = field(default_factory=dict)
+    """What it waited for, and what its time went by with."""
+    heard_at: datetime | None = None
+    """When the ledger heard of it, by its own clock; `started_at` is by the worker's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

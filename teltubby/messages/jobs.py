@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from teltubby.messages.details import FileDetails, Preview
 from teltubby.messages.media import JsonObject, MediaKind, Route
 from teltubby.messages.routes import FileRoute, RouteTry
+from teltubby.messages.stages import Stages
 
 
 class JobState(StrEnum):
@@ -104,12 +105,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted:
-    """A worker took the job up."""
+    """A worker took the job up; `stages` tells how long it had its message before that."""
 
     job_id: str
     worker: str
     attempt: int
     at: datetime
+    stages: Stages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,7 @@ class JobCompleted:
 
     Or nothing was stored under `key`, because the object `duplicate_of` holds the same bytes already. `via` is the way
     by which the bytes came, `routes` those that were tried, in order. `details` is what the file says of itself, where
-    that was read, `preview` what was stored beside it.
+    that was read, `preview` what was stored beside it. `stages` tells what the time went by with.
     """
 
     job_id: str
@@ -153,6 +155,7 @@ class JobCompleted:
     routes: tuple[RouteTry, ...] = ()
     details: FileDetails | None = None
     preview: Preview | None = None
+    stages: Stages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +163,7 @@ class JobRetrying:
     """An attempt failed for a passing reason; the job comes back after `delay_seconds`.
 
     What the attempt did: `transferred_bytes` fetched in `seconds`, by `route` where one was found; `routes` are the
-    ways that were tried, in order.
+    ways that were tried, in order, `stages` what the time went by with.
     """
 
     job_id: str
@@ -173,6 +176,7 @@ class JobRetrying:
     seconds: float = 0.0
     route: Route | None = None
     routes: tuple[RouteTry, ...] = ()
+    stages: Stages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,7 @@ class JobFailed:
     seconds: float = 0.0
     route: Route | None = None
     routes: tuple[RouteTry, ...] = ()
+    stages: Stages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +207,7 @@ class JobCancelled:
     seconds: float = 0.0
     route: Route | None = None
     routes: tuple[RouteTry, ...] = ()
+    stages: Stages = field(default_factory=dict)
 
 
 JobEvent = JobStarted | JobProgress | JobCompleted | JobRetrying | JobFailed | JobCancelled

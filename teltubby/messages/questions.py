@@ -8,9 +8,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstCopyAsked:
-    """Which object holds the bytes of this SHA-256 (hex) already?"""
+    """Which object holds the bytes of this SHA-256 (hex) already? `job_id` says whose bytes they are, for the logs."""
 
     sha256: str
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

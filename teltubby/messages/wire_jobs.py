@@ -21,6 +21,7 @@ from teltubby.messages.jobs import (
     JobRetrying,
     JobStarted,
 )
+from teltubby.messages.stages import Stages, known_stages
 from teltubby.messages.wire_json import SCHEMA, Kinds, Readers, apply, decode, encode, validate
 
 JOB_TYPE = "teltubby.large_file.job"
@@ -68,6 +69,13 @@ def _details(value: object) -> FileDetails | None:
     return file_details(value)
 
 
+def _stages(value: object) -> Stages:
+    """What the time went by with: no report is refused for that either."""
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return known_stages(value)
+
+
 def _preview(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not an object")
@@ -94,6 +102,7 @@ _EVENT_READERS: Readers = {
     "routes": _ways,
     "details": _details,
     "preview": _preview,
+    "stages": _stages,
 }
 _EVENTS: Kinds[JobEvent] = Kinds(
     {

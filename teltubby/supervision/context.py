@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -65,6 +66,7 @@ class Context(Generic[M]):
         self._interruptible: set[anyio.CancelScope] = set()
         self._beside = 0
         self._unanswered: list[Envelope[M]] = []
+        self._in_hand: dict[Envelope[M], float] = {}
 
     # -- for whoever runs the incarnation ----------------------------------------------------------------------
 
@@ -72,6 +74,11 @@ class Context(Generic[M]):
     def for_good(self) -> bool:
         """Whether it was asked to end, or everything above it was, without a successor."""
         return self.draining or (self.cancelled if self.parent is None else self.parent.for_good)
+
+    @property
+    def busy(self) -> float:
+        """Seconds for which the message has been handled that has been in hand for longest; 0 when none is."""
+        return max(0.0, time.monotonic() - min(self._in_hand.values())) if self._in_hand else 0.0
 
     def stop(self, *, drain: bool = True) -> None:
         """Asks for an orderly end: the current message is finished and, with `drain`, what is queued.
@@ -203,8 +210,9 @@ class Context(Generic[M]):
             self.changed.notify()
 
     async def _dispatch(self, handle: Callable[[M], Awaitable[object]], envelope: Envelope[M]) -> None:
+        self._in_hand[envelope] = time.monotonic()
         try:
-            with tracing(envelope.trace):
+            with tracing(envelope.trace, envelope.tally):
                 answer = await handle(envelope.message)
         except Refused as refusal:
             envelope.fail(refusal)
@@ -221,6 +229,8 @@ class Context(Generic[M]):
             raise crash from exc
         else:
             envelope.answer(answer)
+        finally:
+            del self._in_hand[envelope]
 
     def _remember(self, envelope: Envelope[M]) -> None:
         self._unanswered = [known for known in self._unanswered if known.reply and not known.reply.settled]

@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from teltubby.supervision.errors import ActorStopped, MailboxFull
-from teltubby.supervision.trace import current_trace
+from teltubby.supervision.trace import Tally, current_tally, current_trace
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -90,6 +90,7 @@ class Envelope(Generic[M]):
     message: M
     reply: Reply[Any] | None = None
     trace: str | None = field(default_factory=current_trace.get)
+    tally: Tally | None = field(default_factory=current_tally.get)
 
     def answer(self, value: object) -> None:
         """Gives the asker its answer; without an asker nothing happens."""

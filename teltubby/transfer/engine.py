@@ -82,8 +82,10 @@ class Engine:
         """How many are open."""
         return len(self._lines)
 
-    async def fetch(self, request: FetchLarge) -> None:
+    async def fetch(self, request: FetchLarge, *, flooded: Callable[[float], None] | None = None) -> None:
         """Fill `request.into` with the parts that it lacks; returns once all are in it. Begins when `run` does.
+
+        However it ends, `flooded` is told then for how many seconds Telegram had some part of the file wait, if any.
 
         What goes wrong here does not fail the file: another account's engine may go on with it. Raises FloodWait where
         the wait is too long to sit out, IdentityMismatch for another document or size, ContentMismatch for bytes that
@@ -104,6 +106,8 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await file.quiesce()
             self._leave(file)
+            if flooded is not None and (seconds := file.flooded.seconds(anyio.current_time())):
+                flooded(seconds)
             self._changed.notify()
         if file.failure is not None:
             raise file.failure

@@ -12,6 +12,7 @@ from teltubby.messages.transfer import PART_BYTES, FetchLarge, FileLocation
 from teltubby.supervision import Signal
 from teltubby.transfer.hashes import RangeHashes
 from teltubby.transfer.parts import PartMap
+from teltubby.transfer.waits import Waits
 
 TRIES_PER_PART = 6
 """How often one part may come wrong or not at all before the attempt at the file is given up."""
@@ -33,6 +34,7 @@ class FileFetch:
         self.is_refreshing = False
         self.progress_at = now
         self.last_trouble: TeltubbyError | None = None
+        self.flooded = Waits()
         self._changed = Signal()
         self._is_closing = False
         self._scopes: set[anyio.CancelScope] = set()

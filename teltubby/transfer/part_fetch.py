@@ -50,7 +50,10 @@ class PartFetch:
         try:
             took = await self._try(file, line, index, patience)
         except FloodWait as error:
-            file.missed(index, error, not_before=pacing.flooded(line.number, error.seconds, anyio.current_time()))
+            now = anyio.current_time()
+            until = pacing.flooded(line.number, error.seconds, now)
+            file.flooded.add(now, until)
+            file.missed(index, error, not_before=until)
         except ConnectionLost as error:
             file.missed(index, error)
             await self._lines.drop(line)
@@ -151,6 +154,8 @@ class PartFetch:
             except FloodWait as error:
                 if error.seconds > LONGEST_HASH_WAIT:
                     raise
+                now = anyio.current_time()
+                file.flooded.add(now, now + error.seconds)
                 await anyio.sleep(error.seconds)
             except (PartUnavailable, TimeoutError):
                 await anyio.sleep(pause)

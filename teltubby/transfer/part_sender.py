@@ -23,6 +23,7 @@ class PartSender:
 
     def __init__(self, store: ObjectStore, request: StoreFile, begun: BegunUpload, *, parallel: int) -> None:
         self.receipts = list(begun.receipts)
+        self.hashing_seconds = 0.0
         self._store = store
         self._request = request
         self._begun = begun
@@ -45,7 +46,9 @@ class PartSender:
                     if number > len(self._begun.receipts):
                         await self._slots.acquire()
                     body = await read_exactly(self._request.source, offset, self._begun.part_size)
+                    began = anyio.current_time()
                     digest = await to_thread.run_sync(_digest, body, whole)
+                    self.hashing_seconds += anyio.current_time() - began
                     if number > len(self._begun.receipts):
                         tasks.start_soon(self._put, number, body, digest, tasks.cancel_scope)
                     elif digest != self._begun.receipts[number - 1].sha256:

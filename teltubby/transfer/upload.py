@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from anyio import move_on_after, to_thread
 
 from teltubby.adapters.base import ObjectInfo, ObjectStore
+from teltubby.adapters.metrics import Metrics
 from teltubby.errors import (
     ContentMismatch,
     ObjectExists,
@@ -24,6 +25,7 @@ from teltubby.errors import (
     TeltubbyError,
     UploadVanished,
 )
+from teltubby.messages.stages import Stage
 from teltubby.messages.transfer import BegunUpload, PartReceipt, Stored, StoreFile
 from teltubby.supervision import SupervisionError
 from teltubby.transfer.part_sender import PartSender, read_exactly
@@ -64,7 +66,14 @@ class Upload:
     """
 
     def __init__(
-        self, store: ObjectStore, request: StoreFile, *, multipart_bytes: int, parallel: int, first_copy: FirstCopy
+        self,
+        store: ObjectStore,
+        request: StoreFile,
+        *,
+        multipart_bytes: int,
+        parallel: int,
+        first_copy: FirstCopy,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._request = request
@@ -72,6 +81,7 @@ class Upload:
         self._multipart_bytes = multipart_bytes
         self._parallel = parallel
         self._first_copy = first_copy
+        self._metrics = metrics or Metrics()
 
     async def run(self) -> Stored:
         """Return once the store has confirmed the file, or the ledger knows an older copy.
@@ -86,7 +96,8 @@ class Upload:
 
     async def _store_whole(self) -> Stored:
         body = await read_exactly(self._source, 0, self._source.size)
-        digest = (await to_thread.run_sync(hashlib.sha256, body)).hexdigest()
+        with self._metrics.timed(Stage.HASH):
+            digest = (await to_thread.run_sync(hashlib.sha256, body)).hexdigest()
         first = await self._older_copy(digest)
         if first is None:
             try:
@@ -144,7 +155,10 @@ class Upload:
 
     async def _go_on(self, begun: BegunUpload, *, is_new: bool) -> Stored:
         sender = PartSender(self._store, self._request, begun, parallel=self._parallel)
-        sha256 = await sender.send()
+        try:
+            sha256 = await sender.send()
+        finally:
+            self._metrics.took(Stage.HASH, sender.hashing_seconds)
         first = await self._older_copy(sha256)
         if first is not None:
             await self._abort(begun)
@@ -153,7 +167,8 @@ class Upload:
             # parts, so the store would be said to have done it. Nobody completed it, for it is new: it can be aborted.
             await self._abort(begun)
         else:
-            await self._complete(begun, sender.receipts, sha256)
+            with self._metrics.timed(Stage.COMPLETE):
+                await self._complete(begun, sender.receipts, sha256)
         return self._stored(sha256, first)
 
     async def _complete(self, begun: BegunUpload, receipts: list[PartReceipt], sha256: str) -> None:
@@ -186,7 +201,8 @@ class Upload:
 
     async def _older_copy(self, sha256: str) -> str | None:
         try:
-            first = await self._first_copy(sha256)
+            with self._metrics.timed(Stage.FIRST_COPY):
+                first = await self._first_copy(sha256)
         except (SupervisionError, TimeoutError) as error:
             _LOG.warning("duplicates are settled later, the ledger does not answer: %s", error)
             return None

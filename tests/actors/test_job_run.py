@@ -93,6 +93,7 @@ async def test_the_file_is_stored_whole_and_reported(tmp_path: Path, size: int) 
         seconds=completed.seconds,
         via=FileRoute.BOT,
         routes=(RouteTry(route=FileRoute.BOT),),
+        stages=completed.stages,
     )
 
 

@@ -24,8 +24,8 @@ from teltubby.messages.wire import (
 )
 from tests.unit.wire_samples import JOB_ID, JSON, KEY, KEYS, SHA, UUIDS
 
-ASKED = FirstCopyAsked(sha256=SHA)
-GOLDEN_QUESTION = b'{"sha256":"' + SHA.encode() + b'"}'
+ASKED = FirstCopyAsked(sha256=SHA, job_id=JOB_ID)
+GOLDEN_QUESTION = b'{"sha256":"' + SHA.encode() + b'","job_id":"' + JOB_ID.encode() + b'"}'
 GOLDEN_ANSWER = b'{"sha256":"' + SHA.encode() + b'","key":"' + KEY.encode() + b'"}'
 GOLDEN_UNKNOWN = b'{"sha256":"' + SHA.encode() + b'","key":null}'
 DIGESTS = st.from_regex("[0-9a-f]{64}", fullmatch=True)
@@ -83,7 +83,7 @@ def test_they_come_back_as_they_went(sha256: str, key: str | None) -> None:
 
 def test_unknown_keys_are_tolerated() -> None:
     question = {"sha256": SHA, "of_the_future": [1]}
-    assert decode_question(json.dumps(question).encode(), FIRST_COPY_TYPE) == ASKED
+    assert decode_question(json.dumps(question).encode(), FIRST_COPY_TYPE) == FirstCopyAsked(sha256=SHA)
     assert decode_answer(answer(of_the_future=1), ASKED).key == KEY
 
 

@@ -74,7 +74,7 @@ GOLDEN_STANDING = (
     b'"name":"@ad\\u2026 +\\u202678","data_centre":2,"connections":3,"last_success_at":"2025-01-27T09:11:12Z",'
     b'"flood_until":"2025-01-27T11:11:12Z","account_id":815}],'
     b'"collects":true,"collector":"The database cannot grow: its disk is full",'
-    b'"unwell":[{"name":"store","state":"down","since":"2025-01-27T10:11:12Z","detail":"no answer"}]}'
+    b'"unwell":[{"name":"store","state":"down","since":"2025-01-27T10:11:12Z","detail":"no answer"}],"leaves":false}'
 )
 GOLDEN_SHOWN = (
     b'{"worker":"host:1:ab","sign_in_id":"s-1","at":"2025-01-27T10:11:12Z","state":"qr_shown","detail":"scan it",'

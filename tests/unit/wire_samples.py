@@ -26,6 +26,7 @@ from teltubby.messages.jobs import (
 )
 from teltubby.messages.media import MediaKind, Route
 from teltubby.messages.routes import FileRoute, RouteTry
+from teltubby.messages.stages import Stage
 
 JOB_ID = "0b5c7a52-3f0e-4c55-9a3b-9d2f6f1c2a10"
 SHA = "ab" * 32
@@ -71,7 +72,7 @@ GOLDEN_START = (
     b'{"job_id":"0b5c7a52-3f0e-4c55-9a3b-9d2f6f1c2a10","worker":"host-1","attempt":1,"at":"2025-01-27T10:11:12Z"'
 )
 GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
-    ("teltubby.job.started", JobStarted(**COMMON), b"}"),
+    ("teltubby.job.started", JobStarted(**COMMON, stages={Stage.TURN: 0.5}), b',"stages":{"turn":0.5}}'),
     (
         "teltubby.job.progress",
         JobProgress(
@@ -92,12 +93,14 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
             routes=(RouteTry(route=FileRoute.RELAY, reason="not a member"), RouteTry(route=FileRoute.BOT)),
             details=FileDetails(duration=2.5, width=640, height=360, codec="avc1", taken_at=MOMENT),
             preview=Preview(key=KEY, size_bytes=5),
+            stages={Stage.FETCH_LARGE: 2.25, Stage.STORE: 2.5},
         ),
         b',"key":"' + KEY.encode() + b'","size_bytes":9,"sha256":"' + SHA.encode() + b'","route":"mtproto_bot",'
         b'"seconds":2.5,"duplicate_of":null,"via":"bot",'
         b'"routes":[{"route":"relay","reason":"not a member"},{"route":"bot","reason":null}],'
         b'"details":{"duration":2.5,"width":640,"height":360,"codec":"avc1","audio_codec":null,'
-        b'"taken_at":"2025-01-27T10:11:12Z"},"preview":{"key":"' + KEY.encode() + b'","size_bytes":5}}',
+        b'"taken_at":"2025-01-27T10:11:12Z"},"preview":{"key":"' + KEY.encode() + b'","size_bytes":5},'
+        b'"stages":{"fetch_large":2.25,"store":2.5}}',
     ),
     (
         "teltubby.job.retrying",
@@ -110,17 +113,17 @@ GOLDEN_EVENTS: list[tuple[str, JobEvent, bytes]] = [
             route=Route.MTPROTO_BOT,
         ),
         b',"reason":"no answer","delay_seconds":60.0,"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot",'
-        b'"routes":[]}',
+        b'"routes":[],"stages":{}}',
     ),
     (
         "teltubby.job.failed",
         JobFailed(**COMMON, reason="gone"),
-        b',"reason":"gone","transferred_bytes":0,"seconds":0.0,"route":null,"routes":[]}',
+        b',"reason":"gone","transferred_bytes":0,"seconds":0.0,"route":null,"routes":[],"stages":{}}',
     ),
     (
         "teltubby.job.cancelled",
         JobCancelled(**COMMON, transferred_bytes=5, seconds=2.5, route=Route.MTPROTO_BOT),
-        b',"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot","routes":[]}',
+        b',"transferred_bytes":5,"seconds":2.5,"route":"mtproto_bot","routes":[],"stages":{}}',
     ),
 ]
 
@@ -183,7 +186,9 @@ TRIES = st.lists(
     st.builds(RouteTry, route=st.sampled_from(FileRoute), reason=st.none() | st.text("a <&\"'\\я😀", max_size=50)),
     max_size=4,
 ).map(tuple)
+STAGES = st.dictionaries(st.sampled_from(Stage), st.floats(0, 10**9))
 EFFORT: dict[str, st.SearchStrategy[Any]] = {
+    "stages": STAGES,
     "transferred_bytes": COUNTS,
     "seconds": MEASURES,
     "route": st.none() | st.sampled_from(Route),
@@ -201,7 +206,7 @@ DETAILS: st.SearchStrategy[FileDetails | None] = st.fixed_dictionaries(
     },
 ).map(file_details)
 EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
-    st.builds(JobStarted, **REPORT),
+    st.builds(JobStarted, **REPORT, stages=STAGES),
     st.builds(
         JobProgress,
         **REPORT,
@@ -224,6 +229,7 @@ EVENTS: st.SearchStrategy[JobEvent] = st.one_of(
         routes=TRIES,
         details=DETAILS,
         preview=st.none() | st.builds(Preview, key=KEYS, size_bytes=COUNTS),
+        stages=STAGES,
     ),
     st.builds(JobRetrying, **REPORT, **EFFORT, reason=TEXT, delay_seconds=MEASURES),
     st.builds(JobFailed, **REPORT, **EFFORT, reason=TEXT),
