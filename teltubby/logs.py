@@ -23,15 +23,19 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from teltubby.config import LogFormat, LogLevel, LogSettings
-from teltubby.supervision import current_path, current_trace
+from teltubby.supervision import SupervisionError, current_path, current_trace
 
 MASK = "****"
 SHORTEST_SECRET = 4
 """Characters; shorter secrets are not looked for, since they would blacken ordinary words."""
+MOST_QUOTED = 8
+"""Backslashes that one may become: what is quoted three times."""
 
 _TOKEN = re.compile(r"\d{6,}(?::|%3A)[A-Za-z0-9_-]{30,}", re.IGNORECASE)
 _TOKEN_IN_URL = re.compile(r"(/bot)\d+(?::|%3A)[A-Za-z0-9_-]+", re.IGNORECASE)
-_CREDENTIALS_IN_URL = re.compile(r"(://)[^/@\s:]+:[^/@\s]+@")
+_CREDENTIALS_IN_URL = re.compile(r"(://)[^/@\s:]*:[^/@\s]+@")
+_BOT_TOKEN = re.compile(r"\d+:([A-Za-z0-9_-]+)")
+_PHONE_NUMBER = re.compile(r"\+?(\d{5,15})")
 
 _logger = logging.getLogger("teltubby")
 
@@ -40,7 +44,7 @@ class Redaction:
     """Takes secrets out of text: what looks like a bot token, credentials in URLs, and every string it was told."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        known = {part for secret in secrets for part in _parts(secret) if len(part) >= SHORTEST_SECRET}
         # The longest first: a secret may contain another one.
         alternatives = "|".join(_pattern(secret) for secret in sorted(known, key=len, reverse=True))
         self._known = re.compile(alternatives) if alternatives else None
@@ -79,9 +83,12 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), *, stream: Tex
     """Send all logging of this process through the pipeline to `stream` (stderr by default); may be called again.
 
     Our loggers write from LOG_LEVEL on; those of libraries from WARNING on, or INFO when LOG_LEVEL is DEBUG: some print
-    every byte they send at DEBUG. Uncaught exceptions and warnings take the same way, so that they are redacted too.
+    every byte they send at DEBUG. Uncaught exceptions and warnings take the same way, so that they are redacted too. So
+    is the text of every error of ours from now on, wherever it goes: chats, the ledger, artifacts, the terminal.
     """
     target = sys.stderr if stream is None else stream
+    redaction = Redaction(secrets)
+    SupervisionError.scrub = redaction.text
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -97,7 +104,7 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), *, stream: Tex
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
-                Redaction(secrets),
+                redaction,
                 *_renderer(settings.format, target),
             ],
         )
@@ -120,27 +127,39 @@ def bound(**values: str) -> AbstractContextManager[None]:
     return structlog.contextvars.bound_contextvars(**values)
 
 
+def _parts(secret: str) -> set[str]:
+    """What of it is a secret by itself: the key in a bot's token, and a phone number as Telegram has it, without +."""
+    found = (pattern.fullmatch(secret) for pattern in (_BOT_TOKEN, _PHONE_NUMBER))
+    return {secret, *(match[1] for match in found if match is not None)}
+
+
 def _pattern(secret: str) -> str:
     """Matches the secret as it stands in text, URLs, forms, HTML, JSON, XML, and the representations of it; also
     where only some of its characters are written in such a way: each library leaves others as they are.
     """
-    return "".join(map(_spellings, secret)) + "".join(f"|{re.escape(whole)}" for whole in _wholes(secret))
+    pieces = re.findall(r"\\+|[^\\]", secret)
+    return "".join(map(_spellings, pieces)) + "".join(f"|{re.escape(whole)}" for whole in _wholes(secret))
 
 
 def _spellings(char: str) -> str:
+    """Of one character, or of several backslashes in a row: what quotes what is quoted already doubles them."""
+    if char.startswith("\\"):
+        return rf"(?:\\|%5[Cc]){{{len(char)},{MOST_QUOTED * len(char)}}}"
     if char.isascii() and char.isalnum():  # nobody writes these in another way
         return char
     raw = char.encode(errors="surrogatepass")  # the environment may hold bytes that are not UTF-8
     ways = {char, quote(raw, safe=""), json.dumps(char)[1:-1], repr(char)[1:-1], repr(raw)[2:-1], html.escape(char)}
     ways |= {"".join(f"%{byte:02{case}}" for byte in raw) for case in "xX"}
-    ways |= {"\\" + char} if char in "\"'\\" else set()
+    ways |= {"\\" + char} if char in "\"'" else set()
     ways |= {"+"} if char == " " else set()
-    return f"(?:{'|'.join(re.escape(way) for way in sorted(ways, key=len, reverse=True))})"
+    alternatives = "|".join(re.escape(way) for way in sorted(ways, key=len, reverse=True))
+    return f"(?:{alternatives})".replace(r"\\", rf"\\{{1,{MOST_QUOTED}}}")
 
 
 def _wholes(secret: str) -> set[str]:
-    """What a whole value becomes where it is encoded at once."""
-    return {base64.b64encode(secret.encode(errors="surrogatepass")).decode()}
+    """What a whole value becomes where it is encoded at once; padding is left out at times, and may stay."""
+    raw = secret.encode(errors="surrogatepass")
+    return {encode(raw).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
 
 
 def _renderer(chosen: LogFormat, target: TextIO) -> list[Processor]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from teltubby.actors.trail import Trail, clean
 from teltubby.messages.ledger_sessions import CountCommands, RecordCommand
 from teltubby.messages.media import IncomingMessage
 from teltubby.supervision import Ref
@@ -34,11 +35,18 @@ refused here did not count as one."""
 
 
 class Audit:
-    """Writes commands to the ledger's trail; a `detail` never holds a secret. Raises what the ledger does."""
+    """Writes commands that change something to the ledger's trail, before they are begun: what cannot be written down
+    is not done, and the command waits for the ledger as every other work does. A `detail` never holds a secret.
 
-    def __init__(self, *, ledger: Ref[RecordCommand | CountCommands], clock: Callable[[], datetime]) -> None:
+    `trail` is told, so that it writes no line of its own. Raises what the ledger does.
+    """
+
+    def __init__(
+        self, *, ledger: Ref[RecordCommand | CountCommands], clock: Callable[[], datetime], trail: Trail
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._trail = trail
 
     async def accept(self, message: IncomingMessage, command: str, detail: str) -> None:
         """It is obeyed."""
@@ -58,8 +66,9 @@ class Audit:
         return limit
 
     async def _record(self, message: IncomingMessage, command: str, *, accepted: bool, detail: str) -> None:
-        request = RecordCommand(user_id=user_of(message), command=command, accepted=accepted, detail=detail)
+        request = RecordCommand(user_id=user_of(message), command=command, accepted=accepted, detail=clean(detail))
         await self._ledger.ask(request, within=ASK_SECONDS)
+        self._trail.wrote(message)
 
 
 def user_of(message: IncomingMessage) -> int:

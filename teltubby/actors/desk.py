@@ -15,10 +15,13 @@ from teltubby.actors.channels_desk import ChannelsDesk
 from teltubby.actors.chat import Answer, Chat
 from teltubby.actors.job_orders import JobOrders, OrderAnswer
 from teltubby.actors.lookups import Lookups, search_words
+from teltubby.actors.phrases import alerts as alert_words
+from teltubby.actors.phrases import channels as channel_words
 from teltubby.actors.phrases import house, lists, orders, sign_in
 from teltubby.actors.purge import Purge
 from teltubby.actors.sign_in import SignInDesk
 from teltubby.actors.standing import Standing
+from teltubby.actors.trail import Trail
 from teltubby.errors import NotAnswered
 from teltubby.messages.chat import ButtonPress
 from teltubby.messages.jobs import Priority
@@ -31,6 +34,15 @@ PRESS_SECONDS = 5.0
 """Who pressed a button is told something within this time, whatever the button does."""
 STATISTICS_DAYS = 14
 _SHOWABLE_DAYS = range(2, 91)
+_NOT_UNDERSTOOD = frozenset(
+    {
+        *(phrases.NOT_UNDERSTOOD, lists.JOBS_USAGE, sign_in.LOGIN_USAGE, sign_in.CODE_USAGE, sign_in.PASSWORD_USAGE),
+        *(orders.RETRY_USAGE, orders.CANCEL_USAGE, orders.PRIORITY_USAGE, orders.FIND_USAGE, orders.STATS_USAGE),
+        *(orders.PURGE_USAGE, orders.PURGE_EXPIRED, alert_words.USAGE),
+        *(channel_words.TRACK_USAGE, channel_words.UNTRACK_USAGE, channel_words.REPORT_USAGE),
+    }
+)
+"""Answers to what was put so that nothing came of it."""
 
 
 class Desk:
@@ -47,6 +59,7 @@ class Desk:
         channels: ChannelsDesk,
         alerts: AlertsDesk,
         purge: Purge,
+        trail: Trail,
         mode: str,
     ) -> None:
         self._chat = chat
@@ -57,6 +70,7 @@ class Desk:
         self._channels = channels
         self._alerts = alerts
         self._purge = purge
+        self._trail = trail
         self._mode = mode
 
     async def hide(self, message: IncomingMessage) -> None:
@@ -74,7 +88,10 @@ class Desk:
             command, _, arguments = (message.text or "").strip().partition(" ")
             command, newline, more = command.partition("\n")
             name = command.lstrip("/").partition("@")[0].lower()
-            return await self._answer(name, f"{more} {arguments}".split() if newline else arguments.split(), message)
+            words = f"{more} {arguments}".split() if newline else arguments.split()
+            answer = await self._answer(name, words, message)
+            self._trail.answered(message, name, words, understood=answer.html not in _NOT_UNDERSTOOD)
+            return answer
 
     async def _answer(self, name: str, arguments: list[str], message: IncomingMessage) -> Answer:
         user = message.chat_id if message.sender_id is None else message.sender_id
@@ -186,16 +203,22 @@ class Desk:
     async def _do(self, press: ButtonPress) -> str:
         match button := keyboards.pressed(press.data):
             case keyboards.JobButton():
+                if button.action is keyboards.JobAction.STATUS:
+                    self._trail.pressed(press, "jobs", button.job_id)
                 return await self._do_to_job(button, press.user_id)
             case keyboards.QueueButton(offset=offset):
+                self._trail.pressed(press, "queue", f"from {offset}")
                 return self._turn_page(press, await self._lookups.queue(offset))
             case keyboards.JobsButton(offset=offset):
+                self._trail.pressed(press, "jobs", f"from {offset}")
                 return self._turn_page(press, await self._lookups.jobs(press.user_id, offset))
             case keyboards.FindButton(offset=offset, words=words):
+                self._trail.pressed(press, "find", f"{words}, from {offset}")
                 return self._turn_page(press, await self._lookups.find(words, offset))
             case keyboards.PurgeButton(code=code):
                 return await self._purge_now(press, code)
             case None:
+                self._trail.pressed(press, "unknown", "by a button", accepted=False)
                 return orders.BUTTON_UNKNOWN
             case _:
                 assert_never(button)
@@ -220,7 +243,9 @@ class Desk:
 
     async def _purge_now(self, press: ButtonPress, code: str) -> str:
         chat_id = press.user_id if press.chat_id is None else press.chat_id
-        if press.message_id is not None and self._purge.is_good(press.user_id, code):
+        is_good = self._purge.is_good(press.user_id, code)
+        self._trail.pressed(press, "purge", "confirmed by a button", accepted=is_good)
+        if press.message_id is not None and is_good:
             self._chat.show((chat_id, press.message_id), orders.PURGE_BEGINS)
         async with self._chat.typing(chat_id):
             await self._chat.say(chat_id, await self._purge.confirmed(press.user_id, code))

@@ -22,6 +22,7 @@ from teltubby.actors.phrases import sign_in
 from teltubby.actors.phrases.words import is_answer
 from teltubby.actors.quota import ArchiveFull, QuotaKeeper
 from teltubby.actors.recollection import Recollection
+from teltubby.actors.trail import Trail
 from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.base import UpdateParser
 from teltubby.adapters.metrics import Metrics
@@ -71,6 +72,7 @@ class Intake:
         desk: Desk,
         chat: Chat,
         recollection: Recollection,
+        trail: Trail,
         metrics: Metrics,
         patience: Patience,
         backoff: Backoff,
@@ -88,6 +90,7 @@ class Intake:
         self._recollection = recollection
         self._inherited: frozenset[int] | None = None
         """Updates that were open at the start: a process that died may have answered them."""
+        self._trail = trail
         self._metrics = metrics
         self._patience = patience
         self._backoff = backoff
@@ -143,7 +146,7 @@ class Intake:
 
     async def _take_up(self, group: InboxGroup) -> None:
         """Deal with a group until it is done; what is unreachable is waited for, a bug is given up with an answer."""
-        failures, bugs, told, apologised = 0, 0, False, False
+        failures, bugs, told, apologised, unwelcome = 0, 0, False, False, False
         if self._inherited and not self._inherited.isdisjoint(group.update_ids):
             self._doubt(group)
         while True:
@@ -152,11 +155,12 @@ class Intake:
                     if failures >= FAILURES_TO_TELL and not told:
                         told = True
                         await self._tell(group, phrases.WAITING_FOR_STORAGE, only_files=True)
-                    await self._deal_with(group)
+                    unwelcome = await self._deal_with(group)
                 elif not apologised:
                     apologised = True
                     await self._apologise(group)
-                await self._ledger.ask(CloseUpdates(update_ids=group.update_ids), within=ASK_SECONDS)
+                request = CloseUpdates(update_ids=group.update_ids, unwelcome=unwelcome)
+                await self._ledger.ask(request, within=ASK_SECONDS)
                 return
             except NotAnswered:
                 return  # a stop ended the waiting; the inbox keeps the group
@@ -182,8 +186,8 @@ class Intake:
             except NotAnswered:
                 return
 
-    async def _deal_with(self, group: InboxGroup) -> None:
-        """New messages first, then what was changed in them, then presses."""
+    async def _deal_with(self, group: InboxGroup) -> bool:
+        """New messages first, then what was changed in them, then presses; answers whether all of it was refused."""
         brought = self._brought(group)
         welcome = [incoming for incoming in brought if self._welcome(incoming)]
         if len(welcome) < len(brought):
@@ -199,6 +203,7 @@ class Intake:
                 await self._edited(incoming, group)
             elif isinstance(incoming, ButtonPress):
                 await self._desk.press(incoming)
+        return bool(brought) and not welcome
 
     async def _handed_in(self, messages: Sequence[IncomingMessage]) -> None:
         first = messages[0]
@@ -236,6 +241,7 @@ class Intake:
     def _refuse(self, incoming: Incoming) -> None:
         """Who is not welcome is counted, an album as one, and gets no answer at all."""
         self._metrics.refused_updates.inc()
+        self._trail.turned_away(incoming)
         match incoming:
             case ButtonPress():
                 _LOG.warning("refused: user %s pressed a button in chat %s", incoming.user_id, incoming.chat_id)

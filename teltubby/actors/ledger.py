@@ -12,6 +12,7 @@ from teltubby.actors.ledger_alerts import answer_about_alerts
 from teltubby.actors.ledger_archive import answer_about_archive
 from teltubby.actors.ledger_jobs import answer_about_jobs
 from teltubby.actors.ledger_sessions import answer_about_sessions
+from teltubby.actors.ledger_trail import answer_about_the_trail
 from teltubby.adapters.clock import utc_now
 from teltubby.adapters.dependencies import Dependency
 from teltubby.adapters.sqlite_ledger import Clock, SqliteLedger
@@ -37,6 +38,7 @@ from teltubby.messages.ledger import (
 from teltubby.messages.ledger_archive import ArchiveMessage
 from teltubby.messages.ledger_jobs import JobsMessage
 from teltubby.messages.ledger_sessions import SessionsMessage
+from teltubby.messages.trail import TrailMessage
 from teltubby.supervision import Actor
 
 
@@ -81,6 +83,8 @@ class LedgerActor(Actor[LedgerMessage]):
             return await answer_about_sessions(self._access, message)
         if isinstance(message, AlertsMessage):
             return await answer_about_alerts(self._access, message)
+        if isinstance(message, TrailMessage):
+            return await answer_about_the_trail(self._access, message)
         access, ledger = self._access, self._access.ledger
         match message:
             case RecordUpdates():
@@ -88,7 +92,8 @@ class LedgerActor(Actor[LedgerMessage]):
             case OpenGroups():
                 return await access.read(ledger.inbox.open_groups)
             case CloseUpdates():
-                return await access.write(ledger.inbox.close, message.update_ids)
+                settle = ledger.inbox.discard if message.unwelcome else ledger.inbox.close
+                return await access.write(settle, message.update_ids)
             case FindFile():
                 return await access.read(ledger.files.find, message.file_unique_id)
             case FindContent():

@@ -13,6 +13,7 @@ from teltubby.messages.ledger_jobs import (
     JobsMessage,
     ListJobs,
     MarkPublished,
+    NoteStages,
     PendingOutbox,
     PruneHistory,
     QuietJobs,
@@ -32,6 +33,8 @@ async def answer_about_jobs(access: LedgerAccess, message: JobsMessage) -> objec
             return await access.write(ledger.outbox.mark_published, message.published)
         case ApplyEvent():
             return await access.write(ledger.reports.apply, message.event)
+        case NoteStages():
+            return await access.write(ledger.reports.note, message)
         case SetNotice():
             return await access.write(ledger.jobs.set_notice, message.job_id, message.message_id)
         case FindJob():

@@ -82,7 +82,11 @@ class TurnDesk:
     async def _told(self, asked: QuestionAsked) -> AnswerTold:
         match asked:
             case FirstCopyAsked():
-                return FirstCopyTold(sha256=asked.sha256, key=await self._first_copy(asked.sha256))
+                with tracing(asked.job_id):
+                    key = await self._first_copy(asked.sha256)
+                    if key is not None:
+                        _LOG.info("the bytes that a worker has are those of %s", key)
+                return FirstCopyTold(sha256=asked.sha256, key=key)
             case TurnAsked():
                 with tracing(asked.job_id):
                     return await self._turn(asked)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from teltubby.errors import ConfigurationError, DatabaseUnavailable
+from teltubby.errors import CannotBeKept, ConfigurationError, DatabaseUnavailable
 
 SqlValue = str | int | float | bytes | None
 SqlRow = sqlite3.Row
@@ -35,9 +35,14 @@ _UNAVAILABLE = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise DatabaseUnavailable, with a sentence for people, for what a healthy program can meet; bugs pass."""
+    """Raise DatabaseUnavailable, with a sentence for people, for what a healthy program can meet; bugs pass.
+
+    Raises CannotBeKept for values that others sent and SQLite does not take: they must not end whoever has the file.
+    """
     try:
         yield
+    except (OverflowError, UnicodeEncodeError) as exc:
+        raise CannotBeKept(f"The database {path} cannot keep a value that is in it: {exc}") from exc
     except sqlite3.Error as exc:
         code = getattr(exc, "sqlite_errorcode", None)  # set by SQLite's own errors, not by misuse of the module
         sentence = _UNAVAILABLE.get(code & 0xFF) if isinstance(code, int) else None
@@ -50,7 +55,7 @@ class SqliteFile:
     """An open SQLite file in WAL mode with synchronous=FULL: what `write` committed survives a loss of power.
 
     Blocking, and for one caller at a time, though not always from the same thread. Every method raises
-    DatabaseUnavailable; `sqlite3.IntegrityError` and the like are bugs and pass through.
+    DatabaseUnavailable, and CannotBeKept; `sqlite3.IntegrityError` and the like are bugs and pass through.
     """
 
     def __init__(self, path: Path, db: Database) -> None:

@@ -48,6 +48,24 @@ class Inbox:
                 "UPDATE inbox SET done_at = ? WHERE update_id = ? AND done_at IS NULL", [(now, i) for i in update_ids]
             )
 
+    def discard(self, update_ids: Sequence[int]) -> None:
+        """These are done, and nothing of them is kept: whoever wants to fill the disk may send what they like.
+
+        Of the newest update the row stays, empty, until later ones are discarded: Telegram may bring it again.
+        """
+        now, first, last = to_text(self._clock()), min(update_ids), max(update_ids)
+        with self._file.write() as connection:
+            connection.executemany(
+                "UPDATE inbox SET payload = '', done_at = coalesce(done_at, ?) WHERE update_id = ?",
+                [(now, i) for i in update_ids],
+            )
+            connection.execute(
+                "DELETE FROM inbox WHERE payload = '' AND update_id <= ?2"
+                " AND update_id < (SELECT max(update_id) FROM inbox)"
+                " AND update_id >= coalesce((SELECT max(update_id) FROM inbox WHERE update_id < ?1), ?1)",
+                (first, last),
+            )
+
 
 def forget_done(connection: sqlite3.Connection, before: datetime) -> None:
     """Delete what was done before that moment, in the caller's transaction.

@@ -6,16 +6,16 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
-from teltubby.adapters import sqlite_details
+from teltubby.adapters import sqlite_details, sqlite_stages
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_inbox import forget_done
 from teltubby.adapters.sqlite_job_rows import OPEN_STATES, named, view_of
 from teltubby.adapters.sqlite_route_tries import from_json
-from teltubby.adapters.sqlite_trail import forgetting
 from teltubby.messages.history import Attempt, Command, JobHistory, QueuePace, Transition
 from teltubby.messages.jobs import JobState, Priority
 from teltubby.messages.media import Route
 from teltubby.messages.routes import FileRoute
+from teltubby.messages.trail import TrailKind
 
 _LAST_JOBS = 20
 """How many of the last jobs tell how fast jobs go."""
@@ -37,7 +37,9 @@ class History:
         job_id, born = view.job.job_id, view.created_at
         transitions = self._file.read("SELECT * FROM transitions WHERE job_id = ? ORDER BY id", job_id)
         attempts = self._file.read("SELECT * FROM job_attempts WHERE job_id = ? ORDER BY attempt, id", job_id)
-        commands = self._file.read("SELECT * FROM commands WHERE job_id = ? ORDER BY id", job_id)
+        commands = self._file.read(
+            "SELECT * FROM commands WHERE job_id = ? AND kind = ? ORDER BY id", job_id, TrailKind.COMMAND
+        )
         return JobHistory(
             job=view.job,
             state=view.state,
@@ -77,7 +79,7 @@ class History:
     def prune(self, before: datetime) -> int:
         """Forget jobs that ended before then, with all that is kept of them, and updates that were done by then.
 
-        Commands about ids that no job has go by their own time. Returns the number of rows.
+        The audit trail stays. Returns the number of rows.
         """
         moment = to_text(before)
         # Older programs wrote other forms of time; what does not look like ours is kept.
@@ -85,16 +87,11 @@ class History:
             "SELECT job_id FROM jobs WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED')"
             " AND updated_at < ?1 AND updated_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-*'"
         )
-        with self._file.write() as connection, forgetting(connection):
+        with self._file.write() as connection:
             forgotten = connection.total_changes
-            for table in ("job_attempts", "transitions", "outbox", "commands"):
+            for table in ("job_attempts", "transitions", "outbox"):
                 connection.execute(f"DELETE FROM {table} WHERE job_id IN ({ended})", (moment,))
             connection.execute(f"DELETE FROM jobs WHERE job_id IN ({ended})", (moment,))
-            connection.execute(
-                "DELETE FROM commands WHERE at < ? AND NOT EXISTS"
-                " (SELECT 1 FROM jobs WHERE jobs.job_id = commands.job_id)",
-                (moment,),
-            )
             forget_done(connection, before)
             return connection.total_changes - forgotten
 
@@ -108,6 +105,7 @@ def _transition(row: sqlite3.Row, born: datetime) -> Transition:
         worker=row["worker"],
         user_id=row["user_id"],
         reason=row["reason"],
+        heard_at=to_moment(row["heard_at"]),
     )
 
 
@@ -126,6 +124,8 @@ def _attempt(row: sqlite3.Row, born: datetime) -> Attempt:
         via=None if row["via"] is None else FileRoute(row["via"]),
         details=sqlite_details.from_json(row["details_json"]),
         preview_key=row["preview_key"],
+        stages=sqlite_stages.from_json(row["stages_json"]),
+        heard_at=to_moment(row["heard_at"]),
     )
 
 

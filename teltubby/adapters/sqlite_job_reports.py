@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from teltubby.adapters import sqlite_details
+from teltubby.adapters import sqlite_details, sqlite_stages
 from teltubby.adapters.sqlite_file import SqliteFile, to_text
 from teltubby.adapters.sqlite_job_rows import exact
-from teltubby.adapters.sqlite_outbox import withdraw
+from teltubby.adapters.sqlite_outbox import posted, withdraw
 from teltubby.adapters.sqlite_route_tries import to_json
+from teltubby.adapters.sqlite_trail import record
 from teltubby.archive.lifecycle import next_state
+from teltubby.archive.waits import waited
 from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import (
     JobCancelled,
@@ -25,9 +27,11 @@ from teltubby.messages.jobs import (
     JobStarted,
     JobState,
 )
-from teltubby.messages.ledger_jobs import JobView
+from teltubby.messages.ledger_jobs import JobView, NoteStages
 from teltubby.messages.media import Route
 from teltubby.messages.routes import FileRoute, RouteTry
+from teltubby.messages.stages import Stage, Stages
+from teltubby.messages.trail import TrailEntry, TrailKind
 
 _Report = JobStarted | JobCompleted | JobRetrying | JobFailed | JobCancelled
 _OPEN = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
@@ -64,12 +68,15 @@ class Reports:
             before = exact(self._file, event.job_id)
             if before is None:
                 return None
-            news = _record_attempt(connection, event)
-            state = next_state(before.state, event, known_attempt=before.attempt)
             now = self._clock()
+            waited = self._waited(before, event, now)
+            news = _record_attempt(connection, event, waited, now)
+            state = next_state(before.state, event, known_attempt=before.attempt)
             if state is not before.state:
                 _stand(connection, before, event, state, now)
-                _pass(connection, before, event, state)
+                _pass(connection, before, event, state, now)
+                if isinstance(event, JobFailed) and state is JobState.FAILED:
+                    record(connection, [_given_up(event, now)])
                 if state in _FINAL:
                     withdraw(connection, event.job_id)
             elif _confirms(event, state) and (
@@ -80,7 +87,31 @@ class Reports:
                 _hear(connection, before, event, now)
             after = exact(self._file, event.job_id)
             assert after is not None
-            return replace(after, previous=before.state, changed=state is not before.state)
+            changed = state is not before.state
+            return replace(after, previous=before.state, changed=changed, waited=waited if news else {})
+
+    def note(self, told: NoteStages) -> None:
+        """What else is known of the time of an attempt."""
+        with self._file.write() as connection:
+            connection.execute(
+                f"UPDATE job_attempts SET stages_json = {sqlite_stages.MERGED}"
+                " WHERE job_id = ? AND attempt = ? AND worker = ?",
+                (sqlite_stages.to_json(told.stages), told.job_id, told.attempt, told.worker),
+            )
+
+    def _waited(self, before: JobView, event: _Report, now: datetime) -> Stages:
+        """What the job had waited for, if this is the first word of an attempt."""
+        if not isinstance(event, JobStarted):
+            return {}
+        return waited(
+            before.state,
+            since=before.updated_at,
+            due_at=before.due_at,
+            post=posted(self._file, event.job_id),
+            began=event.at,
+            heard=now,
+            turn=event.stages.get(Stage.TURN, 0.0),
+        )
 
 
 def _end(event: _Report) -> _End | None:
@@ -99,7 +130,7 @@ def _end(event: _Report) -> _End | None:
             assert_never(event)
 
 
-def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
+def _record_attempt(connection: sqlite3.Connection, event: _Report, waited: Stages, now: datetime) -> bool:
     """Note the attempt's begin or end, once, and return whether that was new; only a success replaces an end.
 
     A message that comes to a second worker is a second row under the same number: each says what its worker did.
@@ -109,15 +140,23 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
     at = to_text(event.at)
     before = connection.total_changes
     connection.execute(
-        f"INSERT INTO job_attempts (job_id, attempt, worker, started_at) SELECT ?1, ?2, ?3, ?4"
-        f" WHERE NOT EXISTS (SELECT 1 FROM job_attempts WHERE {whose})",
-        (event.job_id, event.attempt, event.worker, at),
+        "INSERT INTO job_attempts (job_id, attempt, worker, started_at, heard_at, stages_json)"
+        f" SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM job_attempts WHERE {whose})",
+        (
+            event.job_id,
+            event.attempt,
+            event.worker,
+            at,
+            to_text(now),
+            sqlite_stages.to_json({**waited, **event.stages}),
+        ),
     )
     end = _end(event)
     if end is not None:
         connection.execute(
             "UPDATE job_attempts SET worker = ?3, finished_at = ?4, success = ?5, error = ?6, transferred_bytes = ?7,"
-            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11, details_json = ?12, preview_key = ?13"
+            " seconds = ?8, route = ?9, via = ?10, routes_json = ?11, details_json = ?12, preview_key = ?13,"
+            f" stages_json = {sqlite_stages.MERGED.replace('?', '?14')}"
             f" WHERE {whose} AND (finished_at IS NULL OR (?5 AND NOT success))",
             (
                 event.job_id,
@@ -133,6 +172,7 @@ def _record_attempt(connection: sqlite3.Connection, event: _Report) -> bool:
                 to_json(end.routes),
                 sqlite_details.to_json(end.details),
                 end.preview_key,
+                sqlite_stages.to_json(event.stages),
             ),
         )
     return connection.total_changes > before
@@ -178,12 +218,12 @@ def _stand(connection: sqlite3.Connection, before: JobView, event: _Report, stat
     )
 
 
-def _pass(connection: sqlite3.Connection, before: JobView, event: _Report, state: JobState) -> None:
-    """Write the transition."""
+def _pass(connection: sqlite3.Connection, before: JobView, event: _Report, state: JobState, now: datetime) -> None:
+    """Write the transition, by the worker's clock and by ours."""
     end = _end(event)
     connection.execute(
-        "INSERT INTO transitions (job_id, at, from_state, to_state, attempt, worker, reason)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO transitions (job_id, at, from_state, to_state, attempt, worker, reason, heard_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             event.job_id,
             to_text(event.at),
@@ -192,7 +232,19 @@ def _pass(connection: sqlite3.Connection, before: JobView, event: _Report, state
             event.attempt,
             event.worker,
             None if end is None else end.error,
+            to_text(now),
         ),
+    )
+
+
+def _given_up(event: JobFailed, now: datetime) -> TrailEntry:
+    """What an auditor reads of it; the curator may well retry it."""
+    return TrailEntry(
+        at=now,
+        kind=TrailKind.DECISION,
+        command="failed",
+        job_id=event.job_id,
+        detail=f"attempt {event.attempt}, {event.worker}: {event.reason}",
     )
 
 

@@ -23,7 +23,8 @@ SELECT_JOBS = (
 OPEN_STATES = "('PENDING', 'PROCESSING', 'RETRYING')"
 
 _SHORTEST_PREFIX = 4
-_AFTER_EVERY_ID = "\U0010ffff"
+AFTER_EVERY_ID = "\U0010ffff"
+"""After what an id begins with, it is more than every id that begins so."""
 
 
 def exact(file: SqliteFile, job_id: str) -> JobView | None:
@@ -36,7 +37,7 @@ def named(file: SqliteFile, job_id: str) -> list[sqlite3.Row]:
     """The row with this id, else those (two at most) whose ids begin so, if that is 4 characters or more."""
     rows = file.read(f"{SELECT_JOBS} WHERE job_id = ?", job_id)
     if not rows and len(job_id) >= _SHORTEST_PREFIX:
-        rows = file.read(f"{SELECT_JOBS} WHERE job_id >= ? AND job_id < ? LIMIT 2", job_id, job_id + _AFTER_EVERY_ID)
+        rows = file.read(f"{SELECT_JOBS} WHERE job_id >= ? AND job_id < ? LIMIT 2", job_id, job_id + AFTER_EVERY_ID)
     return rows
 
 

@@ -22,6 +22,7 @@ from teltubby.adapters.sqlite_schema import SCHEMA_VERSION, migrate
 from teltubby.adapters.sqlite_search import Search
 from teltubby.adapters.sqlite_sessions import RelayCopies, SignIns
 from teltubby.adapters.sqlite_statistics import Archived
+from teltubby.adapters.sqlite_trail import Trail
 from teltubby.adapters.sqlite_usage import Room
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger_archive import Overview
@@ -53,6 +54,7 @@ class SqliteLedger:
         self.relay = RelayCopies(file, clock)
         self.sign_ins = SignIns(file, clock)
         self.alerts = Alerts(file, clock)
+        self.trail = Trail(file)
 
     @classmethod
     def open(

@@ -6,16 +6,18 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from teltubby.adapters.sqlite_file import SqliteFile, to_text, translated
+from teltubby.adapters.sqlite_job_trace import JobTrace, ids_beginning, trace_of
 from teltubby.adapters.sqlite_schema import SCHEMA_VERSION
 from teltubby.archive.claims import Claim
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
 from teltubby.messages.media import ItemStatus
+from teltubby.messages.trail import TrailKind
 
 PAGE = 500
 
@@ -32,14 +34,28 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailLine:
-    """One line of the audit trail: `at` as it is kept, in UTC; no `user_id` of what teltubby did by itself."""
+    """One line of the audit trail: `at` as it is kept, in UTC; no `user_id` where nobody of Telegram did it."""
 
     at: str
+    kind: str
     user_id: int | None
     command: str
     job_id: str | None
     accepted: bool
     detail: str | None
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailFilter:
+    """Which lines are wanted; None: whatever there is. `since` is in, `until` is not; of a job the id's beginning."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    user_id: int | None = None
+    command: str | None = None
+    job_id: str | None = None
+    kinds: frozenset[TrailKind] = frozenset(TrailKind)
 
 
 class LedgerView:
@@ -93,24 +109,44 @@ class LedgerView:
             ]
             after = rows[-1]["sha256"]
 
-    def trail(self, *, since: datetime | None, user_id: int | None) -> Iterator[list[TrailLine]]:
-        """The audit trail, oldest first, a page at a time."""
-        after, moment = 0, "" if since is None else to_text(since)
+    def jobs_named(self, prefix: str, limit: int) -> list[str]:
+        """Ids of jobs that begin so, in their order."""
+        return ids_beginning(self._file, prefix, limit)
+
+    def trace(self, job_id: str) -> JobTrace | None:
+        """All that is kept of the job with this whole id, None where there is none that can be read."""
+        return trace_of(self._file, job_id, datetime.now(UTC))
+
+    def trail(self, wanted: TrailFilter) -> Iterator[list[TrailLine]]:
+        """The audit trail in the order in which it was written, a page at a time."""
+        after = 0
+        wishes = (
+            "" if wanted.since is None else to_text(wanted.since),
+            "Z" if wanted.until is None else to_text(wanted.until),  # after every moment
+            wanted.user_id,
+            wanted.command,
+            wanted.job_id,
+            *sorted(wanted.kinds),
+        )
+        kinds = ", ".join("?" * len(wanted.kinds))
         while rows := self._file.read(
-            "SELECT * FROM commands WHERE id > ?1 AND at >= ?2 AND (?3 IS NULL OR user_id = ?3) ORDER BY id LIMIT ?4",
+            "SELECT * FROM commands WHERE id > ?1 AND at >= ?3 AND at < ?4 AND (?5 IS NULL OR user_id = ?5)"
+            " AND (?6 IS NULL OR command = ?6) AND (?7 IS NULL OR substr(job_id, 1, length(?7)) = ?7)"
+            f" AND kind IN ({kinds}) ORDER BY id LIMIT ?2",
             after,
-            moment,
-            user_id,
             PAGE,
+            *wishes,
         ):
             yield [
                 TrailLine(
                     at=row["at"],
+                    kind=row["kind"],
                     user_id=row["user_id"],
                     command=row["command"],
                     job_id=row["job_id"] or None,
                     accepted=bool(row["accepted"]),
                     detail=row["detail"],
+                    times=row["times"],
                 )
                 for row in rows
             ]

@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from teltubby.adapters.sqlite_file import SqliteFile, to_text
+from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_job_rows import readable
 from teltubby.archive.peers import CHANNEL_BASE
+from teltubby.archive.waits import Post
 from teltubby.messages.jobs import Job, Priority
 
 _URGENCY: Mapping[Priority, int] = {Priority.URGENT: 0, Priority.HIGH: 1, Priority.NORMAL: 2}
@@ -24,6 +25,15 @@ def post(connection: sqlite3.Connection, job: Job, now: datetime) -> None:
         "INSERT OR REPLACE INTO outbox (job_id, created_at, urgency) VALUES (?, ?, ?)",
         (job.job_id, to_text(now), _OF_CHANNELS if last else _URGENCY[priority]),
     )
+
+
+def posted(file: SqliteFile, job_id: str) -> Post | None:
+    """How its newest message stands; None of jobs of an older program."""
+    row = file.read_one("SELECT created_at, published_at FROM outbox WHERE job_id = ?", job_id)
+    at = None if row is None else to_moment(row["created_at"])
+    if row is None or at is None:
+        return None
+    return Post(posted_at=at, published_at=to_moment(row["published_at"]))
 
 
 def withdraw(connection: sqlite3.Connection, job_id: str) -> None:

@@ -13,7 +13,7 @@ from sqlite_utils.db import Table
 
 from teltubby.adapters.sqlite_file import SqliteFile
 from teltubby.adapters.sqlite_schema_archive import the_archive_in_view
-from teltubby.adapters.sqlite_trail import the_trail_is_kept
+from teltubby.adapters.sqlite_trail import the_trail_has_kinds, the_trail_is_kept
 
 
 def _the_old_shape(db: Database) -> None:
@@ -170,6 +170,18 @@ def _alerts(db: Database) -> None:
         db.conn.execute(statement)
 
 
+def _stages_of_attempts(db: Database) -> None:
+    """What the time of each attempt went by with; and when the ledger, by its own clock, heard what workers told."""
+    _add(db.table("job_attempts"), "stages_json", "TEXT")
+    _add(db.table("job_attempts"), "heard_at", "TEXT")
+    _add(db.table("transitions"), "heard_at", "TEXT")
+
+
+def _floods_of_events(db: Database) -> None:
+    """Of so many events only their number is told."""
+    _add(db.table("alerts"), "times", "INTEGER NOT NULL DEFAULT 1")
+
+
 def _add(table: Table, column: str, definition: str) -> None:
     """Add a column unless an older program already did."""
     if column not in table.columns_dict:
@@ -187,6 +199,9 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _previews_of_files,
     _alerts,
     the_trail_is_kept,
+    _stages_of_attempts,
+    _floods_of_events,
+    the_trail_has_kinds,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from teltubby.adapters.sqlite_file import SqliteFile, known_moment, to_text
+from teltubby.adapters.sqlite_trail import NO_JOB
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger_sessions import CountCommands, KnownTrouble, RecordCommand, RelayCopy
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.session import SessionState
-
-NO_JOB = ""
-"""What stands in the audit trail where a command is about no job."""
 
 
 class RelayCopies:

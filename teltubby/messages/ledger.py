@@ -17,6 +17,7 @@ from teltubby.messages.ledger_archive import ArchiveMessage
 from teltubby.messages.ledger_jobs import JobsMessage
 from teltubby.messages.ledger_sessions import SessionsMessage
 from teltubby.messages.media import RawUpdate
+from teltubby.messages.trail import TrailMessage
 from teltubby.supervision import Request
 
 
@@ -80,9 +81,10 @@ class OpenGroups(Request[tuple[InboxGroup, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseUpdates(Request[None]):
-    """These updates are done."""
+    """These updates are done. What is `unwelcome` is not kept: nobody will look at it again."""
 
     update_ids: tuple[int, ...]
+    unwelcome: bool = False
 
 
 # -- files -------------------------------------------------------------------------------------------------------
@@ -217,4 +219,5 @@ LedgerMessage = (
     | ArchiveMessage
     | SessionsMessage
     | AlertsMessage
+    | TrailMessage
 )

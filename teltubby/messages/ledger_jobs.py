@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from teltubby.messages.history import JobHistory, QueuePace
 from teltubby.messages.jobs import Job, JobCommand, JobEvent, JobState, Priority
+from teltubby.messages.stages import Stages
 from teltubby.supervision import Request
 
 
@@ -15,7 +16,7 @@ class JobView:
     """A job and where it stands. `previous` is its state before the event just applied, `changed` whether it moved.
 
     `job` is what its newest message says (or will say, before it is `published`), `due_at` when a job that waits for
-    its next attempt comes again.
+    its next attempt comes again. `waited` tells what it had waited for, where the event just applied began an attempt.
     """
 
     job: Job
@@ -32,6 +33,7 @@ class JobView:
     worker: str | None = None
     due_at: datetime | None = None
     published: bool = True
+    waited: Stages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,16 @@ class ApplyEvent(Request[JobView | None]):
     """A worker reported; answers where the job stands now, or None when there is no such job."""
 
     event: JobEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteStages(Request[None]):
+    """What the time of this worker's attempt went by with, besides what is known of it; of an unknown one: nothing."""
+
+    job_id: str
+    attempt: int
+    worker: str
+    stages: Stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +161,8 @@ class ReadPace(Request[QueuePace]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneHistory(Request[int]):
-    """Forget jobs that ended before `before` (COMPLETED, FAILED, CANCELLED), their attempts, transitions and commands,
-    and inbox entries done before it; never files, artifacts or submissions. Answers how many rows.
+    """Forget jobs that ended before `before` (COMPLETED, FAILED, CANCELLED), their attempts and transitions, and
+    inbox entries done before it; never files, artifacts or submissions. Answers how many rows.
     """
 
     before: datetime
@@ -160,6 +172,7 @@ JobsMessage = (
     PendingOutbox
     | MarkPublished
     | ApplyEvent
+    | NoteStages
     | SetNotice
     | FindJob
     | ListJobs

@@ -30,7 +30,7 @@ from teltubby.supervision.errors import (
 from teltubby.supervision.mailbox import Envelope, Mailbox, Ref, Request, Signal
 from teltubby.supervision.spec import Backoff, ChildSpec, Intensity, Restart, Strategy
 from teltubby.supervision.supervisor import Supervisor
-from teltubby.supervision.trace import current_trace, tracing
+from teltubby.supervision.trace import Tally, current_tally, current_trace, tracing
 from teltubby.supervision.view import Node, State, render
 
 __all__ = [
@@ -60,7 +60,9 @@ __all__ = [
     "Strategy",
     "SupervisionError",
     "Supervisor",
+    "Tally",
     "current_path",
+    "current_tally",
     "current_trace",
     "render",
     "tracing",

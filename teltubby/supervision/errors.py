@@ -1,8 +1,33 @@
 """What supervision raises. Every name in these messages is a mailbox's or an actor's path."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
 
 class SupervisionError(Exception):
-    """Base of everything that supervision raises by itself."""
+    """Base of everything that supervision raises by itself.
+
+    The text of an error ends before people and in files. Whoever knows the secrets of the process has them taken out of
+    every such text, by setting `scrub`: what quotes a library, or the other side, may quote one.
+    """
+
+    scrub: ClassVar[Callable[[str], str]] = _as_it_is
+
+    def __str__(self) -> str:
+        return SupervisionError.scrub(super().__str__())
+
+    def says(self, *words: str) -> bool:
+        """Whether any of these stands in the text, in upper or lower case, as it was before it was scrubbed: nobody's
+        password may be a word that something is decided by.
+        """
+        text = super().__str__().lower()
+        return any(each.lower() in text for each in words)
 
 
 class MailboxFull(SupervisionError):

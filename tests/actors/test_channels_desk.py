@@ -141,7 +141,7 @@ async def collector_at(
 
 def audit(world: World) -> list[tuple[str, bool, str]]:
     """The trail: command, whether it was accepted, and what is noted of it."""
-    rows = world.facts("SELECT command, accepted, detail FROM commands ORDER BY rowid")
+    rows = world.facts("SELECT command, accepted, detail FROM commands WHERE kind = 'command' ORDER BY rowid")
     return [(row["command"], bool(row["accepted"]), row["detail"]) for row in rows]
 
 

@@ -153,7 +153,7 @@ async def test_everybody_sees_their_own_jobs_and_may_touch_all(world: World) -> 
         assert of_boris[:8] in mine and of_anna[:8] not in mine
         assert "taken out of the queue" in await says(wing, f"/cancel {of_anna}", user=BORIS)
         assert await state_of(wing, of_anna) is JobState.CANCELLED
-        (row,) = world.facts("SELECT user_id, command, accepted FROM commands")
+        (row,) = world.facts("SELECT user_id, command, accepted FROM commands WHERE kind = 'command'")
         assert (row["user_id"], row["command"], row["accepted"]) == (BORIS, "cancel", 1)
 
 

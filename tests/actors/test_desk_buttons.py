@@ -54,7 +54,9 @@ async def test_a_job_is_cancelled_and_retried_by_its_buttons(world: World) -> No
         await line_reads(wing, line.message_id, "Cancelled")
         assert line.buttons == [f"job:status:{job_id}", f"job:retry:{job_id}"]
         assert "waits in the queue again" in (await presses(wing, line.buttons[1])).text
-        assert [row["user_id"] for row in world.facts("SELECT user_id FROM commands ORDER BY rowid")] == [BORIS, ANNA]
+        assert [
+            row["user_id"] for row in world.facts("SELECT user_id FROM commands WHERE kind = 'command' ORDER BY rowid")
+        ] == [BORIS, ANNA]
 
 
 async def test_what_an_old_button_offers_is_refused_as_its_command_would_be(world: World) -> None:
@@ -107,7 +109,7 @@ async def test_a_message_that_telegram_no_longer_has_cannot_be_turned(world: Wor
 async def test_unknown_buttons_are_told_so(world: World, data: str) -> None:
     async with bot_wing(world) as wing:
         assert (await presses(wing, data)).text == orders.BUTTON_UNKNOWN
-        assert world.facts("SELECT 1 FROM commands") == []
+        assert world.facts("SELECT 1 FROM commands WHERE kind = 'command'") == []
 
 
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))

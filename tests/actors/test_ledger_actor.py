@@ -18,7 +18,7 @@ from anyio import to_thread
 
 from teltubby.actors.ledger import LedgerActor
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
-from teltubby.messages import alerts, ledger_archive, ledger_jobs, ledger_sessions
+from teltubby.messages import alerts, ledger_archive, ledger_jobs, ledger_sessions, trail
 from teltubby.messages import ledger as ledger_messages
 from teltubby.messages.jobs import (
     FileInfo,
@@ -61,6 +61,7 @@ from teltubby.messages.ledger_jobs import (
     SetNotice,
 )
 from teltubby.messages.media import MediaKind, RawUpdate
+from teltubby.messages.trail import PruneTrail, RecordTrail, TrailEntry, TrailKind
 from teltubby.supervision import ChildSpec, Context, IntensityExceeded, Mailbox, Ref, Request, Supervisor
 
 pytestmark = pytest.mark.anyio
@@ -179,14 +180,17 @@ async def test_every_request_about_jobs_is_answered(tmp_path: Path) -> None:
         assert answer.accepted and answer.view is not None and answer.view.state is JobState.CANCELLED
         history = await ledger.ask(ReadHistory(job_id="3f2a"), within=WITHIN)
         assert history is not None and len(history.transitions) == 3
-        assert await ledger.ask(PruneHistory(before=later), within=WITHIN) == 7
+        assert await ledger.ask(PruneHistory(before=later), within=WITHIN) == 6
         assert await ledger.ask(FindJob(job_id="3f2a"), within=WITHIN) is None
+        line = TrailEntry(at=later, kind=TrailKind.DECISION, command="test")
+        await ledger.ask(RecordTrail(entries=(line,)), within=WITHIN)
+        assert await ledger.ask(PruneTrail(before=later), within=WITHIN) == 1, "the command, which is older"
 
 
 async def test_the_union_names_every_request() -> None:
     declared = {
         value
-        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_sessions, alerts)
+        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_sessions, alerts, trail)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Request)
     }

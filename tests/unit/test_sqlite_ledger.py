@@ -148,6 +148,24 @@ def test_closed_updates_leave_the_inbox_and_their_rows_later(ledger: SqliteLedge
     assert ledger.inbox.record([update(1), update(3)]) == 1, "the newest row stays"
 
 
+def test_of_unwelcome_updates_nothing_stays_but_the_newest_id(ledger: SqliteLedger) -> None:
+    ledger.inbox.record([update(1)])
+    ledger.inbox.close([1])
+    for number in range(2, 50):  # each is the newest when it is dealt with
+        ledger.inbox.record([update(number)])
+        ledger.inbox.discard([number])
+        assert ledger.inbox.record([update(number)]) == 0, "Telegram brings the last one again"
+    assert ledger.inbox.open_groups() == ()
+    kept = ledger.file.read("SELECT update_id, payload <> '' AS is_whole FROM inbox ORDER BY update_id")
+    assert [tuple(row) for row in kept] == [(1, 1), (49, 0)]
+    ledger.inbox.record([update(number) for number in range(50, 60)])
+    for numbers in ([53, 54], [51], [59], [50]):
+        ledger.inbox.discard(numbers)
+    assert [group.update_ids for group in ledger.inbox.open_groups()] == [(52,), (55,), (56,), (57,), (58,)]
+    kept = ledger.file.read("SELECT update_id FROM inbox WHERE payload = ''")
+    assert [row["update_id"] for row in kept] == [59]
+
+
 # -- files -------------------------------------------------------------------------------------------------------
 
 
