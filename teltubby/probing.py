@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from threading import Event, Timer
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +17,9 @@ from teltubby.config import load_health
 from teltubby.exit_codes import EX_FAILED, exit_codes
 
 ANSWER_WITHIN = 5.0
-"""Seconds; the process answers from memory, and one that needs longer hangs."""
+"""Seconds for all of it; the process answers from memory, and one that needs longer hangs."""
+LONGEST_ANSWER = 1 << 20
+"""Bytes; a report has some thousand."""
 _WELL = "ok"
 
 
@@ -45,23 +51,67 @@ def register(app: typer.Typer) -> None:
 
 def _ask(port: int, path: str) -> tuple[bool, Mapping[str, Any]]:
     """Raises OSError, HTTPException, and ValueError for what is no report of ours."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_WITHIN)
+    status, body = _answer(port, path)
+    try:
+        report = json.loads(body)
+    except (ValueError, RecursionError):
+        report = None
+    if status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE) or not _is_report(report):
+        raise ValueError("its answer is no report of health: another program has this port")
+    return status == HTTPStatus.OK, report
+
+
+def _answer(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body. The clock runs for the whole: whoever answers byte by byte gets no more time than others."""
+    connection, is_over = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_WITHIN), Event()
+    connection.connect()
+    wire = connection.sock  # the connection lets it go before the answer is read
+
+    def end() -> None:
+        is_over.set()
+        with suppress(OSError):  # it has just ended by itself
+            wire.shutdown(socket.SHUT_RDWR)
+
+    clock = Timer(ANSWER_WITHIN, end)
+    clock.daemon = True
+    clock.start()
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        report = json.loads(answer.read())
+        with connection.getresponse() as answer:
+            body = answer.read(LONGEST_ANSWER)
+    except (OSError, http.client.HTTPException):
+        if is_over.is_set():
+            raise TimeoutError("timed out") from None
+        raise
     finally:
+        clock.cancel()
         connection.close()
-    if not isinstance(report, dict) or not isinstance(report.get("unwell"), list):
-        raise ValueError("its answer is no report of health")
-    return answer.status == http.client.OK, report
+    if is_over.is_set():
+        raise TimeoutError("timed out")
+    return answer.status, body
+
+
+def _is_report(report: object) -> bool:
+    match report:
+        case {"unwell": list(unwell), "troubles": dict(troubles), **more}:
+            standings = more.get("dependencies", {})
+            return (
+                all(isinstance(each, str) for each in (*unwell, *troubles.values()))
+                and isinstance(standings, dict)
+                and all(
+                    isinstance(each, dict) and {"state", "since", "detail"} <= each.keys()
+                    for each in standings.values()
+                )
+            )
+        case _:
+            return False
 
 
 def _lines(report: Mapping[str, Any], *, is_well: bool) -> Iterator[str]:
     yield "well" if is_well else "not well"
     for actor in report["unwell"]:
         yield f"  {actor} is not ready, or hangs"
-    for where, reason in report.get("troubles", {}).items():
+    for where, reason in report["troubles"].items():
         yield f"  {where}: {reason}"
     for name, standing in report.get("dependencies", {}).items():
         if standing["state"] != _WELL:

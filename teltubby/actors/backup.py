@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 from typing import Never
 
 import anyio
 
-from teltubby.actors.troubles import Troubles
+from teltubby.actors.backup_record import BackupRecord
 from teltubby.adapters.base import ObjectStore
 from teltubby.backup.catalogue import State, catalogue
 from teltubby.backup.contents import NO_KEY
@@ -21,7 +20,6 @@ from teltubby.supervision import Actor, Backoff, Context
 
 _LOG = logging.getLogger(__name__)
 
-WHERE = "backup"
 LONGEST_WAIT = 3600.0
 """The wall clock may be set meanwhile: when the next one is due is looked up again."""
 CLOSE_SECONDS = 4.0
@@ -30,8 +28,8 @@ CLOSE_SECONDS = 4.0
 class BackupActor(Actor[Never]):
     """Makes one every so often, the first one when the newest that the store has is old enough.
 
-    What goes wrong is a trouble that an operator sees, until a backup is made; it tries again by `backoff`. A stop cuts
-    off a backup that is being made: the next one removes what there is of it.
+    What goes wrong stands in the record until a backup is made; it tries again by `backoff`. A stop cuts off a backup
+    that is being made: the next one removes what there is of it.
     """
 
     def __init__(
@@ -39,21 +37,15 @@ class BackupActor(Actor[Never]):
         backups: Backups,
         store: Callable[[], ObjectStore],
         *,
-        every: timedelta,
-        troubles: Troubles,
+        record: BackupRecord,
         backoff: Backoff,
         rng: random.Random,
-        clock: Callable[[], datetime],
     ) -> None:
         self._backups = backups
         self._make_store = store
-        self._every = every
-        self._troubles = troubles
+        self._record = record
         self._backoff = backoff
         self._rng = rng
-        self._clock = clock
-        self._last: datetime | None = None
-        self._is_known = False
 
     async def handle(self, message: Never, /) -> None:
         raise AssertionError(f"nobody writes to the BackupActor: {message}")
@@ -65,47 +57,34 @@ class BackupActor(Actor[Never]):
             with context.interruptible():
                 if await self._try():
                     failures = 0
-                    await anyio.sleep(min(self._remaining, LONGEST_WAIT))
+                    await anyio.sleep(min(self._record.remaining, LONGEST_WAIT))
                 else:
                     failures += 1
                     await anyio.sleep(self._backoff.delay(failures, self._rng))
 
-    @property
-    def _remaining(self) -> float:
-        """Seconds until the next one is due."""
-        if self._last is None:
-            return 0.0
-        return max(0.0, (self._last + self._every - self._clock()).total_seconds())
-
-    @property
-    def _last_one(self) -> str:
-        if not self._is_known:
-            return "not known"
-        return "none" if self._last is None else f"{self._last:%Y-%m-%d %H:%M} UTC"
-
     async def _try(self) -> bool:
         """Make one if it is due; whether all is well."""
         try:
-            if not self._is_known:
+            if not self._record.is_known:
                 await self._with_store(self._look)
-            if self._remaining == 0.0:
+            if self._record.remaining == 0.0:
                 await self._with_store(self._make)
         except TeltubbyError as error:
             _LOG.error("no backup can be made: %s", error)
-            self._troubles.enter(WHERE, f"no backup can be made (the last one: {self._last_one}): {error}")
+            self._record.failed(str(error))
             return False
-        self._troubles.leave(WHERE)
+        self._record.well()
         return True
 
     async def _look(self, store: ObjectStore) -> None:
         own = await catalogue(store, self._backups.key, prefix=series(self._backups.next_name()))
-        made = [entry.name.made_at for entry in own if entry.state is State.COMPLETE]
-        self._last = max(made, default=None)
-        self._is_known = True
+        ours = [entry for entry in own if entry.state is State.COMPLETE and entry.bot == self._backups.bot]
+        sizes = {entry.name.made_at: entry.size for entry in ours}
+        self._record.found(sizes)
 
     async def _make(self, store: ObjectStore) -> None:
         made = await self._backups.make(store)
-        self._last = made.manifest.name.made_at
+        self._record.made(made.manifest.name.made_at, size=made.manifest.stored_size)
         _LOG.info(
             "the backup %s is made: %d files, %d bytes; %d older ones gave way",
             made.manifest.name,

@@ -21,6 +21,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
+from teltubby.actors.surviving import survives
 from teltubby.actors.troubles import Troubles
 from teltubby.adapters.clock import utc_now
 from teltubby.adapters.dependencies import Dependencies, Dependency
@@ -32,7 +33,7 @@ from teltubby.messages.queue import CountQueues
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.session import SIGNING_IN, SessionStanding, SessionState
 from teltubby.messages.transfer import MeasurePrefix
-from teltubby.supervision import Ref, SupervisionError
+from teltubby.supervision import Ref
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,15 +93,9 @@ class Outlook:
 
 async def _repeat(look: Look, seconds: float) -> None:
     while True:
-        pause = min(seconds, AGAIN_SECONDS)
-        try:
-            await look()
-            pause = seconds
-        except (SupervisionError, TimeoutError) as error:
-            _LOG.debug("a look at health came to nothing: %s", error)
-        except Exception:  # noqa: BLE001 - what crashed the actor that was asked is not this one's crash too
-            _LOG.debug("a look at health crashed who was asked", exc_info=True)
-        await anyio.sleep(pause)
+        said = "a look at health came to nothing"
+        is_done = await survives(said, look, log=_LOG, level=logging.DEBUG, crashed=logging.DEBUG)
+        await anyio.sleep(seconds if is_done else min(seconds, AGAIN_SECONDS))
 
 
 def told_of_session(dependency: Dependency, standing: SessionStanding) -> None:
@@ -123,6 +118,7 @@ def look_at_store(upload: Ref[MeasurePrefix], dependency: Dependency) -> Look:
 
     async def look() -> None:
         if dependency.silent_seconds >= LOOK_SECONDS or dependency.standing.state is not DependencyState.OK:
+            dependency.asked()
             await upload.ask(MeasurePrefix(prefix=NOTHING_LIES_HERE), within=math.inf)
 
     return look

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from teltubby.actors.backup_record import BACKUP
 from teltubby.actors.readiness import Look, Outlook
-from teltubby.archive.alerts import falls_short
+from teltubby.archive.conditions import falls_short
 from teltubby.messages.health import DependencyState, Standing
 from teltubby.supervision import Node
 
@@ -22,7 +24,8 @@ _DISK, _SESSION = "_disk", "session"
 
 class Unwell:
     """Looks at what a process knows of itself: dependencies that are down, disks with less than `disk_free_bytes` left,
-    and what an operator must mend. Sessions are left out: whoever they belong to is told of them anyway.
+    backups that fail, and what an operator must mend. Sessions are left out: whoever they belong to is told of them
+    anyway.
     """
 
     def __init__(self, outlook: Outlook, *, disk_free_bytes: int, clock: Callable[[], datetime]) -> None:
@@ -40,7 +43,10 @@ class Unwell:
         for standing in self._outlook.dependencies.standings():
             if standing.name.endswith(_SESSION):
                 continue
-            if standing.state is DependencyState.DOWN or standing.name == ACTORS:
+            if standing.name == BACKUP:
+                if standing.state is not DependencyState.OK:
+                    yield replace(standing, name=f"{OPERATOR}{BACKUP}")
+            elif standing.state is DependencyState.DOWN or standing.name == ACTORS:
                 if standing.state is not DependencyState.OK:
                     yield standing
             elif standing.name.endswith(_DISK) and self._is_low(standing.name):

@@ -15,7 +15,7 @@ from teltubby.flavour import asyncio_hosted
 
 _LOG = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 32
+MAX_CONNECTIONS = 64
 CONNECTION_SECONDS = 10.0
 
 
@@ -49,7 +49,10 @@ class HttpServer:
             return await self._http.open(self._host, self._port)
         except OSError as error:
             raise ConfigurationError(
-                (f"HEALTH_PORT: {self._host}:{self._port} cannot be listened on: {error.strerror}",)
+                (
+                    f"HEALTH_PORT: {self._host}:{self._port} cannot be listened on: {error.strerror}. "
+                    "Set it to a free port, or stop what listens there.",
+                )
             ) from error
 
     @asyncio_hosted

@@ -22,10 +22,11 @@ from prometheus_client import (
 from teltubby import __version__
 from teltubby.messages.jobs import JobState
 from teltubby.messages.session import SessionState
+from teltubby.messages.stages import Stage
+from teltubby.supervision import current_tally
 
 SOURCES = ("bot_api", "mtproto_bot", "mtproto_user")
 """Where Telegram is asked: over the Bot API, or by an account's MTProto session."""
-STAGES = ("fetch_small", "fetch_large", "store")
 OUTCOMES = ("ok", "failed")
 STATES = tuple(state.lower() for state in JobState)
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
@@ -46,6 +47,7 @@ class Metrics:
         self._count_transfers()
         self._count_services()
         self._count_room()
+        self._count_backups()
         build = self._gauge("build_info", "Always 1; the label says which version runs", ("version",))
         build.labels(version=__version__).set(1)
 
@@ -54,13 +56,19 @@ class Metrics:
         return generate_latest(self.registry)
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: Stage) -> Iterator[None]:
         """Around a stage of the work, which counts however it ends."""
         began = anyio.current_time()
         try:
             yield
         finally:
-            self.stage_seconds.labels(stage=stage).observe(anyio.current_time() - began)
+            self.took(stage, anyio.current_time() - began)
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """A stage of the work took so long; whoever has it traced is told the same number."""
+        self.stage_seconds.labels(stage=stage).observe(seconds)
+        if (tally := current_tally.get()) is not None:
+            tally.add(stage, seconds)
 
     def _count_intake(self) -> None:
         self.ingested_messages = self._counter("ingested_messages", "Messages and albums archived or queued")
@@ -103,7 +111,7 @@ class Metrics:
             "flood_wait_seconds", "For how long in all Telegram asked to wait", ("source",), SOURCES
         )
         self.stage_seconds = self._histogram(
-            "stage_seconds", "How long a stage of the work on one file took", SECONDS, ("stage",), STAGES
+            "stage_seconds", "How long a stage of the work on one file took", SECONDS, ("stage",), tuple(Stage)
         )
 
     def _count_services(self) -> None:
@@ -125,6 +133,16 @@ class Metrics:
             "disk_free_bytes", "Room that is left where a folder of ours lies", ("disk",)
         )
         self.disk_size_bytes = self._gauge("disk_size_bytes", "Size of the disk on which it lies", ("disk",))
+
+    def _count_backups(self) -> None:
+        self.backups = self._counter("backups", "Backups that this process tried to make", ("outcome",), OUTCOMES)
+        self.backup_last_success_timestamp_seconds = self._gauge(
+            "backup_last_success_timestamp_seconds", "When the newest backup was made, in Unix time; 0: none is known"
+        )
+        self.backup_last_size_bytes = self._gauge("backup_last_size_bytes", "Bytes that the newest backup takes")
+        self.backup_interval_seconds = self._gauge(
+            "backup_interval_seconds", "BACKUP_INTERVAL_HOURS in seconds; 0: this process makes none"
+        )
 
     def session_is(self, account: str, state: SessionState) -> None:
         """An account's session entered another state."""

@@ -28,6 +28,9 @@ class TreeMetrics(Collector):
         oldest = GaugeMetricFamily(
             "teltubby_mailbox_oldest_seconds", "How long the oldest of them has waited", labels=["actor"]
         )
+        busy = GaugeMetricFamily(
+            "teltubby_actor_busy_seconds", "How long an actor has worked on one message", labels=["actor"]
+        )
         restarts = CounterMetricFamily(
             "teltubby_actor_restarts", "Restarts of an actor for its own ends", labels=["actor"]
         )
@@ -35,9 +38,10 @@ class TreeMetrics(Collector):
         for path, node in actors(self.snapshot()):
             depth.add_metric([path], node.mailbox)
             oldest.add_metric([path], node.oldest)
+            busy.add_metric([path], node.busy)
             restarts.add_metric([path], node.restarts)
             ready.add_metric([path], node.state in (State.READY, State.FINISHED))
-        yield from (depth, oldest, restarts, ready)
+        yield from (depth, oldest, busy, restarts, ready)
         yield self._dependencies()
         yield GaugeMetricFamily(
             "teltubby_troubles", "Troubles that need an operator, as /readyz names them", value=len(self.troubles())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from anyio.abc import ObjectReceiveStream
 
@@ -11,15 +12,22 @@ from teltubby.adapters.dependencies import Dependency
 from teltubby.adapters.metrics import Metrics
 from teltubby.errors import BrokerUnavailable, TopologyConflict
 
+CONNECTED, CLOSED = "connected", "the connection is closed"
+
 
 class WatchedBroker:
-    """`broker`, which stands as its one connection does: well from `open` up to the loss that ends in `aclose`."""
+    """`broker`, which stands as its one connection does: well from `open` up to the loss that ends in `aclose`.
+
+    One that is there and does not do what it is asked is not well either: a broker that hangs, or that is blocked,
+    keeps its connections for minutes.
+    """
 
     def __init__(self, broker: Broker, dependency: Dependency, metrics: Metrics) -> None:
         self._broker = broker
         self._dependency = dependency
         self._metrics = metrics
         self._is_open = False
+        self._reason = CLOSED
 
     async def open(self) -> None:
         try:
@@ -27,18 +35,19 @@ class WatchedBroker:
         except (BrokerUnavailable, TopologyConflict) as error:
             self._dependency.down(str(error))
             raise
-        self._is_open = True
+        self._is_open, self._reason = True, CLOSED
         self._metrics.broker_connections.inc()
-        self._dependency.works("connected")
+        self._dependency.works(CONNECTED)
 
     async def aclose(self) -> None:
         if self._is_open:
             self._is_open = False
-            self._dependency.down("the connection is closed")
+            self._dependency.down(self._reason)
         await self._broker.aclose()
 
     async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
-        await self._broker.publish(destination, message, delay=delay)
+        with self._told():
+            await self._broker.publish(destination, message, delay=delay)
         self._metrics.messages_published.labels(queue=destination).inc()
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:
@@ -57,4 +66,21 @@ class WatchedBroker:
         return await self._broker.listen()
 
     async def depths(self) -> Mapping[Destination, int]:
-        return await self._broker.depths()
+        if self._is_open:
+            self._dependency.asked()
+        with self._told():
+            depths = await self._broker.depths()
+        if self._is_open:
+            self._reason = CLOSED
+            self._dependency.works(CONNECTED)
+        return depths
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokerUnavailable as error:
+            if self._is_open:
+                self._reason = str(error)
+                self._dependency.failed(self._reason)
+            raise

@@ -63,7 +63,10 @@ class WebhookServer:
             return await self._http.open(self._host, self._port)
         except OSError as error:
             raise ConfigurationError(
-                (f"WEBHOOK_LISTEN_PORT: {self._host}:{self._port} cannot be listened on: {error.strerror}",)
+                (
+                    f"WEBHOOK_LISTEN_PORT: {self._host}:{self._port} cannot be listened on: {error.strerror}. "
+                    "Set it to a free port, or stop what listens there.",
+                )
             ) from error
 
     @asyncio_hosted

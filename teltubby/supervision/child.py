@@ -32,6 +32,7 @@ current_path: ContextVar[str | None] = ContextVar("teltubby_actor_path", default
 def describe(error: Exception) -> str:
     """One line for people: the type, the text, cut at a length that fits a status page."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = SupervisionError.scrub(text)  # before it is cut: half a secret is not recognised
     return text if len(text) <= LAST_ERROR_LENGTH else f"{text[: LAST_ERROR_LENGTH - 1]}…"
 
 

@@ -72,6 +72,11 @@ class Supervisor(Runnable):
         name, _, rest = path.partition("/")
         return self._nested[name].ref(rest) if rest else self._mailboxes[name].ref
 
+    @property
+    def declared(self) -> tuple[ChildSpec | Supervisor, ...]:
+        """The children as they were declared, in their order."""
+        return tuple(self._nested.get(spec.name, spec) for spec in self._specs)
+
     def mailboxes(self) -> Iterator[Mailbox[Any]]:
         """Those of all actors below that are declared (not those of supervisors made at start)."""
         yield from self._mailboxes.values()
@@ -168,6 +173,7 @@ class Supervisor(Runnable):
             mailbox=child.mailbox.depth if child.mailbox else 0,
             oldest=child.mailbox.oldest if child.mailbox else 0.0,
             stalled=child.mailbox.stalled if child.mailbox else 0.0,
+            busy=child.context.busy if child.context and not below else 0.0,
             children=below.children if below else (),
         )
 

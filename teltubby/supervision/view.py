@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+LONG = 60.0
+"""Seconds with one message that are worth a remark."""
+
 
 class State(StrEnum):
     """Where a child is in its life."""
@@ -33,7 +36,8 @@ class Node:
 
     `restarts` counts the restarts for its own ends, not those for a sibling's; `since` is when it entered
     `state`, in seconds of Unix time; `mailbox` is how many messages are queued, `oldest` for how many seconds the
-    oldest of them has waited, `stalled` for how many nothing was taken although mail was there.
+    oldest of them has waited, `stalled` for how many nothing was taken although mail was there, `busy` for how many one
+    message has been in hand.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Node:
     mailbox: int = 0
     oldest: float = 0.0
     stalled: float = 0.0
+    busy: float = 0.0
     children: tuple[Node, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -81,6 +86,8 @@ def _remarks(node: Node) -> str:
         remarks.append(f"since {datetime.fromtimestamp(node.since, UTC):%Y-%m-%d %H:%M:%S}Z")
     if node.mailbox:
         remarks.append(f"{node.mailbox} queued")
+    if node.busy >= LONG:
+        remarks.append(f"at one message for {node.busy:.0f} s")
     if node.restarts:
         remarks.append("1 restart" if node.restarts == 1 else f"{node.restarts} restarts")
     if node.last_error:

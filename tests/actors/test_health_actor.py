@@ -6,6 +6,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from teltubby import __version__
 from teltubby.actors.health import PATIENT, STALL_SECONDS, HealthActor, unwell_actors
 from teltubby.actors.readiness import Outlook
+from teltubby.adapters.dependencies import Dependencies
 from teltubby.cli import app
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
 from teltubby.logs import Redaction
@@ -32,6 +34,7 @@ from teltubby.supervision import (
     render,
 )
 from tests.servers.ports import free_port
+from tests.virtual_time import BEGINNING
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +63,8 @@ class Watched:
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.outlook = Outlook()
+        self.now = BEGINNING
+        self.outlook = Outlook(dependencies=Dependencies(lambda: self.now))
         self.dependency = self.outlook.dependencies.named("store")
         self.trouble: Exception | None = None
         self.looked = 0
@@ -200,9 +204,15 @@ async def test_ready_is_when_everything_that_it_depends_on_is_there() -> None:
         watched.dependency.failed("it answered 503")
         degraded = await watched.answers(200, "/readyz")
         assert degraded["ready"] and degraded["dependencies"]["store"]["state"] == "degraded"
+        watched.now += timedelta(seconds=5)
         watched.dependency.failed("it answered 503 again")
         down = (await watched.answers(503, "/readyz"))["dependencies"]["store"]
         assert (down["state"], down["detail"]) == ("down", "it answered 503 again")
+        assert down["since"] == watched.now.isoformat()
+        watched.now += timedelta(seconds=5)
+        watched.dependency.failed("it answers nothing")
+        lasting = json.loads((await watched.get("/readyz"))[2])["dependencies"]["store"]
+        assert lasting == down | {"detail": "it answers nothing"}, "why may change, since when does not"
         assert (await watched.answers(200))["healthy"], "no restart would bring the store back"
         watched.dependency.works()
         watched.outlook.troubles.enter("intake", "Telegram refuses the bot token")

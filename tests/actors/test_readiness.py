@@ -20,7 +20,7 @@ from teltubby.actors.readiness import (
     look_at_store,
     told_of_session,
 )
-from teltubby.adapters.dependencies import Dependencies
+from teltubby.adapters.dependencies import LATE, Dependencies
 from teltubby.messages.health import DependencyState
 from teltubby.messages.history import Usage
 from teltubby.messages.jobs import JobState
@@ -191,3 +191,22 @@ async def test_a_store_is_asked_only_where_its_work_does_not_tell(monkeypatch: p
         now[0] += timedelta(seconds=readiness.LOOK_SECONDS)
         await look()
         assert Store.asked == 2, "it is idle"
+
+
+class Hanging(Actor[MeasurePrefix]):
+    async def handle(self, message: MeasurePrefix, /) -> PrefixSize:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+async def test_a_store_that_hangs_is_degraded_before_its_request_fails() -> None:
+    mailbox, now = Mailbox[MeasurePrefix]("upload"), [NOW]
+    dependency = Dependencies(lambda: now[0]).named("store")
+    dependency.works()
+    now[0] += timedelta(seconds=readiness.LOOK_SECONDS)
+    async with running(ChildSpec("upload", Hanging, mailbox=mailbox, stop_within=0)):
+        with anyio.move_on_after(0.05):
+            await look_at_store(mailbox.ref, dependency)()
+        assert dependency.standing.state is OK
+        now[0] += LATE
+        assert dependency.standing.state is DEGRADED

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from teltubby.actors.backup_record import BackupRecord
 from teltubby.actors.letters import order_letter
 from teltubby.actors.readiness import Outlook
 from teltubby.actors.unwell import CRASHES, WITHIN, Unwell, look_at_crashes
@@ -59,17 +60,33 @@ async def test_dependencies_that_are_down_and_no_sessions(outlook: Outlook, cloc
     assert names(unwell) == []
 
 
+async def test_backups_that_fail(outlook: Outlook, clock: Clock) -> None:
+    """Told as what an operator must mend, although the process works."""
+    unwell = Unwell(outlook, disk_free_bytes=LOW, clock=clock)
+    record = BackupRecord(outlook, every=timedelta(hours=6), clock=clock)
+    assert names(unwell) == [], "nobody looked yet"
+    record.failed("the store is away")
+    began = clock.now
+    clock.now += timedelta(hours=1)
+    record.failed("the store is full")
+    (standing,) = unwell.standings()
+    assert (standing.name, standing.since) == ("operator.backup", began) and "is full" in standing.detail
+    record.made(clock.now, size=1)
+    record.well()
+    assert names(unwell) == []
+
+
 async def test_troubles_are_as_old_as_they_were_seen(outlook: Outlook, clock: Clock) -> None:
     unwell, began = Unwell(outlook, disk_free_bytes=LOW, clock=clock), clock.now
-    outlook.troubles.enter("backup", "one")
-    assert names(unwell) == ["operator.backup"]
+    outlook.troubles.enter("intake", "one")
+    assert names(unwell) == ["operator.intake"]
     clock.now += timedelta(hours=1)
-    outlook.troubles.enter("backup", "two")
+    outlook.troubles.enter("intake", "two")
     (standing,) = unwell.standings()
     assert (standing.since, standing.detail) == (began, "two")
-    outlook.troubles.leave("backup")
+    outlook.troubles.leave("intake")
     assert names(unwell) == []
-    outlook.troubles.enter("backup", "three")
+    outlook.troubles.enter("intake", "three")
     assert [standing.since for standing in unwell.standings()] == [clock.now]
 
 
@@ -102,13 +119,13 @@ async def test_a_worker_says_it_when_it_is_asked(outlook: Outlook, clock: Clock,
             await until(lambda: broker.script.count("listen") == 1)
             assert await heard() == ["store"]
             outlook.dependencies.named("store").works()
-            outlook.troubles.enter("backup", "none can be made")
+            outlook.troubles.enter("intake", "none can be made")
             other = queue.client()
             await other.open()
             await other.broadcast(order_letter(DescribeWorkers()))
             await other.aclose()
             with anyio.fail_after(60):
-                while await heard() != ["operator.backup"]:
+                while await heard() != ["operator.intake"]:
                     await anyio.sleep(0.1)
 
 

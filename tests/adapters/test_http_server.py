@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import logging
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 
+import anyio
 import pytest
+from aiohttp import web
 from anyio import to_thread
 
 from teltubby.adapters.http_server import MAX_CONNECTIONS, Handler, HttpServer, Page
@@ -29,7 +34,18 @@ async def broken() -> Page:
     raise RuntimeError("a bug in a page")
 
 
-PAGES: Mapping[str, Handler] = {"/hello": hello, "/unwell": unwell, "/broken": broken}
+SLOW: list[asyncio.Future[None]] = []
+"""Of requests for a page that takes its time: each is answered when it is set."""
+
+
+async def slow() -> Page:
+    SLOW.append(asyncio.get_running_loop().create_future())
+    await SLOW[-1]
+    return await hello()
+
+
+PAGES: Mapping[str, Handler] = {"/hello": hello, "/unwell": unwell, "/broken": broken, "/slow": slow}
+WITHIN = 30.0
 
 
 @asynccontextmanager
@@ -118,18 +134,23 @@ async def test_who_never_ends_his_request_is_cut_off() -> None:
         assert (await get(f"{url}/hello"))[0] == 200
 
 
-async def test_connections_too_many_are_cut_at_once_and_the_others_served() -> None:
+async def test_when_all_wait_for_answers_one_more_is_cut_at_once() -> None:
     async with serving(connection_seconds=60.0) as url:
         port = int(url.rpartition(":")[2])
         with ExitStack() as opened:
             crowd = [
                 opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(MAX_CONNECTIONS)
             ]
+            SLOW.clear()
             for connection in crowd:
-                connection.sendall(b"GET /hello HTTP/1.1\r\n")
+                connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            with anyio.fail_after(WITHIN):
+                while len(SLOW) < MAX_CONNECTIONS:
+                    await anyio.sleep(0.01)
             late = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
             assert await to_thread.run_sync(reads_end, late) == b""
-            crowd[0].sendall(b"Host: a\r\n\r\n")
+            for answered in SLOW:
+                answered.set_result(None)
             assert (await to_thread.run_sync(reads_end, crowd[0])).startswith(b"HTTP/1.1 200 ")
             assert (await get(f"{url}/hello"))[0] == 200, "who is gone leaves his place"
 
@@ -144,3 +165,69 @@ async def test_what_is_no_request_hurts_nobody(request_: bytes) -> None:
             wrong.sendall(request_ + b"\r\n\r\n")
             assert b"200 OK" not in await to_thread.run_sync(reads_end, wrong)
         assert (await get(f"{url}/hello"))[0] == 200
+
+
+async def test_whoever_only_holds_connections_keeps_nobody_out() -> None:
+    """Slow or silent, and more of them than there is room: who asks is answered, and the oldest of them goes."""
+    async with serving(connection_seconds=60.0) as url:
+        port = int(url.rpartition(":")[2])
+        with ExitStack() as opened:
+            crowd = [
+                opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2 * MAX_CONNECTIONS)
+            ]
+            assert await to_thread.run_sync(reads_end, crowd[0]) == b""
+            assert (await get(f"{url}/hello"))[0] == 200
+            crowd[-1].sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 200 " in await to_thread.run_sync(reads_end, crowd[-1]), "the newest stay"
+
+
+async def test_a_thousand_at_once_are_answered() -> None:
+    async with serving() as url:
+        port = int(url.rpartition(":")[2])
+
+        def ask() -> list[bytes]:
+            with ExitStack() as opened:
+                crowd = []
+                for _ in range(1000):
+                    crowd.append(opened.enter_context(socket.create_connection(("127.0.0.1", port), 30)))
+                    crowd[-1].sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+                return [reads_end(connection)[:12] for connection in crowd]
+
+        assert await to_thread.run_sync(ask) == [b"HTTP/1.1 200"] * 1000
+
+
+async def test_what_is_no_request_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving() as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as wrong:
+            wrong.sendall(b"GET /hello HTTP/9.9\r\n\r\n")
+            assert (await to_thread.run_sync(reads_end, wrong)).startswith(b"HTTP/1.0 400 ")
+    (record,) = [record for record in caplog.records if record.name.startswith("teltubby.")]
+    assert record.exc_info is None and record.levelno == logging.INFO and "\n" not in record.getMessage()
+
+
+async def test_a_long_body_is_neither_kept_nor_waited_for() -> None:
+    """Whatever it says about its length: the answer comes, and then the connection ends."""
+    async with serving() as url:
+        port = int(url.rpartition(":")[2])
+        for method, status in ((b"GET", b"200"), (b"POST", b"405")):
+            with socket.create_connection(("127.0.0.1", port)) as long:
+                long.sendall(method + b" /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1073741824\r\n\r\nx")
+                assert (await to_thread.run_sync(reads_end, long)).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_who_is_gone_is_forgotten() -> None:
+    """A process that is asked every few seconds for years keeps nothing of it."""
+    async with serving() as url:
+        for _ in range(20):
+            assert (await get(f"{url}/hello"))[0] == 200
+        with anyio.fail_after(WITHIN):
+            while handlers():
+                await anyio.sleep(0.01)
+
+
+def handlers() -> int:
+    """Connections of which something is left in memory."""
+    gc.collect()
+    return sum(type(each) is web.RequestHandler for each in gc.get_objects())

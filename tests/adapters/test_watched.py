@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from teltubby.adapters.base import Destination, Outgoing
-from teltubby.adapters.dependencies import Dependencies, Dependency
+from teltubby.adapters.dependencies import AT_ONCE, LATE, Dependencies, Dependency
 from teltubby.adapters.embedded_broker import EmbeddedBroker
 from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.adapters.folder_store import FolderStore
@@ -70,17 +70,47 @@ def test_a_state_lasts_since_it_was_entered_whatever_else_is_told() -> None:
 
 
 def test_one_failure_is_a_hiccup_and_two_are_an_outage() -> None:
-    watched = dependency()
+    clock = Clock()
+    watched = Dependencies(clock).named("it")
     watched.works()
     watched.failed("once")
     assert watched.standing.state is DEGRADED
     watched.works()
     watched.failed("once more")
     assert watched.standing.state is DEGRADED
+    clock.now += AT_ONCE / 2
+    watched.failed("at the same time")
+    assert watched.standing.state is DEGRADED, "requests beside each other fail of one hiccup"
+    clock.now += AT_ONCE / 2
     watched.failed("and again")
     assert watched.standing.state is DOWN
     watched.works()
     assert watched.standing.state is OK
+
+
+def test_a_question_without_an_answer_is_told_before_it_fails() -> None:
+    clock = Clock()
+    watched = Dependencies(clock).named("store")
+    watched.asked()
+    clock.now += 2 * LATE
+    assert watched.standing.state is DOWN, "nobody has seen it yet"
+    watched.works("well")
+    clock.now += 2 * LATE
+    assert watched.standing.state is OK, "nobody asks"
+    watched.asked()
+    asked = clock.now
+    clock.now += LATE / 2
+    watched.asked()
+    assert watched.standing.state is OK
+    clock.now += 2 * LATE
+    for _ in range(2):
+        assert (watched.standing.state, watched.standing.since) == (DEGRADED, asked + LATE)
+        clock.now += LATE
+    watched.failed("timed out")
+    assert (watched.standing.state, watched.standing.detail) == (DEGRADED, "timed out")
+    watched.works("well")
+    clock.now += 2 * LATE
+    assert watched.standing.state is OK, "that was answered"
 
 
 def test_what_was_down_is_not_degraded_by_another_failure() -> None:
@@ -141,6 +171,70 @@ async def test_a_broker_that_cannot_be_reached_is_down_with_the_reason(tmp_path:
     with pytest.raises(BrokerUnavailable) as caught:
         await broker.open()
     assert (watched.standing.state, watched.standing.detail) == (DOWN, str(caught.value))
+
+
+class Hanging(EmbeddedBroker):
+    """Is connected, and does nothing more."""
+
+    hangs = False
+
+    async def depths(self) -> Mapping[Destination, int]:
+        if self.hangs:
+            raise BrokerUnavailable("counting: no answer in time")
+        return await super().depths()
+
+    async def publish(self, destination: Destination, message: Outgoing, *, delay: float = 0.0) -> None:
+        if self.hangs:
+            raise BrokerUnavailable("publishing: no answer in time")
+        await super().publish(destination, message, delay=delay)
+
+
+@pytest.mark.anyio
+async def test_a_broker_that_hangs_is_not_well_though_it_is_connected(tmp_path: Path) -> None:
+    metrics, clock, hanging = Metrics(), Clock(), Hanging(tmp_path / "queue.db", doorbell=Doorbell())
+    watched = Dependencies(clock).named("broker")
+    broker = WatchedBroker(hanging, watched, metrics)
+    await broker.open()
+    hanging.hangs = True
+    with pytest.raises(BrokerUnavailable):
+        await broker.depths()
+    assert (watched.standing.state, watched.standing.detail) == (DEGRADED, "counting: no answer in time")
+    clock.now += timedelta(seconds=15)
+    with pytest.raises(BrokerUnavailable):
+        await broker.publish(Destination.DEAD, Outgoing(body=b"{}", type="a", message_id="1"))
+    assert watched.standing.state is DOWN and value(metrics, "messages_published_total", queue="dead") == 0
+    hanging.hangs = False
+    await broker.depths()
+    assert (watched.standing.state, watched.standing.detail) == (OK, "connected")
+    hanging.hangs = True
+    with pytest.raises(BrokerUnavailable):
+        await broker.depths()
+    await broker.aclose()
+    assert (watched.standing.state, watched.standing.detail) == (DOWN, "counting: no answer in time"), "why it was lost"
+    with pytest.raises(BrokerUnavailable):
+        await broker.depths()
+    hanging.hangs = False
+    await broker.open()
+    await broker.aclose()
+    assert watched.standing.detail == "the connection is closed"
+
+
+@pytest.mark.anyio
+async def test_a_broker_that_counts_for_too_long_is_degraded_meanwhile(tmp_path: Path) -> None:
+    clock, standings = Clock(), []
+    watched = Dependencies(clock).named("broker")
+
+    class Slow(EmbeddedBroker):
+        async def depths(self) -> Mapping[Destination, int]:
+            clock.now += LATE
+            standings.append(watched.standing.state)
+            return await super().depths()
+
+    broker = WatchedBroker(Slow(tmp_path / "queue.db", doorbell=Doorbell()), watched, Metrics())
+    await broker.open()
+    await broker.depths()
+    assert standings == [DEGRADED] and watched.standing.state is OK
+    await broker.aclose()
 
 
 class Parts:

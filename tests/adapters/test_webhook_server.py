@@ -332,12 +332,14 @@ async def test_who_sends_a_byte_now_and_then_is_cut_off_too(inbox: Inbox) -> Non
 
 async def test_connections_are_counted(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook_server, "MAX_CONNECTIONS", 2)
-    async with serving(inbox) as port:
-        async with await anyio.connect_tcp("127.0.0.1", port), await anyio.connect_tcp("127.0.0.1", port):
-            with anyio.fail_after(WITHIN):
-                async with await anyio.connect_tcp("127.0.0.1", port) as third:
-                    assert await rest(third) == b""
-        await still_takes_updates(port)  # as soon as the server has seen that the first two are gone
+    async with (
+        serving(inbox) as port,
+        await anyio.connect_tcp("127.0.0.1", port) as oldest,
+        await anyio.connect_tcp("127.0.0.1", port),
+    ):
+        await still_takes_updates(port)
+        with anyio.fail_after(WITHIN):
+            assert await rest(oldest) == b"", "who says nothing gives way to one who does"
 
 
 # -- coming and going

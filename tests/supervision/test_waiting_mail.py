@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio
 import pytest
 
-from teltubby.supervision import Actor, ChildSpec, Mailbox, Supervisor, mailbox
+from teltubby.supervision import Actor, ChildSpec, Context, Mailbox, Supervisor, context, mailbox, render
 
 
 class Idle(Actor[str]):
@@ -78,3 +81,47 @@ def test_the_picture_of_the_tree_tells(clock: Clock) -> None:
     assert (node.mailbox, node.oldest, node.stalled) == (1, 3, 3)
     box.close()
     assert box.oldest == 0
+
+
+class Slow(Actor[str]):
+    """Handles two at a time, each until it is told to end."""
+
+    def __init__(self, ends: dict[str, anyio.Event]) -> None:
+        self._ends = ends
+
+    async def run(self, context: Context[str]) -> None:
+        context.started()
+        await context.serve(self.handle, width=2)
+
+    async def handle(self, message: str, /) -> None:
+        await self._ends[message].wait()
+
+
+@pytest.mark.anyio
+async def test_how_long_one_message_is_in_hand(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells of an actor that hangs although no more mail comes; the oldest one in hand counts."""
+    monkeypatch.setattr(context, "time", clock)
+    ends = {"first": anyio.Event(), "second": anyio.Event()}
+    box = Mailbox[str]("box")
+    tree, root = Supervisor("root", [ChildSpec("slow", lambda: Slow(ends), mailbox=box)]), Context[Any]("root")
+
+    def busy() -> float:
+        (node,) = tree.snapshot().children
+        return node.busy
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tree.run, root)
+        await root.ready.wait()
+        assert busy() == 0
+        for message in ends:
+            box.ref.tell(message)
+            await anyio.wait_all_tasks_blocked()
+            clock.now += 50
+        assert busy() == 100 and "at one message for 100 s" in render(tree.snapshot())
+        ends["first"].set()
+        await anyio.wait_all_tasks_blocked()
+        assert busy() == 50 and "at one message" not in render(tree.snapshot())
+        ends["second"].set()
+        await anyio.wait_all_tasks_blocked()
+        assert busy() == 0
+        root.stop()
