@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Writes what docs/configuration.md (settings), .env.example and docs/operations.md (metrics) have from the code.
+"""Writes what the documentation and .env.example have from the code: settings, metrics, trees and messages.
 
 Tests compare them.
 """
@@ -8,24 +8,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scripts import architecture_reference as architecture
 from teltubby.adapters.metrics_reference import metrics_table
 from teltubby.config.reference import example, tables
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- begin: written by scripts/write-reference.py -->\n", "<!-- end -->\n"
+END = "<!-- end -->\n"
 
 
 def main() -> None:
     """Replace what stands between the markers, and leave the prose alone."""
-    _replace(ROOT / "docs" / "configuration.md", tables())
-    _replace(ROOT / "docs" / "operations.md", metrics_table())
+    _replace("configuration.md", tables())
+    _replace("operations.md", metrics_table())
+    _replace("architecture.md", architecture.picture(), what="picture, ")
+    _replace("architecture.md", architecture.trees(), what="trees, ")
+    _replace("architecture.md", architecture.crossing(), what="messages, ")
+    _replace("messages.md", architecture.messages())
     (ROOT / ".env.example").write_text(example(), encoding="utf-8")
 
 
-def _replace(page: Path, written: str) -> None:
-    head, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+def _replace(page: str, written: str, *, what: str = "") -> None:
+    path = ROOT / "docs" / page
+    begin = f"<!-- begin: {what}written by scripts/write-reference.py -->\n"
+    head, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    if not found:
+        raise SystemExit(f"{path} has no {begin.strip()}")
     tail = rest.partition(END)[2]
-    page.write_text(f"{head}{BEGIN}\n{written}\n{END}{tail}", encoding="utf-8")
+    path.write_text(f"{head}{begin}\n{written}\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

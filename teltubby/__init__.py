@@ -6,6 +6,7 @@ Who may import whom; a layer imports only layers below it (tests/test_architectu
     probing                        `teltubby health`: asks a running process how it is
     recovery                       the commands of backups: made, listed, brought back, pruned
     fixity                         the archive checked against what is said of it, the ledger made anew from it
+    tracing                        one job's way through both processes, from ledger and logs
     collecting  tasks              the collector's commands, and these as modules
     watching                       what supervisord starts to tell of the others' deaths
     exit_codes  interrupts         what commands end with, also early

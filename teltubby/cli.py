@@ -15,11 +15,12 @@ import typer
 from teltubby import __version__, auditing, logs, probing
 from teltubby.collecting import commands as collecting
 from teltubby.collecting import reading
-from teltubby.config import Config, LogLevel, Role, effective, load, load_for_sessions, load_health
+from teltubby.config import Config, LogLevel, Role, check_places, effective, load, load_for_sessions, load_health
 from teltubby.exit_codes import EX_FAILED, exit_codes
 from teltubby.fixity import commands as fixity
 from teltubby.messages.routes import AccountKind
 from teltubby.recovery import commands as recovery
+from teltubby.tracing import commands as tracing
 from teltubby.watching import commands as watching
 
 STATUS_WITHIN = 5.0
@@ -167,7 +168,7 @@ def login(
             await sessions.sign_in(config, Terminal(), with_code=code)
 
     with exit_codes():
-        _run_command(sign_in)
+        _run_command(sign_in, "login", "the bot's session" if bot else "a person's session")
 
 
 @app.command()
@@ -181,7 +182,7 @@ def logout(bot: _Bot = False) -> None:
         await sessions.sign_out(config, Terminal(), _account(bot=bot))
 
     with exit_codes():
-        _run_command(sign_out)
+        _run_command(sign_out, "logout", "the bot's session" if bot else "a person's session")
 
 
 @app.command("backup-session")
@@ -194,7 +195,8 @@ def backup_session(
         from teltubby.login import sessions
         from teltubby.login.terminal import Terminal
 
-        sessions.back_up(config, Terminal(), _account(bot=bot), file)
+        with auditing.recorded(config, "backup-session", str(file)):
+            sessions.back_up(config, Terminal(), _account(bot=bot), file)
 
 
 @app.command("restore-session")
@@ -209,23 +211,29 @@ def restore_session(
         from teltubby.login import sessions
         from teltubby.login.terminal import Terminal
 
-        sessions.restore(config, Terminal(), _account(bot=bot), file, force=force)
+        with auditing.recorded(config, "restore-session", str(file)):
+            sessions.restore(config, Terminal(), _account(bot=bot), file, force=force)
 
 
 def _account(*, bot: bool) -> AccountKind:
     return AccountKind.BOT if bot else AccountKind.USER
 
 
-def _run_command(command: Callable[[Config], Awaitable[None]]) -> None:
+def _run_command(command: Callable[[Config], Awaitable[None]], name: str, detail: str) -> None:
     config = _start_for_sessions()
     from teltubby.runtime import run_command
 
-    run_command(partial(command, config), config)
+    with auditing.recorded(config, name, detail):
+        run_command(partial(command, config), config)
 
 
 def _start(role: Role) -> Config:
     config = load(role)
+    check_places(config)
     logs.configure(config.logs, config.secrets())
+    from teltubby.backup.contents import require_whole
+
+    require_whole(config)
     return config
 
 
@@ -251,4 +259,5 @@ fixity.register(app)
 probing.register(app)
 reading.register(app)
 recovery.register(app)
+tracing.register(app)
 watching.register(app)

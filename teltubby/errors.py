@@ -212,6 +212,10 @@ class MalformedMessage(Permanent):
     """A message from the broker cannot be read: not JSON, an unknown schema version, or missing fields."""
 
 
+class CannotBeKept(Permanent):
+    """A value that no database keeps: a number of more than 64 bits, or text with half of a surrogate pair."""
+
+
 class ObjectExists(Permanent):
     """The key is taken; objects are never overwritten by other content."""
 

@@ -23,7 +23,7 @@ def exit_codes() -> Iterator[None]:
         yield
     except ConfigurationError as error:
         for mistake in error.mistakes:
-            typer.echo(mistake, err=True)
+            typer.echo(TeltubbyError.scrub(mistake), err=True)
         raise typer.Exit(EX_CONFIG) from None
     except TeltubbyError as error:
         sentence = str(error)

@@ -17,7 +17,7 @@ ROOT = Path(teltubby.__file__).parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("supervision",),
-    ("errors",),
+    ("errors", "interrupts"),
     ("messages",),
     ("flavour",),
     ("config", "logs"),
@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("actors",),
     ("trees",),
     ("runtime",),
-    ("exit_codes", "interrupts"),
+    ("exit_codes",),
     (
         "auditing",
         "cli",
@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "probing",
         "recovery",
         "tasks",
+        "tracing",
         "watching",
         "__main__",
     ),

@@ -135,7 +135,10 @@ class Archiving:
             known = await self._extend(album, messages, outcomes, jobs)
         for job in jobs:
             with tracing(job.job_id):
-                _LOG.info("job %s is handed in by user %d with message %d", job.job_id, job.user_id, job.message_id)
+                _LOG.info(
+                    "job %s is handed in by user %d with message %d, submission %d of chat %d",
+                    *(job.job_id, job.user_id, job.message_id, known.message_id, known.chat_id),
+                )
         self._count(outcomes)
         await self._artifacts.store(known.chat_id, known.message_id)
         return known

@@ -21,6 +21,7 @@ from teltubby.actors.quota import QuotaKeeper
 from teltubby.actors.receiving import Receiving
 from teltubby.actors.recollection import Recollection
 from teltubby.actors.session_news import SessionNews
+from teltubby.actors.trail import Trail
 from teltubby.adapters.base import BotGateway
 from teltubby.errors import ConfigurationError, NotAnswered, Permanent
 from teltubby.messages.collector import ChannelMediaFound, CollectorReport
@@ -51,6 +52,7 @@ class BotActor(Actor[BotMessage]):
         alerts: Alerts,
         chat: Chat,
         recollection: Recollection,
+        trail: Trail,
         patience: Patience,
         spool_dir: Path,
     ) -> None:
@@ -67,6 +69,7 @@ class BotActor(Actor[BotMessage]):
         self._alerts = alerts
         self._chat = chat
         self._recollection = recollection
+        self._trail = trail
 
     async def setup(self) -> None:
         await to_thread.run_sync(sweep, self._spool_dir)  # what an incarnation before this one left half-done
@@ -79,6 +82,7 @@ class BotActor(Actor[BotMessage]):
 
     async def teardown(self) -> None:
         await self._receiving.aclose()
+        await self._trail.aclose()
         await self._recollection.aclose()
         await self._gateway.aclose()
 
@@ -114,13 +118,19 @@ class BotActor(Actor[BotMessage]):
             self.handle,
             partial(self._until_stop, context, self._chat.keep_lines),
             partial(self._until_stop, context, self._quota.keep),
+            partial(self._until_stop, context, self._trail.keep),
             partial(self._until_stop, context, self._session_news.keep),
-            partial(self._until_stop, context, self._alerts.keep),
+            partial(self._alert, context),
             partial(self._until_stop, context, partial(self._chat.set_menu, phrases.COMMANDS)),
             partial(self._receiving.receive, context),
             partial(self._intake.work, context),
             width=REPORTS_AT_ONCE,
         )
+
+    async def _alert(self, context: Context[BotMessage]) -> None:
+        await self._until_stop(context, self._alerts.keep)
+        if context.draining:  # it ends for good, and not because something crashed
+            await self._alerts.leave()
 
     async def _until_stop(self, context: Context[BotMessage], loop: Callable[[], Awaitable[None]]) -> None:
         with context.interruptible():

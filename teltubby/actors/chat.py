@@ -214,7 +214,7 @@ class Chat:
     async def delete(self, line: Line) -> bool:
         """Take a message away; answers whether it is gone. Raises NotAnswered when a stop ends the waiting."""
         error = await self._until_done("a deletion", lambda: self._gateway.delete(*line))
-        if error is None or NOT_THERE in str(error):
+        if error is None or error.says(NOT_THERE):
             return True
         _LOG.warning("message %s cannot be deleted: %s", line, error)
         return False

@@ -13,6 +13,7 @@ from teltubby.adapters.metrics import Metrics
 from teltubby.adapters.watched_parts import WatchedParts
 from teltubby.errors import FloodWait, NotAnswered, RouteClosed
 from teltubby.messages.routes import AccountKind
+from teltubby.messages.stages import Stage
 from teltubby.messages.transfer import Dial, FetchLarge, FetchSmall, PartConnection
 from teltubby.supervision import ActorCrashed, ActorStopped, Context, MailboxFull, Pool, Ref
 from teltubby.transfer.engine import Engine
@@ -39,7 +40,7 @@ class BotDownloadActor(Pool[FetchSmall]):
         await self._gateway.aclose()
 
     async def handle(self, message: FetchSmall, /) -> int:
-        with self._metrics.timed("fetch_small"):
+        with self._metrics.timed(Stage.FETCH_SMALL):
             return await self._gateway.download(message.file_id, message.into)
 
 
@@ -69,8 +70,8 @@ class DownloadActor(Pool[FetchLarge]):
         if engine is None:
             raise RouteClosed(f"the {message.account} account is not configured")
         began = anyio.current_time()
-        with self._metrics.timed("fetch_large"):
-            await engine.fetch(message)
+        with self._metrics.timed(Stage.FETCH_LARGE):
+            await engine.fetch(message, flooded=partial(self._metrics.took, Stage.FLOOD))
         took = anyio.current_time() - began
         _LOG.info(
             "a document came over %d connections of the %s account in %.1f s", engine.connections, message.account, took

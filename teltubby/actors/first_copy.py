@@ -6,6 +6,7 @@ from teltubby.actors.letters import question_letter
 from teltubby.adapters.base import Broker
 from teltubby.messages.questions import FirstCopyAsked
 from teltubby.messages.wire import decode_answer
+from teltubby.supervision import current_trace
 from teltubby.transfer.upload import FirstCopy
 
 PATIENCE_SECONDS = 5.0
@@ -20,7 +21,7 @@ def asked_of_the_bot(broker: Broker, *, within: float = PATIENCE_SECONDS) -> Fir
     """
 
     async def first_copy(sha256: str) -> str | None:
-        asked = FirstCopyAsked(sha256=sha256)
+        asked = FirstCopyAsked(sha256=sha256, job_id=current_trace.get())
         return decode_answer(await broker.ask(question_letter(asked), within=within), asked).key
 
     return first_copy

@@ -190,7 +190,7 @@ class JobFlow:
                 await self._try_later(hand, str(error) or "an actor of the worker did not answer in time")
             case _:
                 _LOG.error("job %s met a bug", hand.job.job_id, exc_info=error)
-                await self._try_later(hand, f"internal error: {error!r}")
+                await self._try_later(hand, SupervisionError.scrub(f"internal error: {error!r}"))
 
     async def _stopped(self, hand: JobInHand) -> None:
         _LOG.info("job %s was stopped: %s", hand.job.job_id, hand.verdict)

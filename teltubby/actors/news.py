@@ -30,10 +30,11 @@ from teltubby.messages.jobs import (
     JobState,
 )
 from teltubby.messages.ledger import LedgerMessage, SettleFile
-from teltubby.messages.ledger_jobs import ApplyEvent, JobView, ReadHistory, SetNotice
+from teltubby.messages.ledger_jobs import ApplyEvent, FindJob, JobView, NoteStages, ReadHistory, SetNotice
 from teltubby.messages.queue import SendOrder
+from teltubby.messages.stages import Stage, Stages, known_stages
 from teltubby.messages.transfer import DropObject, UploadMessage
-from teltubby.supervision import Ref, tracing
+from teltubby.supervision import Ref, SupervisionError, Tally, tracing
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,8 +81,9 @@ class News:
         turn = self._turns.setdefault(event.job_id, anyio.Lock())
         try:
             async with turn:
-                with tracing(event.job_id):
+                with tracing(event.job_id, tally := Tally()):
                     await self._handle(event)
+                    await self._note(event, known_stages(tally.seconds))
         finally:
             if not turn.locked():
                 self._turns.pop(event.job_id, None)
@@ -94,6 +96,8 @@ class News:
             return
         if not isinstance(event, JobProgress):
             _LOG.info("job %s (attempt %d): %s of %s", event.job_id, event.attempt, type(event).__name__, event.worker)
+        for stage, seconds in view.waited.items():
+            self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
         if view.changed:
             self._uncounted.add(event.job_id)
         match event:
@@ -116,7 +120,7 @@ class News:
                     await self._completed(view, event)
             case JobCancelled():
                 if view.state is JobState.CANCELLED:
-                    await self._artifacts.settle(view, SkippedItem())
+                    await self._settle(view, SkippedItem())
                     await self._conclude(view, ordered.stopped_line(view.job, event))
             case _:
                 assert_never(event)
@@ -128,7 +132,7 @@ class News:
             self._chat.show((view.job.chat_id, view.notice_message_id), text, keyboard=keyboard)
 
     async def _failed(self, view: JobView, event: JobFailed) -> None:
-        await self._artifacts.settle(view, FailedItem(reason=event.reason))
+        await self._settle(view, FailedItem(reason=event.reason))
         if self._to_be_counted(view):
             self._metrics.jobs_failed.inc()
         await self._conclude(view, phrases.job_failed(view.job, reason=event.reason))
@@ -174,7 +178,7 @@ class News:
                 details=event.details,
             )
             text = phrases.job_duplicate(view.job, location=self._location(first.s3_key), sha256=event.sha256)
-        await self._artifacts.settle(view, settlement)
+        await self._settle(view, settlement)
         if isinstance(settlement, DuplicateItem) and event.duplicate_of is None:
             # The artifact points to the first copy by now: only then may the second one go.
             await self._upload.ask(DropObject(key=event.key), within=STORE_SECONDS)
@@ -204,9 +208,31 @@ class News:
         self._uncounted.discard(view.job.job_id)
         return not counted
 
+    async def _settle(self, view: JobView, settlement: Settlement) -> None:
+        with self._metrics.timed(Stage.ARTIFACT):
+            await self._artifacts.settle(view, settlement)
+
+    async def _note(self, event: JobEvent, stages: Stages) -> None:
+        """Keep what the bot's part of an attempt took; that it is not known is no reason to hear the report again."""
+        if not stages:
+            return
+        note = NoteStages(job_id=event.job_id, attempt=event.attempt, worker=event.worker, stages=stages)
+        try:
+            await self._ledger.ask(note, within=ASK_SECONDS)
+        except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
+            _LOG.info("the ledger does not keep how long the end of job %s took: %s", event.job_id, error)
+
     async def _conclude(self, view: JobView, text: str) -> None:
         if is_channel_post(view.job):
             return  # nobody handed it in: /jobs and /queue show it to those who ask
+        if view.state is not JobState.COMPLETED:  # which stays; of others, who moved it on says so
+            now = await self._ledger.ask(FindJob(job_id=view.job.job_id), within=ASK_SECONDS)
+            if now is None or now.state is not view.state:
+                return
+        with self._metrics.timed(Stage.TELL):
+            await self._tell(view, text)
+
+    async def _tell(self, view: JobView, text: str) -> None:
         chat_id, line = view.job.chat_id, view.notice_message_id
         keyboard = job_keyboard(view.job.job_id, view.state)
         if line is not None:

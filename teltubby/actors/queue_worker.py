@@ -161,12 +161,15 @@ class ConsumingQueueActor(QueueActor[ConsumerMessage]):
         self._link.made()
         try:
             orders = await self._broker.listen()
-            async with orders, anyio.create_task_group() as tasks:
-                tasks.start_soon(self._obey, orders, tasks)
-                tasks.start_soon(self._notice_stop, context)
-                await self._describe()
-                await self._keep_taking(context, tasks)
-                tasks.cancel_scope.cancel()
+            async with orders:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._obey, orders, tasks)
+                    tasks.start_soon(self._notice_stop, context)
+                    await self._describe()
+                    await self._keep_taking(context, tasks)
+                    tasks.cancel_scope.cancel()
+                if context.draining:  # it ends for good, and not because something crashed
+                    await self._reports.take_leave()
         finally:
             self._link.lost()
             self._places = 0

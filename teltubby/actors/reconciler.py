@@ -17,6 +17,7 @@ from teltubby.messages.jobs import JobCommand, JobState
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_jobs import CommandJob, JobView, PruneHistory, QuietJobs
 from teltubby.messages.queue import CountQueues, OutboxFilled, PublisherMessage
+from teltubby.messages.trail import PruneTrail
 from teltubby.supervision import Actor, Context, Ref, SupervisionError
 
 _LOG = logging.getLogger(__name__)
@@ -31,11 +32,12 @@ class ReconcilerRules:
 
     `silent_seconds`: a worker that said nothing of a job for so long does not run it. `vanished_seconds`: a job of
     which nothing was heard for so long, while no queue holds anything, has lost its message. `retention_days` of the
-    history, 0: for ever.
+    history, `trail_days` of the audit trail, 0: for ever.
     """
 
     silent_seconds: float
     retention_days: int
+    trail_days: int = 0
     vanished_seconds: float = 600.0
     look_seconds: float = 60.0
     tidy_seconds: float = 3600.0
@@ -90,6 +92,10 @@ class ReconcilerActor(Actor[Never]):
             before = self._clock() - timedelta(days=self._rules.retention_days)
             forgotten = await self._ledger.ask(PruneHistory(before=before), within=ASK_SECONDS)
             _LOG.info("%d rows of the history were older than %d days", forgotten, self._rules.retention_days)
+        if self._rules.trail_days:
+            before = self._clock() - timedelta(days=self._rules.trail_days)
+            forgotten = await self._ledger.ask(PruneTrail(before=before), within=ASK_SECONDS)
+            _LOG.info("%d lines of the audit trail were older than %d days", forgotten, self._rules.trail_days)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:

@@ -13,10 +13,13 @@ from teltubby.actors.chat import Chat
 from teltubby.actors.in_turn import InTurn
 from teltubby.actors.phrases import workers as words
 from teltubby.actors.sign_in import SignInDesk
+from teltubby.actors.trail import Trail
 from teltubby.actors.wakeup import Wakeup
 from teltubby.actors.workers import Workers
+from teltubby.archive.conditions import subject_of
 from teltubby.archive.session_news import News, NewsKind, session_news
 from teltubby.errors import NotAnswered
+from teltubby.messages.alerts import NoteEnd
 from teltubby.messages.ledger import LedgerMessage
 from teltubby.messages.ledger_sessions import FindTrouble, SetTrouble
 from teltubby.messages.routes import AccountKind
@@ -45,6 +48,7 @@ class SessionNews:
         sign_in: SignInDesk,
         ledger: Ref[LedgerMessage],
         chat: Chat,
+        trail: Trail,
         admins: Collection[int],
         clock: Callable[[], datetime],
     ) -> None:
@@ -52,6 +56,7 @@ class SessionNews:
         self._sign_in = sign_in
         self._ledger = ledger
         self._chat = chat
+        self._trail = trail
         self._admins = tuple(admins)
         self._clock = clock
         self._turns = InTurn()
@@ -66,6 +71,10 @@ class SessionNews:
             case WorkerStanding():
                 if self._workers.note(report):
                     self._sign_in.heard(report)
+                if report.leaves:
+                    end = NoteEnd(process=subject_of("", report.place), incarnation=report.public_key)
+                    await self._ledger.ask(end, within=ASK_SECONDS)
+                    return
                 for session in report.sessions:
                     async with self._turns.at((report.place, session.account)):
                         await self._judge(report, session)
@@ -93,6 +102,9 @@ class SessionNews:
         if news is None:
             return
         await self._announce(report, session, news)
+        if news.tell is not None:
+            what = f"the {session.account} account at {report.place} is {session.state}"
+            self._trail.decided("session", f"{what}: {session.detail}" if session.detail else what)
         # After the telling: a crash between the two tells once more, not never.
         request = SetTrouble(place=report.place, account=session.account, trouble=news.known)
         await self._ledger.ask(request, within=ASK_SECONDS)

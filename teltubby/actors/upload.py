@@ -15,6 +15,7 @@ from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.artifact import same_submission
 from teltubby.errors import ObjectExists, Transient
+from teltubby.messages.stages import Stage
 from teltubby.messages.transfer import (
     AbortUpload,
     DropObject,
@@ -114,9 +115,10 @@ class UploadActor(Pool[UploadMessage]):
             multipart_bytes=self._multipart_bytes,
             parallel=self._parallel,
             first_copy=self._first_copy,
+            metrics=self._metrics,
         )
         async with self._turn(request.key):
-            with self._metrics.timed("store"):
+            with self._metrics.timed(Stage.STORE):
                 return await upload.run()
 
     async def _abort(self, key: str, upload_id: str | None) -> None:

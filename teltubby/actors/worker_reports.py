@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
+
+import anyio
 
 from teltubby.actors.letters import worker_report_letter
 from teltubby.actors.link import Link
@@ -19,6 +22,8 @@ from teltubby.supervision import Signal
 
 WAITING = 64
 """So many reports wait for the broker; of more, the oldest are of no use any more."""
+LEAVE_SECONDS = 2.0
+"""For the last word; a stop goes on without it."""
 
 
 def all_is_well() -> Sequence[Standing]:
@@ -116,13 +121,20 @@ class WorkerReports:
                 if waiting is not None or None not in self._waiting:
                     self._waiting.appendleft(waiting)
 
+    async def take_leave(self) -> None:
+        """Report that this process ends in order, the last that is heard of it; who is away then misses a process."""
+        self._waiting.clear()
+        with anyio.move_on_after(LEAVE_SECONDS), suppress(BrokerUnavailable):
+            letter = worker_report_letter(self._standing(leaves=True))
+            await self._link.use(partial(self._broker.publish, Destination.EVENTS, letter))
+
     def _put(self, report: SignInTold | None) -> None:
         if len(self._waiting) >= WAITING:
             self._waiting.popleft()
         self._waiting.append(report)
         self._filled.notify()
 
-    def _standing(self) -> WorkerStanding:
+    def _standing(self, *, leaves: bool = False) -> WorkerStanding:
         return WorkerStanding(
             worker=self._worker,
             place=self._place,
@@ -133,6 +145,7 @@ class WorkerReports:
             collects=self._collector is not None,
             collector=None if self._collector is None else self._collector(),
             unwell=tuple(self._unwell()),
+            leaves=leaves,
         )
 
     def _is_expired(self, report: WorkerReport) -> bool:

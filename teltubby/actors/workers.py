@@ -43,6 +43,7 @@ class Workers:
         self._missing = missing
         self._clock = clock
         self._heard: dict[str, _Heard] = {}
+        self._left: set[str] = set()
         self._asked = 0
         self._settled = 0
         """Which asking of all was over last: one that is under way says nothing yet of who answers."""
@@ -70,6 +71,11 @@ class Workers:
         return tuple((each.standing, each.at) for each in heard)
 
     @property
+    def left(self) -> Collection[str]:
+        """The places of those that ended as they were told to, and did not come back."""
+        return self._left
+
+    @property
     def were_asked(self) -> bool:
         """Whether all were asked by this process, so that each that runs was heard."""
         return self._asked > 0
@@ -84,11 +90,19 @@ class Workers:
     def note(self, standing: WorkerStanding) -> bool:
         """A worker says how it stands; answers whether it is news, and does not come late.
 
-        Each process has a key of its own: another one at the same place is the same worker, started anew.
+        Each process has a key of its own: another one at the same place is the same worker, started anew. One that
+        leaves is known no longer.
         """
         known = None if standing.place not in self._heard else self._heard[standing.place].standing
-        if known is not None and known.public_key == standing.public_key and standing.at < known.at:
+        is_same = known is not None and known.public_key == standing.public_key
+        if known is not None and is_same and standing.at < known.at:
             return False
+        if standing.leaves:
+            if is_same:
+                del self._heard[standing.place]
+            self._left.add(standing.place)
+            return False
+        self._left.discard(standing.place)
         self._heard[standing.place] = _Heard(standing, self._clock(), self._asked)
         self._changed.notify()
         return True

@@ -87,7 +87,7 @@ class AiogramGateway(BotClient):
                 )
             )
         except BadRequest as error:
-            if "message is not modified" not in str(error):
+            if not error.says("message is not modified"):
                 raise
 
     async def send_photo(self, chat_id: int, png: bytes, *, html: str, reply_to: int | None = None) -> int:
@@ -121,7 +121,7 @@ class AiogramGateway(BotClient):
         try:
             await self.call(lambda bot: bot.delete_message(chat_id, message_id))
         except BadRequest as error:
-            if "message to delete not found" not in str(error):
+            if not error.says("message to delete not found"):
                 raise
 
     async def delete_all(self, chat_id: int, message_ids: Sequence[int]) -> None:
@@ -184,7 +184,7 @@ async def _download(bot: Bot, file_id: str, into: Path) -> int:
 
 def _is_refused(error: BadRequest) -> bool:
     """Whether Telegram says that this message is not ours to delete, or too old."""
-    return "message can't be deleted" in str(error).lower()
+    return error.says("message can't be deleted")
 
 
 def _reply(message_id: int | None) -> ReplyParameters | None:

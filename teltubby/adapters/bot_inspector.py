@@ -56,7 +56,7 @@ class AiogramInspector(AiogramGateway):
         try:
             member = await self.call(lambda bot: bot(_GetChatMember(chat_id=chat_id, user_id=user_id)))
         except BadRequest as error:
-            if not any(words in str(error) for words in _NOBODY):
+            if not error.says(*_NOBODY):
                 raise
             member = {"status": "left"}
         return _member_facts(member, in_channel=chat.kind == "channel")

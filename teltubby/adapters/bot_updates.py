@@ -54,13 +54,12 @@ def raw_update(update: object) -> RawUpdate:
     message = _object(kept.get("message"))
     shown = message or _object(kept.get("edited_message"))
     shown = shown or _object(_object(kept.get("callback_query")).get("message"))
-    group = message.get("media_group_id")
     return RawUpdate(
         update_id=update["update_id"],
         payload=json.dumps(kept, ensure_ascii=True, separators=(",", ":")),
         chat_id=_id(_object(shown.get("chat")).get("id")),
         message_id=_id(shown.get("message_id")),
-        media_group_id=group if isinstance(group, str) else None,
+        media_group_id=_name(message.get("media_group_id")),
         secret=secret,
     )
 
@@ -138,6 +137,11 @@ def _object(value: object) -> Mapping[str, Any]:
 
 def _id(value: object) -> int | None:
     return value if type(value) is int and -_LARGEST <= value <= _LARGEST else None
+
+
+def _name(value: object) -> str | None:
+    """What the inbox can keep as text: JSON can hold half of a surrogate pair, and UTF-8 cannot."""
+    return value if isinstance(value, str) and value == value.encode(errors="ignore").decode() else None
 
 
 def _media(message: Message) -> Media | None:

@@ -7,6 +7,7 @@ completing again, by somebody who never heard the first answer, is answered the 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ from teltubby.adapters.base import UnfinishedUpload
 from teltubby.adapters.folder_files import opened, publish, sync_folder, write_at, write_new
 from teltubby.errors import ContentMismatch, Permanent, UploadVanished
 from teltubby.messages.transfer import PartReceipt
+
+_LOG = logging.getLogger(__name__)
 
 STALE_AFTER = 7 * 24 * 3600.0
 """Seconds after which what nobody will ask for again is removed: leftovers of a kill, records of finished uploads."""
@@ -123,16 +126,12 @@ class FolderUploads:
 
     def _records(self) -> Iterator[tuple[Path, _Record]]:
         for home in sorted(self._folder.iterdir()):
-            if _ID.fullmatch(home.name):
-                with suppress(FileNotFoundError):  # begun or aborted halfway
-                    yield home, _read(home)
+            if _ID.fullmatch(home.name) and (record := _read(home)) is not None:
+                yield home, record
 
     def _find(self, key: str, upload_id: str) -> tuple[Path, _Record]:
         home = self._folder / upload_id
-        try:
-            record = _read(home) if _ID.fullmatch(upload_id) else None
-        except FileNotFoundError:
-            record = None
+        record = _read(home) if _ID.fullmatch(upload_id) else None
         if record is None or record.key != key:
             self._folder.stat()  # an unmounted folder is another matter than a forgotten upload
             raise UploadVanished(f"there is no upload {upload_id} of {key}")
@@ -158,8 +157,32 @@ class FolderUploads:
         sync_folder(home)
 
 
-def _read(home: Path) -> _Record:
-    return _Record(**json.loads((home / "upload").read_bytes()))
+def _read(home: Path) -> _Record | None:
+    """The upload's record; None where there is none, or a damaged disk made it unreadable: it is begun again then."""
+    try:
+        found = json.loads((home / "upload").read_bytes())
+    except FileNotFoundError:
+        return None  # begun or aborted halfway
+    except (ValueError, RecursionError):
+        found = None
+    match found:
+        case {
+            "key": str(key),
+            "content_type": str(content_type),
+            "begun_at": str(begun_at),
+            "part_size": int(part_size),
+            "inode": int() | None as inode,
+        } if part_size > 0 and _is_moment(begun_at):
+            return _Record(key=key, content_type=content_type, begun_at=begun_at, part_size=part_size, inode=inode)
+    _LOG.warning("the record of the upload in %s cannot be read; what it was for is uploaded anew", home)
+    return None
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _checked_size(key: str, parts: Sequence[PartReceipt], part_size: int) -> int:

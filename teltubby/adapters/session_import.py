@@ -55,7 +55,7 @@ def read_centres(path: Path) -> tuple[int | None, dict[int, bytes]]:
         content = json.loads(path.with_name(path.name + ".centres").read_text())
         keys = {int(number): bytes.fromhex(key) for number, key in content["keys"].items()}
         account = int(content["account"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None, {}
     return account, {number: key for number, key in keys.items() if len(key) == KEY_BYTES}
 

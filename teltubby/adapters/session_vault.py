@@ -226,5 +226,5 @@ def _decoded(content: bytes) -> SavedSession | None:
             session=checked_text(found["session"]),
             centres=centres,
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

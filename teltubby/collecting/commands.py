@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from teltubby.auditing import recorded
 from teltubby.collecting.settings import HISTORY, UPDATES, load_beside, load_to_collect, log_for_command
 from teltubby.config import Config
 from teltubby.exit_codes import exit_codes
@@ -87,7 +88,9 @@ def add(
     with exit_codes():
         from teltubby.collecting import tracked
 
-        tracked.add(load_beside(), channel, media or (), typer.echo)
+        config = load_beside()
+        with recorded(config, "channels add", " ".join((channel, *(media or ())))):
+            tracked.add(config, channel, media or (), typer.echo)
 
 
 @channels.command(context_settings=IDS_ARE_NO_OPTIONS)
@@ -97,7 +100,9 @@ def remove(channel: _Channel) -> None:
     with exit_codes():
         from teltubby.collecting import tracked
 
-        tracked.remove(load_beside(), channel, typer.echo)
+        config = load_beside()
+        with recorded(config, "channels remove", channel):
+            tracked.remove(config, channel, typer.echo)
 
 
 @channels.command("list")

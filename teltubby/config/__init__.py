@@ -17,6 +17,7 @@ from teltubby.config.choices import (
 from teltubby.config.collector import CollectorSettings
 from teltubby.config.loading import load, load_for_sessions, load_health, load_watching
 from teltubby.config.model import Config, Origin
+from teltubby.config.places import check_places
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
 from teltubby.config.reference import effective
 from teltubby.config.storage import IngestSettings, S3Settings, StorageSettings
@@ -48,6 +49,7 @@ __all__ = [
     "TelegramMode",
     "TelegramSettings",
     "WorkerSettings",
+    "check_places",
     "effective",
     "load",
     "load_for_sessions",

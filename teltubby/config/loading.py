@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -72,6 +72,8 @@ def load(
     at_fault = {name for mistake in mistakes for name in mistake.about}
     for check in checks:
         mistakes += (mistake for mistake in check(config) if at_fault.isdisjoint(mistake.about))
+    if mistakes and config.telegram.bot_token is None:
+        mistakes += _nothing_read(sources)
     _raise_if_any(mistakes)
     return config
 
@@ -165,6 +167,12 @@ def _mistake(variable: Variable, name: str, raw: str, reason: str) -> Mistake:
         about=variable.names,
         sentence=f"{name} {verb} '{given}', but must {be} {variable.expects}{f' ({reason})' if reason else ''}.",
     )
+
+
+def _nothing_read(sources: Sources) -> Iterator[Mistake]:
+    if sources.absent is not None:
+        sentence = f"There is no {sources.absent} in {Path.cwd()}, so only the environment was read."
+        yield Mistake(about=(), sentence=sentence)
 
 
 def _reason(context: Mapping[str, object]) -> str:

@@ -14,6 +14,7 @@ from teltubby.config.group import (
     NOT_NEGATIVE,
     PATH,
     PEM_CERTIFICATE,
+    PEM_KEY,
     SECONDS,
     YES_NO,
     AtOnce,
@@ -23,7 +24,7 @@ from teltubby.config.group import (
     Secret,
     Text,
 )
-from teltubby.config.variable import CertificateFile, Variable
+from teltubby.config.variable import CertificateFile, KeyFile, Variable
 
 
 def _check_amqp_name(name: str) -> str:
@@ -35,6 +36,8 @@ def _check_amqp_name(name: str) -> str:
 
 _AMQP_NAME = "a name of letters, digits and _ . : - (at most 255, not beginning with amq.)"
 _AmqpName = Annotated[str, AfterValidator(_check_amqp_name)]
+_DAYS = "a number of days from 0 to 36500"
+_Days = Annotated[int, Field(ge=0, le=36500)]  # what goes back beyond the calendar is no date
 
 
 def _upper(value: object) -> object:
@@ -75,8 +78,8 @@ class QueueSettings(Group):
         Variable("RABBITMQ_CLIENT_CERTIFICATE", PEM_CERTIFICATE, "Our certificate, where RabbitMQ wants one."),
     ] = None
     client_key: Annotated[
-        Path | None,
-        Variable("RABBITMQ_CLIENT_KEY", PATH, "The file with its key; unset: it is in the same file."),
+        KeyFile | None,
+        Variable("RABBITMQ_CLIENT_KEY", PEM_KEY, "The file with its key; unset: it is in the same file."),
     ] = None
     username: Annotated[Text, Variable("RABBITMQ_USERNAME", "a user name", "RabbitMQ's user.")] = "guest"
     password: Annotated[Secret, Variable("RABBITMQ_PASSWORD", "a password", "That user's password.", secret=True)] = (
@@ -101,11 +104,19 @@ class QueueSettings(Group):
         "teltubby.dlx"
     )
     history_retention_days: Annotated[
-        Count,
+        _Days,
         Variable(
             "JOB_HISTORY_RETENTION_DAYS",
-            NOT_NEGATIVE,
+            _DAYS,
             "Days for which jobs that ended stay in the history; 0: for ever. Files and artifacts always stay.",
+        ),
+    ] = 365
+    audit_retention_days: Annotated[
+        _Days,
+        Variable(
+            "AUDIT_RETENTION_DAYS",
+            _DAYS,
+            "Days for which lines of the audit trail are kept, whatever becomes of the jobs in them; 0: for ever.",
         ),
     ] = 365
 

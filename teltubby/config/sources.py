@@ -24,10 +24,13 @@ _LONGEST_SHOWN = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Raw values by source; what stands first wins. `mistakes` are those of reading the sources themselves."""
+    """Raw values by source; what stands first wins. `mistakes` are those of reading the sources themselves, `absent` is
+    the `.env` file where there is none.
+    """
 
     by_origin: Mapping[Origin, Mapping[str, str]]
     mistakes: tuple[Mistake, ...] = field(default=())
+    absent: Path | None = None
 
     def find(self, variable: Variable) -> tuple[str, str, Origin] | None:
         """The name under which the variable is set, its raw value, and where; None if it is not set."""
@@ -75,6 +78,7 @@ def gather(environ: Mapping[str, str], env_file: Path | None) -> Sources:
     path = Path(named) if named else env_file
     values: dict[str, str] = {}
     mistakes: list[Mistake] = []
+    absent: Path | None = None
     if path is not None:
         try:
             text = path.read_text(encoding="utf-8")
@@ -82,6 +86,8 @@ def gather(environ: Mapping[str, str], env_file: Path | None) -> Sources:
             text = ""
             if named:
                 mistakes.append(_file_mistake(path, "no such file"))
+            else:
+                absent = path
         except OSError as error:
             text = ""
             mistakes.append(_file_mistake(path, error.strerror or "cannot be read"))
@@ -107,6 +113,7 @@ def gather(environ: Mapping[str, str], env_file: Path | None) -> Sources:
             Origin.ENV_FILE_SECRET: more_secrets.values,
         },
         mistakes=(*mistakes, *secrets.mistakes, *more_secrets.mistakes),
+        absent=absent,
     )
 
 

@@ -56,7 +56,7 @@ class TelegramSettings(Group):
         IdList,
         Variable(
             "TELEGRAM_WHITELIST_IDS",
-            "a comma-separated list of numeric user ids",
+            "a comma-separated list of numeric user ids, not of @names (@userinfobot tells one's own)",
             "Who may use the bot; everybody else gets no answer.",
         ),
     ] = ()

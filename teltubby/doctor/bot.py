@@ -132,7 +132,7 @@ async def _relay(chat_id: int, bot: BotInspector, me: Account, findings: Finding
         chat = await bot.chat(chat_id)
         member = await bot.member(chat_id, me.id)
     except ChatUnavailable as error:
-        outside = any(words in str(error) for words in ("not a member", "kicked"))
+        outside = error.says("not a member", "kicked")
         findings.trouble("relay", Trouble.BOT_NOT_IN_RELAY if outside else Trouble.RELAY_GONE, f"{chat_id}: {error}")
         return
     found = f"{chat.title!r} ({chat_id})"

@@ -88,8 +88,8 @@ def trouble_of_file(error: TeltubbyError) -> Trouble:
     """Which trouble an error of the vault is; they differ in words only."""
     if isinstance(error, SessionFileUnusable):
         return Trouble.SESSION_UNUSABLE
-    if "with another key" in str(error):
+    if error.says("with another key"):
         return Trouble.SESSION_OTHER_KEY
-    if "with api id" in str(error):
+    if error.says("with api id"):
         return Trouble.SESSION_OTHER_API_ID
     return Trouble.SESSION_DAMAGED

@@ -186,7 +186,7 @@ def trouble_of(error: TeltubbyError) -> Trouble:
         case SessionNotReady():
             return Trouble.SESSION_REVOKED
         case Unauthorised():
-            return Trouble.TOKEN_REFUSED if "TOKEN" in str(error).upper() else Trouble.API_ID_REFUSED
+            return Trouble.TOKEN_REFUSED if error.says("TOKEN") else Trouble.API_ID_REFUSED
         case FloodWait():
             return Trouble.TELEGRAM_FLOODED
     return Trouble.BOT_SESSION_DEAD if isinstance(error.__cause__, DEAD_KEYS) else Trouble.TELEGRAM_AWAY

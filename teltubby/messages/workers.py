@@ -17,7 +17,8 @@ class WorkerStanding:
     `worker` is the name of the process, `place` says in the same words after a restart where it runs (host and session
     file). `public_key` is what secrets for it are sealed to; `routes` are those that it may take, in order.
     `collects`: it has a collector of channels (None: it does not say); `collector` says why that cannot work, where an
-    operator must act. `unwell` is what else of its process is not as it should be, sessions apart.
+    operator must act. `unwell` is what else of its process is not as it should be, sessions apart. The last one of a
+    process that ends as it was told to `leaves`.
     """
 
     worker: str
@@ -29,6 +30,7 @@ class WorkerStanding:
     collects: bool | None = None
     collector: str | None = None
     unwell: tuple[Standing, ...] = ()
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

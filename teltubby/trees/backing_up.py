@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from teltubby.actors.troubles import Troubles
+from teltubby.actors.readiness import LOOK_SECONDS, Outlook
 from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.clock import utc_now
 from teltubby.config import Config
@@ -27,25 +27,26 @@ def backup_store(config: Config) -> Callable[[], ObjectStore]:
     return lambda: FolderStore(folder, part_size=config.s3.part_size)
 
 
-def backup_children(config: Config, troubles: Troubles) -> Sequence[ChildSpec]:
+def backup_children(config: Config, outlook: Outlook) -> Sequence[ChildSpec]:
     """The actor that makes them; nobody where BACKUP_INTERVAL_HOURS is 0."""
     hours = config.backup.interval_hours
     if hours == 0:
         return ()
     from teltubby.actors.backup import BackupActor
+    from teltubby.actors.backup_record import BackupRecord
     from teltubby.backup.making import Backups
 
     store = backup_store(config)
+    record = BackupRecord(outlook, every=timedelta(hours=hours), clock=utc_now)
+    outlook.looks.append((record.look, LOOK_SECONDS))
 
     def make() -> BackupActor:
         return BackupActor(
             Backups(config, host=socket.gethostname(), clock=utc_now),
             store,
-            every=timedelta(hours=hours),
-            troubles=troubles,
+            record=record,
             backoff=SELDOM,
             rng=parts.RNG,
-            clock=utc_now,
         )
 
     return (ChildSpec("backup", make, backoff=SELDOM),)

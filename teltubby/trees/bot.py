@@ -56,7 +56,7 @@ def bot_tree(config: Config) -> Supervisor:
     """`teltubby bot`."""
     outlook, mail = Outlook(), BotMail()
     broker = watched_broker(parts.broker(config, Doorbell(), client="teltubby bot"), outlook)
-    wing = [*bot_wing(config, broker, mail, outlook), *backup_children(config, outlook.troubles)]
+    wing = [*bot_wing(config, broker, mail, outlook), *backup_children(config, outlook)]
     look_around(config, outlook, upload=mail.upload.ref, queue=mail.queue.ref, data=config.ingest.sqlite_path.parent)
     return root("bot", config, outlook, wing)
 
@@ -133,6 +133,7 @@ def bot_wing(
                 ReconcilerRules(
                     silent_seconds=SILENT_CHECKS * config.worker.health_check_interval,
                     retention_days=config.queue.history_retention_days,
+                    trail_days=config.queue.audit_retention_days,
                 ),
                 ledger=mail.ledger.ref,
                 queue=mail.queue.ref,

@@ -32,7 +32,7 @@ def box_tree(config: Config) -> Supervisor:
         wing = worker_wing(config, worker_broker, WorkerMail(), outlook, first_copy=first_copy)
         wings.append(Supervisor("worker", wing))
     look_around(config, outlook, upload=mail.upload.ref, queue=mail.queue.ref, data=config.ingest.sqlite_path.parent)
-    return root("box", config, outlook, [*wings, *backup_children(config, outlook.troubles)])
+    return root("box", config, outlook, [*wings, *backup_children(config, outlook)])
 
 
 def reportable(known: FirstCopy) -> FirstCopy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from teltubby import __version__
 from teltubby.actors.alerts_desk import AlertsDesk
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.archiving import Archiving, Bookkeeping
@@ -27,6 +28,7 @@ from teltubby.actors.recollection import Recollection
 from teltubby.actors.session_news import SessionNews
 from teltubby.actors.sign_in import SignInDesk
 from teltubby.actors.sign_in_pictures import SignInPictures
+from teltubby.actors.trail import Trail
 from teltubby.actors.wakeup import Wakeup
 from teltubby.actors.whispers import Whispers
 from teltubby.actors.workers import Workers
@@ -120,7 +122,9 @@ def bot_actor(
         width=config.ingest.concurrency,
     )
     workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers()
-    audit = Audit(ledger=ledger, clock=utc_now)
+    trail = Trail(ledger=ledger, clock=utc_now)
+    trail.decided("start", _in_force(config))
+    audit = Audit(ledger=ledger, clock=utc_now, trail=trail)
     sign_in = SignInDesk(
         workers=workers,
         whispers=whispers,
@@ -148,6 +152,7 @@ def bot_actor(
         channels=channels,
         alerts=AlertsDesk(alerts, audit=audit, clock=utc_now),
         recount=quota.recount,
+        trail=trail,
     )
     news = News(
         ledger=ledger,
@@ -194,6 +199,7 @@ def bot_actor(
         desk=desk,
         chat=chat,
         recollection=recollection,
+        trail=trail,
         metrics=metrics,
         patience=patience,
         backoff=parts.RECONNECT,
@@ -209,6 +215,7 @@ def bot_actor(
             sign_in=sign_in,
             ledger=ledger,
             chat=chat,
+            trail=trail,
             admins=config.telegram.whitelist_ids,
             clock=utc_now,
         ),
@@ -218,6 +225,15 @@ def bot_actor(
         alerts=alerts,
         chat=chat,
         recollection=recollection,
+        trail=trail,
         patience=patience,
         spool_dir=config.storage.spool_dir / "small",
     )
+
+
+def _in_force(config: Config) -> str:
+    """What an auditor wants to know of the settings that the bot began with."""
+    known = ", ".join(map(str, sorted(config.telegram.whitelist_ids)))
+    days = config.queue.audit_retention_days
+    kept = f"for {days} days" if days else "for ever"
+    return f"teltubby {__version__}; let in: {known}; this trail is kept {kept}"

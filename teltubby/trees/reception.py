@@ -15,6 +15,7 @@ from teltubby.actors.lookups import Lookups
 from teltubby.actors.purge import Purge
 from teltubby.actors.sign_in import SignInDesk
 from teltubby.actors.standing import Paint, Standing
+from teltubby.actors.trail import Trail
 from teltubby.actors.workers import Workers
 from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.charts import paint_statistics
@@ -41,6 +42,7 @@ def furnished_desk(
     channels: ChannelsDesk,
     alerts: AlertsDesk,
     recount: Callable[[], None],
+    trail: Trail,
     paint: Paint = paint_statistics,
     clock: Callable[[], datetime] = utc_now,
 ) -> Desk:
@@ -64,5 +66,6 @@ def furnished_desk(
         channels=channels,
         alerts=alerts,
         purge=Purge(ledger=ledger, upload=upload, recount=recount),
+        trail=trail,
         mode=mode,
     )

@@ -42,6 +42,10 @@ from teltubby.trees.common import root
 from teltubby.trees.watching import heard_of_sessions, look_around, watched_broker, watched_store
 
 SECONDS_PER_HOUR = 3600
+LOOKS = 1
+"""Whoever looks how the store is does not wait until a large file is stored, which may take hours: see
+`readiness.look_at_store`. Mail that waits for so long would look like an actor that hangs.
+"""
 STARTED = (AccountKind.BOT, AccountKind.USER)
 """The bot's session first: what the person's suffers must not restart it (rest for one)."""
 
@@ -62,7 +66,7 @@ def worker_tree(config: Config) -> Supervisor:
     first_copy = parts.first_copy(config, asked_of_the_bot(broker))
     wing = worker_wing(config, broker, mail, outlook, first_copy=first_copy)
     look_around(config, outlook, upload=mail.upload.ref, queue=mail.queue.ref, data=config.mtproto.session_path.parent)
-    return root("worker", config, outlook, [*wing, *backup_children(config, outlook.troubles)])
+    return root("worker", config, outlook, [*wing, *backup_children(config, outlook)])
 
 
 def worker_name() -> str:
@@ -97,13 +101,14 @@ def worker_wing(
             config.storage.spool_dir / "large", keep_seconds=config.storage.spool_keep_hours * SECONDS_PER_HOUR
         ),
         media=parts.media_reading(config),
+        metrics=outlook.metrics,
     )
     return [
         ChildSpec(
             "upload",
             lambda: UploadActor(
                 store(),
-                width=width,
+                width=width + LOOKS,
                 multipart_bytes=config.s3.multipart_threshold,
                 first_copy=first_copy,
                 metrics=outlook.metrics,

@@ -92,7 +92,7 @@ def items_over(house: Household, message: int) -> bool:
 @ON_TRIO
 def test_two_workers_with_the_same_bytes(wings: Household) -> None:
     """Both upload; the ledger settles it: one object stays, and both artifacts point to it."""
-    wings.start("bot", "worker")
+    bot = wings.start("bot", "worker")
     wings.start("worker", MTPROTO_BOT_SESSION_PATH=str(wings.home / "second.session"))
     file = wings.ada.new_file(FileKind.VIDEO, 22 * MIB, seed=3)
     messages = [wings.ada.send_video(file), wings.ada.send_video(anew(wings, file))]
@@ -104,6 +104,8 @@ def test_two_workers_with_the_same_bytes(wings: Household) -> None:
     [key] = objects(wings)
     assert {wings.items(message)[0]["s3_key"] for message in messages} == {key}
     assert sha256(wings.archive, key) == file.sha256()
+    assert bot.metric("teltubby_jobs_completed_total") == 2 and bot.metric("teltubby_dedup_hits_total") == 1
+    assert bot.metric("teltubby_ingested_bytes_total") == file.size, "what is stored, not what was fetched"
 
 
 def test_two_curators_at_once(box: Household) -> None:

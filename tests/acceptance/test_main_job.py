@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.acceptance.nursery import run_command
 from tests.acceptance.polling import eventually
 from tests.acceptance.product import Begin
 from tests.acceptance.queues import Queues
+from tests.acceptance.scrapes import look_at_scrape, value_in
 
 MIB = 1 << 20
 TOP = [
@@ -187,7 +189,32 @@ def look_at_traces(house: Household) -> None:
             assert all(other not in text for other in jobs if other != job_id for text in traced)
 
 
-def test_bot_and_worker_on_rabbitmq_and_s3(wings: Household, queues: Queues) -> None:
+def look_at_scrapes(house: Household, done: HandedIn, folder: Path) -> None:
+    """Each process serves all of it, and what its wing did is counted there, to the byte."""
+    bot, worker = house.processes
+    of_bot = look_at_scrape(bot, folder / "scrape", without={"teltubby_session_state"})
+    of_worker = look_at_scrape(worker, folder / "scrape")
+    large = [done.files["large"].size, done.files["over"].size]
+    small = sum(file.size for file in done.files.values()) - sum(large)
+    assert value_in(of_bot, 'teltubby_downloaded_bytes_total{source="bot_api"}') == small
+    assert value_in(of_worker, 'teltubby_downloaded_bytes_total{source="mtproto_bot"}') == sum(large)
+    assert value_in(of_worker, "teltubby_uploaded_bytes_total") == sum(large)
+    assert value_in(of_bot, "teltubby_uploaded_bytes_total") > small, "artifacts, too"
+    assert value_in(of_bot, "teltubby_job_bytes_sum") == sum(large)
+    assert value_in(of_bot, "teltubby_job_seconds_count") == value_in(of_bot, "teltubby_job_bytes_count") == 2
+    assert value_in(of_bot, "teltubby_processing_seconds_count") == 6
+    assert value_in(of_worker, 'teltubby_session_state{account="bot",state="ready"}') == 1
+    assert value_in(of_bot, 'teltubby_messages_published_total{queue="jobs"}') == 2
+    assert value_in(of_worker, 'teltubby_messages_published_total{queue="events"}') >= 4
+    for scrape in (of_bot, of_worker):
+        assert value_in(scrape, 'teltubby_store_requests_total{outcome="ok"}') > 0
+        assert value_in(scrape, 'teltubby_dependency_state{dependency="broker",state="ok"}') == 1
+        for nothing in ("jobs_failed_total", "jobs_retried_total", "jobs_cancelled_total", "skipped_items_total"):
+            assert value_in(scrape, f"teltubby_{nothing}") == 0
+        assert 'store_requests_total{outcome="failed"} 0.0' in scrape
+
+
+def test_bot_and_worker_on_rabbitmq_and_s3(wings: Household, queues: Queues, tmp_path: Path) -> None:
     """The main job over two processes."""
     bot = wings.start("bot", "worker")
     done = hand_in(wings)
@@ -197,6 +224,7 @@ def test_bot_and_worker_on_rabbitmq_and_s3(wings: Household, queues: Queues) -> 
     assert bot.metric("teltubby_jobs_created_total") == bot.metric("teltubby_jobs_completed_total") == 2
     assert bot.metric("teltubby_dedup_hits_total") == 1
     assert bot.metric("teltubby_ingested_bytes_total") == sum(file.size for file in done.files.values())
+    look_at_scrapes(wings, done, tmp_path)
     look_at_traces(wings)
     wings.stop()
     assert wings.archive.unfinished() == [] and wings.spooled() == []

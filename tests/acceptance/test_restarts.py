@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 from contextlib import closing
 from functools import partial
 
 import pytest
+from typer.testing import CliRunner
 
+from teltubby.cli import app
 from teltubby.simulator.faults import Fault
 from teltubby.simulator.files import File, FileKind
 from tests.acceptance.archives import sha256
@@ -188,6 +191,36 @@ def test_worker_killed_in_the_middle(wings: Household, queues: Queues) -> None:
     assert len(wings.answers(message)) == 1
     wings.stop()
     assert queues.depths() == {} and wings.spooled() == [] and wings.archive.unfinished() == []
+    look_at_trace(wings)
+
+
+def look_at_trace(wings: Household) -> None:
+    """`teltubby trace` tells of both workers and the bot, in one order, and what the time went by with."""
+    ((job_id,),) = wings.rows("SELECT job_id FROM jobs")
+    logs = [str(product.log_path) for product in wings.processes]
+    told = CliRunner().invoke(app, ["trace", job_id[:8], "--json", *logs], env=wings.settings)
+    assert told.exit_code == 0, told.stderr
+    found = json.loads(told.stdout)
+    lost, done = found["attempts"]
+    assert (lost["success"], done["success"]) == (None, True) and lost["worker"] != done["worker"]
+    assert set(lost["stages"]) == {"outbox", "queue", "turn"}
+    measured = {"turn", "way", "fetch_large", "store", "hash", "first_copy", "complete", "details", "artifact", "tell"}
+    assert measured <= set(done["stages"]) and all(seconds >= 0 for seconds in done["stages"].values())
+    assert done["stages"]["store"] <= done["seconds"]
+    entries = [(entry["source"].partition("-")[2] or "ledger", entry["what"]) for entry in found["timeline"]]
+    expected = [
+        ("ledger", "came, with the message"),
+        ("bot.log", "is handed in by user"),
+        ("worker.log", f"is taken up by {lost['worker']}"),
+        ("worker.log", f"is taken up by {done['worker']}"),
+        ("worker.log", "is stored as"),
+        ("bot.log", f"JobCompleted of {done['worker']}"),
+    ]
+    places = [
+        [at for at, (name, what) in enumerate(entries) if name == source and text in what] for source, text in expected
+    ]
+    assert all(len(place) == 1 for place in places), list(zip(expected, places, strict=True))
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize(("backend", "signals"), [("trio", 1), ("trio", 2), ("asyncio", 2)])

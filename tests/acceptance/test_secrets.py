@@ -89,7 +89,8 @@ def test_no_sink_holds_a_password_or_a_code(wings: Household, rabbit_node: Rabbi
 
 def look_everywhere(house: Household, node: RabbitNode, codes: list[str]) -> None:
     """Search what is on disk, in the archive, in the chat and on the pages of the processes."""
-    for secret in (CANARY, WRONG, quote(CANARY)):
+    key_of_the_bot = house.settings["TELEGRAM_BOT_TOKEN"].partition(":")[2]
+    for secret in (CANARY, WRONG, quote(CANARY), key_of_the_bot, house.settings["MTPROTO_API_HASH"]):
         assert found_in(secret, house.home, node.directory) == []
         assert not any(secret in line.text for line in house.ada.conversation())
     assert PHONE_NUMBER.encode() not in (house.home / "user.session").read_bytes()
@@ -105,4 +106,5 @@ def look_everywhere(house: Household, node: RabbitNode, codes: list[str]) -> Non
     for product in house.processes:
         if product.running:
             for page in ("/status", "/metrics", "/healthz", "/readyz"):
-                assert CANARY not in product.get(page)[1]
+                said = product.get(page)[1]
+                assert CANARY not in said and key_of_the_bot not in said and PHONE_NUMBER.strip("+") not in said

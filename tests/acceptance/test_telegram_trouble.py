@@ -133,8 +133,8 @@ def assert_archived(house: Household, message: int, file: File) -> None:
 
 
 def test_parts_in_trouble(box: Household) -> None:
-    """Four files at once, and whatever can happen to a part happens to some of theirs."""
-    box.start("run", IO_TIMEOUT_SECONDS="3", WORKER_CONCURRENCY="4", WORKER_MAX_RETRIES="10")
+    """Four files at once, and whatever can happen to a part happens to some of theirs; and it is counted as it was."""
+    product = box.start("run", IO_TIMEOUT_SECONDS="3", WORKER_CONCURRENCY="4", WORKER_MAX_RETRIES="10")
     slow_down(box, 40 * MIB)
     trouble(box, "messages.getMessages", error=500, message="NEED_MEMBER_INVALID")
     trouble(box, "upload.getFile", skip=5, error=420, message="FLOOD_WAIT_2")
@@ -149,6 +149,17 @@ def test_parts_in_trouble(box: Household) -> None:
     for message, file in sent:
         assert_archived(box, message, file)
     assert not box.telegram.world.faults.programmed, "some fault did not strike"
+    jobs = {each: product.metric(f"teltubby_jobs_{each}_total") for each in ("created", "completed", "failed")}
+    assert jobs == {"created": 4, "completed": 4, "failed": 0}
+    again = box.rows("SELECT count(*) FROM transitions WHERE to_state = 'RETRYING'")
+    assert again == [(product.metric("teltubby_jobs_retried_total"),)]
+    assert product.metric('teltubby_flood_waits_total{source="mtproto_bot"}') == 1
+    assert product.metric('teltubby_flood_wait_seconds_total{source="mtproto_bot"}') == 2
+    assert product.metric('teltubby_parts_failed_total{source="mtproto_bot"}') >= 1
+    size = sum(file.size for _, file in sent)
+    assert product.metric("teltubby_ingested_bytes_total") == product.metric("teltubby_job_bytes_sum") == size
+    fetched = product.metric('teltubby_downloaded_bytes_total{source="mtproto_bot"}')
+    assert size <= fetched <= size + 10 * MIB, "what came in vain is counted as well, and is little"
     box.stop()
     assert box.spooled() == [] and box.archive.unfinished() == []
 

@@ -42,6 +42,7 @@ from teltubby.actors.session_news import SessionNews
 from teltubby.actors.sign_in import SignInDesk
 from teltubby.actors.sign_in_pictures import SignInPictures
 from teltubby.actors.signs_of_life import SignsOfLife
+from teltubby.actors.trail import Trail
 from teltubby.actors.troubles import Troubles
 from teltubby.actors.upload import UploadActor
 from teltubby.actors.wakeup import Wakeup
@@ -252,23 +253,25 @@ async def bot_wing(
         )
         whispers.append(Whispers(clock=anyio.current_time))
         workers = Workers(queue=queue_mail.ref, missing=missing, clock=wall_clock)
+        trail = Trail(ledger=ledger.ref, clock=wall_clock)
+        audit = Audit(ledger=ledger.ref, clock=wall_clock, trail=trail)
         sign_in = SignInDesk(
             workers=workers,
             whispers=whispers[-1],
-            audit=Audit(ledger=ledger.ref, clock=wall_clock),
+            audit=audit,
             queue=queue_mail.ref,
             chat=chat,
             pictures=SignInPictures(ledger=ledger.ref, chat=chat),
         )
         channels = ChannelsDesk(
             queue=queue_mail.ref,
-            audit=Audit(ledger=ledger.ref, clock=wall_clock),
+            audit=audit,
             chat=chat,
             workers=workers,
             clock=wall_clock,
         )
         alerts, alerts_desk = staged(
-            alert_rules, seen, ledger=ledger.ref, workers=workers, chat=chat, admins=(ANNA, BORIS)
+            alert_rules, seen, ledger=ledger.ref, workers=workers, chat=chat, audit=audit, admins=(ANNA, BORIS)
         )
         desk = furnished_desk(
             chat=chat,
@@ -285,6 +288,7 @@ async def bot_wing(
             alerts=alerts_desk,
             workers=workers,
             recount=quota.recount,
+            trail=trail,
             paint=_painted,
             clock=wall_clock,
         )
@@ -334,6 +338,7 @@ async def bot_wing(
             desk=desk,
             chat=chat,
             recollection=recollection,
+            trail=trail,
             metrics=metrics,
             patience=patience,
             backoff=BACKOFF,
@@ -349,6 +354,7 @@ async def bot_wing(
                 sign_in=sign_in,
                 ledger=ledger.ref,
                 chat=chat,
+                trail=trail,
                 admins=(ANNA, BORIS),
                 clock=wall_clock,
             ),
@@ -358,6 +364,7 @@ async def bot_wing(
             alerts=alerts,
             chat=chat,
             recollection=recollection,
+            trail=trail,
             patience=patience,
             spool_dir=rules.spool_dir,
         )

@@ -63,7 +63,7 @@ async def test_the_second_step_deletes_what_is_under_the_prefix_and_nothing_else
         assert world.objects == OTHERS
         assert "0 files, 0 B" in await says(wing, "/status")
         assert world.facts("SELECT 1 FROM files") == []
-        (row,) = world.facts("SELECT user_id, command FROM commands GROUP BY user_id, command")
+        (row,) = world.facts("SELECT user_id, command FROM commands WHERE kind = 'command' GROUP BY user_id, command")
         assert (row["user_id"], row["command"]) == (ANNA, "purge")
 
 

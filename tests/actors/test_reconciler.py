@@ -37,12 +37,13 @@ def world(tmp_path: Path) -> World:
 
 @asynccontextmanager
 async def reconciled(
-    world: World, *, retention_days: int = 0, clock: Callable[[], datetime] = wall_clock
+    world: World, *, retention_days: int = 0, trail_days: int = 0, clock: Callable[[], datetime] = wall_clock
 ) -> AsyncIterator[BotWing]:
     """The wing with a reconciler that has little patience."""
     rules = ReconcilerRules(
         silent_seconds=SILENT,
         retention_days=retention_days,
+        trail_days=trail_days,
         vanished_seconds=VANISHED,
         look_seconds=LOOK,
         tidy_seconds=TIDY,
@@ -53,7 +54,10 @@ async def reconciled(
 
 def audit(world: World) -> list[tuple[str, int | None, str]]:
     """What was ordered by whom, and why."""
-    return [tuple(row) for row in world.facts("SELECT command, user_id, detail FROM commands ORDER BY rowid")]
+    return [
+        tuple(row)
+        for row in world.facts("SELECT command, user_id, detail FROM commands WHERE kind = 'command' ORDER BY rowid")
+    ]
 
 
 # -- jobs whose worker is gone
@@ -267,6 +271,21 @@ async def test_history_is_forgotten_when_it_is_old_enough_and_nothing_else_is(wo
         assert_true(world)
 
 
+async def test_the_audit_trail_is_forgotten_by_its_own_age(world: World) -> None:
+    late = timedelta()
+    async with reconciled(world, retention_days=1, trail_days=3, clock=lambda: wall_clock() + late) as wing:
+        job = await queued(wing)
+        await wing.ledger.ask(CommandJob(job_id=job.job_id, command=JobCommand.CANCEL, user_id=7), within=9)
+        late = timedelta(days=2)
+        await anyio.sleep(2 * TIDY)
+        assert world.facts("SELECT 1 FROM jobs") == []
+        assert [row["command"] for row in world.facts("SELECT command FROM commands")] == ["cancel"]
+        late = timedelta(days=3, hours=1)
+        await anyio.sleep(2 * TIDY)
+        assert world.facts("SELECT 1 FROM commands") == []
+        assert restarts(wing.tree) == {}
+
+
 async def test_without_a_limit_history_stays(world: World) -> None:
     async with reconciled(world) as wing:
         job = await queued(wing)
@@ -276,4 +295,4 @@ async def test_without_a_limit_history_stays(world: World) -> None:
             database.commit()
         await anyio.sleep(3 * TIDY)
         assert world.facts("SELECT 1 FROM jobs")
-        assert wing.ledger_script.count("PruneHistory") == 0
+        assert wing.ledger_script.count("PruneHistory") == wing.ledger_script.count("PruneTrail") == 0

@@ -46,6 +46,10 @@ async def test_a_flap_is_told_twice_to_everybody(world: World) -> None:
             assert "revoked" in began and "/mtlogin" in began and "teltubby login" in began
             assert "&lt;box&gt;" in began and "AUTH_KEY_UNREGISTERED &lt;x&gt;" in began
             assert "is ready (worker" in over and "&lt;box&gt;" in over
+        found = world.facts("SELECT detail FROM commands WHERE kind = 'decision' AND command = 'session' ORDER BY id")
+        lost, back = (row["detail"] for row in found)
+        assert "user account" in lost and lost.endswith("is revoked: AUTH_KEY_UNREGISTERED <x>")
+        assert "is ready" in back, "the audit trail has both, once"
 
 
 async def test_what_lies_between_is_no_news(world: World) -> None:

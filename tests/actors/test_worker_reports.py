@@ -142,6 +142,20 @@ async def test_it_says_so_again_on_order(tmp_path: Path) -> None:
         assert here.standings[-1].sessions[0].connections == 2, "asked anew"
 
 
+async def test_it_says_goodbye_when_it_ends_in_order(tmp_path: Path) -> None:
+    async with queue_at(tmp_path / "queue.db") as queue, clerk_at(queue):
+        async with worker_wing(tmp_path / "spool", broker=queue.twin(), routes=(FileRoute.BOT,)) as wing:
+            await wing.ready()
+            with anyio.fail_after(10_000):
+                while not queue.reports:
+                    await queue.events()
+                    await anyio.sleep(1)
+        await queue.events()
+        standings = [report for report in queue.reports if isinstance(report, WorkerStanding)]
+        assert len(standings) >= 2 and standings[-1].leaves
+        assert not any(standing.leaves for standing in standings[:-1])
+
+
 async def test_it_says_so_over_every_new_connection(tmp_path: Path) -> None:
     async with line(tmp_path) as here:
         await here.stands(bot=READY)

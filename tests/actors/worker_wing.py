@@ -21,6 +21,7 @@ from teltubby.actors.upload import UploadActor
 from teltubby.actors.ways import Ways
 from teltubby.actors.worker_reports import all_is_well
 from teltubby.adapters.base import Broker
+from teltubby.adapters.metrics import Metrics
 from teltubby.adapters.sealed_boxes import SealedBoxes
 from teltubby.messages.collector import CollectorOrder
 from teltubby.messages.health import Standing
@@ -92,6 +93,7 @@ async def worker_wing(
     first_copy: FirstCopy = nobody_knows,
     limits: Limits | None = None,
     media: MediaReading | None = None,
+    metrics: Metrics | None = None,
     max_bytes: int = 1 << 32,
     person: PersonTwin | None = None,
     relay: RelayCopies | None = None,
@@ -102,7 +104,7 @@ async def worker_wing(
     worker: str = "host:1",
 ) -> AsyncIterator[WorkerWing]:
     """The wing, running; without a broker its jobs are performed by `wing.run`, without a `person` it is the bot's."""
-    bot = session or SessionTwin()
+    bot, metrics = session or SessionTwin(), metrics or Metrics()
     needed = {route.account for route in routes}
     gateways: dict[AccountKind, SessionTwin] = {AccountKind.BOT: bot} if AccountKind.BOT in needed else {}
     if person is not None and (AccountKind.USER in needed or collector is not None):
@@ -121,6 +123,7 @@ async def worker_wing(
         upload=upload.ref,
         spools=SpoolFolder(spool_dir, keep_seconds=3600),
         media=media or MediaReading(),
+        metrics=metrics,
     )
     rng, boxes = random.Random(1), SealedBoxes()
 
@@ -148,10 +151,10 @@ async def worker_wing(
         )
 
     def uploader() -> UploadActor:
-        return UploadActor(store, width=concurrency, multipart_bytes=2 * MIB, first_copy=first_copy)
+        return UploadActor(store, width=concurrency, multipart_bytes=2 * MIB, first_copy=first_copy, metrics=metrics)
 
     def downloader() -> DownloadActor:
-        return DownloadActor(sessions, width=concurrency, engine=partial(Engine, limits=limits))
+        return DownloadActor(sessions, width=concurrency, engine=partial(Engine, limits=limits), metrics=metrics)
 
     def consumer() -> ConsumingQueueActor:
         assert broker is not None

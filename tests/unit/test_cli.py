@@ -23,7 +23,7 @@ SESSION_COMMANDS = {"login", "logout", "backup-session", "restore-session"}
 COLLECTOR_COMMANDS = {"sync-history", "poll-updates", "export", "report"}
 ARCHIVE_COMMANDS = {"reindex", "verify", "backup", "restore", "prune", "listen"}
 COMMANDS = (
-    {"run", "bot", "worker", "demo", "doctor", "check-config", "tree", "health", "audit"}
+    {"run", "bot", "worker", "demo", "doctor", "check-config", "tree", "health", "audit", "trace"}
     | SESSION_COMMANDS
     | COLLECTOR_COMMANDS
     | ARCHIVE_COMMANDS

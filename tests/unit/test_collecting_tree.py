@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from teltubby.actors.readiness import Outlook
 from teltubby.actors.troubles import Troubles
+from teltubby.actors.upload import UploadActor
+from teltubby.adapters.embedded_doorbell import Doorbell
 from teltubby.config import Role, load
 from teltubby.errors import ConfigurationError
 from teltubby.messages.collector import CollectorMessage
 from teltubby.messages.routes import AccountKind
 from teltubby.messages.session import SessionChanged, SessionStanding, SessionState
-from teltubby.supervision import Mailbox, Node
+from teltubby.supervision import ChildSpec, Mailbox, Node
 from teltubby.trees import parts
 from teltubby.trees.box import box_tree
 from teltubby.trees.collecting import NOTHING_TO_COLLECT, announced, say_what_is_off
-from teltubby.trees.worker import worker_tree
+from teltubby.trees.worker import WorkerMail, worker_tree, worker_wing
 
 HISTORY = {"MTPROTO_ENABLED": "true", "MTPROTO_HISTORY_ENABLED": "true"}
 UPDATES = {"MTPROTO_ENABLED": "true", "MTPROTO_UPDATES_ENABLED": "true"}
@@ -38,6 +41,19 @@ def settings(folder: Path, **more: str) -> dict[str, str]:
 def children_of_telegram(folder: Path, **more: str) -> list[str]:
     tree = worker_tree(load(Role.WORKER, settings(folder, **more), None)).snapshot()
     return [child.name for child in named(tree, "telegram").children]
+
+
+def test_there_is_room_for_a_look_at_the_store_beside_every_job(tmp_path: Path) -> None:
+    """Or the look would wait for hours, and the UploadActor be taken for one that hangs."""
+    config = load(Role.WORKER, settings(tmp_path, WORKER_CONCURRENCY="3", QUEUE_BACKEND="embedded"), None, checks=())
+    broker = parts.broker(config, Doorbell(), client="test")
+    wing = worker_wing(config, broker, WorkerMail(), Outlook(), first_copy=parts.first_copy(config, nothing_known))
+    (upload,) = [child.start() for child in wing if isinstance(child, ChildSpec) and child.name == "upload"]
+    assert isinstance(upload, UploadActor) and upload.width == 3 + 1
+
+
+async def nothing_known(sha256: str) -> None:
+    """It is the first copy."""
 
 
 def named(node: Node, name: str) -> Node:

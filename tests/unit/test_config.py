@@ -53,10 +53,11 @@ MTPROTO_FLOOD_PARK_SECONDS=60 MTPROTO_VERIFY_HASHES=auto MTPROTO_ROUTES=relay,bo
 TELTUBBY_SECRET_KEY= TELTUBBY_KEY_FILE= STORAGE_FOLDER= SPOOL_DIR=/data/spool SPOOL_KEEP_HOURS=72
 QUEUE_BACKEND=rabbitmq EMBEDDED_QUEUE_PATH=/data/queue.db JOB_QUEUE_TYPE=quorum LOG_FORMAT=auto
 JOB_HISTORY_RETENTION_DAYS=365
+AUDIT_RETENTION_DAYS=365
 RABBITMQ_TLS=false RABBITMQ_CA_FILE= RABBITMQ_CLIENT_CERTIFICATE= RABBITMQ_CLIENT_KEY= TELEGRAM_BOT_API_CA_FILE=
 BACKUP_INTERVAL_HOURS=0 BACKUP_FOLDER= BACKUP_KEY= BACKUP_KEEP=7 BACKUP_KEEP_DAILY=14 BACKUP_KEEP_WEEKLY=8
-ALERTS_ENABLE=true ALERT_QUEUE_DEPTH=500 ALERT_QUEUE_AGE_MINUTES=120 ALERT_DISK_FREE_MB=1024 ALERT_QUIET_HOURS=
-ALERT_TIMEZONE=UTC ALERT_AFTER_SECONDS=60 ALERT_GROUP_SECONDS=60 ALERT_REPEAT_HOURS=24
+ALERTS_ENABLE=true ALERT_QUEUE_DEPTH=500 ALERT_QUEUE_AGE_MINUTES=120 ALERT_DISK_FREE_MB=1024 ALERT_PROCESS_STARTS=3
+ALERT_QUIET_HOURS= ALERT_TIMEZONE=UTC ALERT_AFTER_SECONDS=60 ALERT_GROUP_SECONDS=60 ALERT_REPEAT_HOURS=24
 TELTUBBY_BACKEND=asyncio TELTUBBY_ENV_FILE=
 """
 """Names and defaults as people's .env files and dashboards know them, then the newer ones."""
@@ -114,7 +115,8 @@ def test_every_mistake_is_reported_at_once_in_one_sentence() -> None:
     assert found == (
         "TELTUBBY_BAKEND is no setting of teltubby: did you mean TELTUBBY_BACKEND?",
         "TELEGRAM_BOT_TOKEN is '****', but must be a bot token as @BotFather gives it, like 123456:ABC-DEF.",
-        "TELEGRAM_WHITELIST_IDS is '1,joe,2', but must be a comma-separated list of numeric user ids.",
+        "TELEGRAM_WHITELIST_IDS is '1,joe,2', but must be a comma-separated list of numeric user ids, "
+        "not of @names (@userinfobot tells one's own).",
         "CONCURRENCY is '99', but must be a whole number from 1 to 32.",
         "RABBITMQ_PORT is 'rabbit', but must be a port from 1 to 65535.",
     )
@@ -145,8 +147,10 @@ def test_every_mistake_is_reported_at_once_in_one_sentence() -> None:
         *(("WEBHOOK_SECRET", value) for value in ("käse", "a b", "a.b", "x" * 257)),
         *(("WEBHOOK_URL", value) for value in ("example.org/hook", "https://x:port/", "https://x:0/", "https://[x/")),
         *(("WEBHOOK_LISTEN_PORT", value) for value in ("0", "65536", "https")),
-        *(("JOB_HISTORY_RETENTION_DAYS", value) for value in ("-1", "1.5", "for ever")),
+        *(("JOB_HISTORY_RETENTION_DAYS", value) for value in ("-1", "1.5", "for ever", "36501")),
+        *(("AUDIT_RETENTION_DAYS", value) for value in ("-1", "1.5", "for ever", "36501")),
         *(("ALERT_QUIET_HOURS", value) for value in ("22-7", "22:00-24:30", "07:00-07:00", "22:00–07:00")),
+        *(("ALERT_REPEAT_HOURS", value) for value in ("-1", "0.1", "nan", "9000")),
         *(("ALERT_TIMEZONE", value) for value in ("Mars/Base", "../etc", "Europe")),
     ],
 )

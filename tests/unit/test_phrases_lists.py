@@ -12,6 +12,7 @@ from teltubby.actors.phrases import lists
 from teltubby.actors.phrases.words import PAGE_CHARACTERS
 from teltubby.messages.jobs import JobState, Priority
 from teltubby.messages.routes import FileRoute, RouteTry
+from teltubby.messages.stages import Stage
 from tests.unit.phrase_samples import DAY, NASTY, assert_telegram_takes, history, hit, job, view
 
 LATER = DAY + timedelta(minutes=3)
@@ -100,6 +101,29 @@ def test_the_ways_that_an_attempt_tried_are_told() -> None:
     (line,) = [line for line in text.splitlines() if "relay" in line]
     assert line.startswith("    relay: not a <member> of the channel xxx") and len(line) < 220
     assert line.endswith("; origin: the message was not forwarded; bot: served")
+
+
+def test_what_an_attempt_waited_for_and_what_it_took_is_told() -> None:
+    before, done, after = history().attempts
+    took = {
+        Stage.OUTBOX: 0.01,
+        Stage.QUEUE: 200.0,
+        Stage.WAY: 0.42,
+        Stage.FETCH_LARGE: 9.96,
+        Stage.FLOOD: 5.0,
+        Stage.STORE: 31.0,
+        Stage.HASH: 0.0,
+        Stage.FIRST_COPY: 0.3,
+        Stage.COMPLETE: 1.0,
+        Stage.TELL: 0.2,
+    }
+    told = replace(history(), attempts=(before, replace(done, stages=took), after))
+    text = assert_telegram_takes(lists.job_history(view(), told, location="x"))
+    (line,) = [line for line in text.splitlines() if "⏱" in line]
+    assert line.strip() == (
+        "⏱ queue 3 min 20 s · finding it 0.4 s · download 10 s (flood waits 5.0 s)"
+        " · upload 31 s (duplicate check 0.3 s, completing 1.0 s) · telling you 0.2 s"
+    )
 
 
 def test_an_attempt_that_was_cancelled_did_not_fail() -> None:

@@ -8,6 +8,7 @@ from html import escape, unescape
 
 from teltubby.actors.phrases.job_lines import MARKS
 from teltubby.actors.phrases.reasons import advice
+from teltubby.actors.phrases.stage_times import stage_line
 from teltubby.actors.phrases.words import (
     NAME_CHARACTERS,
     PAGE_CHARACTERS,
@@ -154,6 +155,8 @@ def _attempts(view: JobView, attempts: Sequence[Attempt]) -> list[str]:
         lines.append(_attempt(attempt, runs=at == running))
         if attempt.routes:
             lines.append(f"    {_ways(attempt.routes)}")
+        if times := stage_line(attempt.stages):
+            lines.append(f"    {times}")
     return lines
 
 

@@ -13,6 +13,8 @@ REASON_CHARACTERS = 300
 NAME_CHARACTERS = 80
 FOLLOWED = "📊"
 """Begins the words of an answer that a file follows, and no others."""
+_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that set the direction of what follows (Unicode's bidirectional controls)."""
 _NEXT_UNIT = 999.95
 """What is more would be rounded up to 1000.0."""
 
@@ -98,8 +100,8 @@ def counted(count: int, thing: str) -> str:
 
 
 def clipped(text: str, characters: int) -> str:
-    """The text on one line, at most so long, as HTML."""
-    flat = " ".join(text.split())
+    """The text on one line, at most so long, as HTML, without what would turn the rest of the line around."""
+    flat = " ".join(text.translate(_TURNING).split())
     return escape(flat if len(flat) <= characters else flat[: characters - 1] + "…")
 
 
