@@ -1,5 +1,6 @@
 # make demo    set up what is missing and show the main job against a simulated Telegram; ARGS="--json --out DIR …"
 # make test    set up what is missing and run all tests; ARGS="-k name …", WORKERS=0 for one process, as --pdb needs
+# make fuzz    25 times as many hostile updates, messages, files and settings, about 10 minutes; ARGS="-k settings"
 # make bench   measure beside other clients, about 17 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
 # make stress  10 curators, 2000 messages, 30 kills, about 15 minutes; STRESS_SEED=7, STRESS_KILLS=… before it
 # make chaos   200 seeds of faults of every kind, about an hour; CHAOS_SEEDS=20, CHAOS_FROM=…, CHAOS_SEED=7 to play
@@ -19,7 +20,7 @@ ARGS ?=
 WORKERS ?= 4
 export PYTHON MAKECMDGOALS
 
-.PHONY: help demo test bench stress chaos image lint fmt audit lock setup setup-runtime
+.PHONY: help demo test fuzz bench stress chaos image lint fmt audit lock setup setup-runtime
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -31,6 +32,10 @@ test: setup
 	@scripts/install-package.sh rabbitmq-server prometheus
 	@scripts/install-venv.sh swift
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+fuzz: export HYPOTHESIS_PROFILE ?= deep
+fuzz: setup
+	@$(BIN)/python -m pytest tests/fuzz tests/security --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 bench: setup
 	@scripts/install-package.sh rabbitmq-server

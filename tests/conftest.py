@@ -21,7 +21,8 @@ from tests.guards import LoopbackGuard, no_blocking
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.register_profile("deep", deadline=None, max_examples=2500, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
 
 _guard = LoopbackGuard()
 

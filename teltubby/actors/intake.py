@@ -187,7 +187,10 @@ class Intake:
                 return
 
     async def _deal_with(self, group: InboxGroup) -> bool:
-        """New messages first, then what was changed in them, then presses; answers whether all of it was refused."""
+        """New messages first, then what was changed in them, then presses.
+
+        Answers whether nothing of it is to be kept: all was refused, or is of a kind that we did not ask for.
+        """
         brought = self._brought(group)
         welcome = [incoming for incoming in brought if self._welcome(incoming)]
         if len(welcome) < len(brought):
@@ -203,7 +206,7 @@ class Intake:
                 await self._edited(incoming, group)
             elif isinstance(incoming, ButtonPress):
                 await self._desk.press(incoming)
-        return bool(brought) and not welcome
+        return not welcome and self._can_be_read(group)
 
     async def _handed_in(self, messages: Sequence[IncomingMessage]) -> None:
         first = messages[0]
@@ -289,6 +292,15 @@ class Intake:
             if incoming is not None:
                 brought.append(incoming)
         return brought
+
+    def _can_be_read(self, group: InboxGroup) -> bool:
+        """Whether all of it can; what cannot may be a curator's."""
+        try:
+            for payload in group.payloads:
+                self._parse(payload)
+        except MalformedMessage:
+            return False
+        return True
 
     def _doubt(self, group: InboxGroup) -> None:
         """Some of it may be said already, although no record tells."""

@@ -59,7 +59,7 @@ def raw_update(update: object) -> RawUpdate:
         payload=json.dumps(kept, ensure_ascii=True, separators=(",", ":")),
         chat_id=_id(_object(shown.get("chat")).get("id")),
         message_id=_id(shown.get("message_id")),
-        media_group_id=_name(message.get("media_group_id")),
+        media_group_id=_whole(message.get("media_group_id")),
         secret=secret,
     )
 
@@ -79,8 +79,9 @@ def parse_update(payload: str) -> Incoming | None:
     Raises MalformedMessage when this is no update that the Bot API documents.
     """
     try:
-        raw: dict[str, Any] = json.loads(payload)
-        update = Update.model_validate(raw)
+        raw = _object(json.loads(payload))
+        # Of kinds that we did not ask for nothing is read: what is newer than this program is no mistake there.
+        update = Update.model_validate({name: raw[name] for name in ("update_id", *KINDS) if name in raw})
         if update.message is not None:
             return _incoming(update.message, raw["message"])
         if update.edited_message is not None:
@@ -100,10 +101,10 @@ def _press(query: CallbackQuery) -> ButtonPress | None:
     message = query.message
     return ButtonPress(
         press_id=query.id,
-        user_id=query.from_user.id,
-        chat_id=None if message is None else message.chat.id,
+        user_id=_known(query.from_user.id),
+        chat_id=None if message is None else _known(message.chat.id),
         chat_type=None if message is None else message.chat.type,
-        message_id=None if message is None else message.message_id,
+        message_id=None if message is None else _known(message.message_id),
         data=query.data,
     )
 
@@ -111,15 +112,15 @@ def _press(query: CallbackQuery) -> ButtonPress | None:
 def _incoming(message: Message, fields: Mapping[str, Any]) -> IncomingMessage:
     sender = message.from_user
     return IncomingMessage(
-        message_id=message.message_id,
-        chat_id=message.chat.id,
+        message_id=_known(message.message_id),
+        chat_id=_known(message.chat.id),
         chat_type=message.chat.type,
         date=message.date,
-        sender_id=None if sender is None else sender.id,
+        sender_id=None if sender is None else _known(sender.id),
         sender_username=None if sender is None else sender.username,
         chat_title=message.chat.title,
         chat_username=message.chat.username,
-        media_group_id=message.media_group_id,
+        media_group_id=_whole(message.media_group_id),
         media=_media(message),
         text=message.text,
         caption=message.caption,
@@ -139,9 +140,16 @@ def _id(value: object) -> int | None:
     return value if type(value) is int and -_LARGEST <= value <= _LARGEST else None
 
 
-def _name(value: object) -> str | None:
-    """What the inbox can keep as text: JSON can hold half of a surrogate pair, and UTF-8 cannot."""
-    return value if isinstance(value, str) and value == value.encode(errors="ignore").decode() else None
+def _known(number: int) -> int:
+    """An id. Raises MalformedMessage for what is none of the Bot API's, and no database keeps."""
+    if _id(number) is None:
+        raise MalformedMessage("not an update that this version understands: an id is out of range")
+    return number
+
+
+def _whole(value: object) -> str | None:
+    """A text that the ledger can keep: JSON can hold half of a surrogate pair, and UTF-8 cannot."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
 def _media(message: Message) -> Media | None:
@@ -171,10 +179,10 @@ def _describe(kind: MediaKind, file: _File) -> Media:
     duration = getattr(file, "duration", None)
     return Media(
         kind=kind,
-        file_id=file.file_id,
-        file_unique_id=file.file_unique_id,
+        file_id=_whole(file.file_id) or "",
+        file_unique_id=_whole(file.file_unique_id) or "",
         size_bytes=file.file_size,
-        mime_type=getattr(file, "mime_type", None),
+        mime_type=_whole(getattr(file, "mime_type", None)),
         file_name=getattr(file, "file_name", None),
         width=getattr(file, "width", side),
         height=getattr(file, "height", side),

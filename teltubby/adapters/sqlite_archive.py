@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from teltubby.adapters.json_column import texts_in
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_jobs import insert_job
 from teltubby.adapters.sqlite_search import record_text
@@ -224,7 +224,7 @@ class Submissions:
             ack_message_id=head["ack_message_id"],
             jobs=tuple(row["job_id"] for row in jobs),
             acknowledged=tuple(int(row["message_id"]) for row in acknowledged),
-            purged_keys=tuple(json.loads(head["purged_keys"] or "[]")),
+            purged_keys=texts_in(head["purged_keys"]),
         )
 
 

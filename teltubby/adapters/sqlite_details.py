@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from teltubby.adapters.json_column import object_in
 from teltubby.messages.details import FileDetails, detail_fields, file_details
 
 
@@ -14,4 +15,4 @@ def to_json(details: FileDetails | None) -> str | None:
 
 def from_json(text: str | None) -> FileDetails | None:
     """Of attempts of an older program nothing is known."""
-    return None if text is None else file_details(json.loads(text))
+    return file_details(object_in(text))

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from pydantic import JsonValue
+
+from teltubby.adapters.json_column import list_in
 from teltubby.messages.routes import FileRoute, RouteTry
+
+_ROUTES = frozenset(route.value for route in FileRoute)
 
 
 def to_json(tries: Sequence[RouteTry]) -> str | None:
@@ -16,6 +21,13 @@ def to_json(tries: Sequence[RouteTry]) -> str | None:
 
 
 def from_json(text: str | None) -> tuple[RouteTry, ...]:
-    """Of attempts of an older program there are none."""
-    listed = json.loads(text) if text else []
-    return tuple(RouteTry(route=FileRoute(each["route"]), reason=each["reason"]) for each in listed)
+    """Of attempts of an older program there are none; a way that only a newer one knows is left out."""
+    return tuple(each for told in list_in(text) if (each := _tried(told)) is not None)
+
+
+def _tried(told: JsonValue) -> RouteTry | None:
+    match told:
+        case {"route": str(route), "reason": str() | None as reason} if route in _ROUTES:
+            return RouteTry(route=FileRoute(route), reason=reason)
+        case _:
+            return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
+from teltubby.adapters.json_column import texts_in
 from teltubby.adapters.sqlite_file import SqliteFile, known_moment, to_moment
 from teltubby.archive.findable import Findable, findable, searchable
 from teltubby.messages.history import ArchiveHit
@@ -71,7 +71,7 @@ class Search:
 
 
 def _hit(row: sqlite3.Row, found: Findable) -> ArchiveHit:
-    purged = frozenset(json.loads(row["purged_keys"] or "[]"))
+    purged = frozenset(texts_in(row["purged_keys"]))
     return ArchiveHit(
         chat_id=int(row["chat_id"]),
         message_id=int(row["message_id"]),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from teltubby.adapters.json_column import object_in
 from teltubby.messages.stages import Stages, known_stages
 
-MERGED = "json_patch(coalesce(stages_json, '{}'), coalesce(?, '{}'))"
+MERGED = "json_patch(CASE WHEN json_valid(stages_json) THEN stages_json ELSE '{}' END, coalesce(?, '{}'))"
 """What the column becomes: what was known, and over it what `to_json` made of what is told now."""
 
 
@@ -17,4 +18,4 @@ def to_json(stages: Stages) -> str | None:
 
 def from_json(text: str | None) -> Stages:
     """Of attempts of an older program nothing is known."""
-    return {} if text is None else known_stages(json.loads(text))
+    return known_stages(object_in(text))

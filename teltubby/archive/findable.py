@@ -34,7 +34,7 @@ def findable(artifact_json: str) -> Findable:
     """Read an artifact of any version; what is no artifact has nothing to be found by."""
     try:
         artifact: JsonValue = json.loads(artifact_json)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Findable()
     top = _object(artifact)
     telegram = _object(top.get("telegram"))

@@ -18,7 +18,7 @@ from teltubby.config.collector import CollectorSettings
 from teltubby.config.group import Group
 from teltubby.config.model import Config, Origin, all_variables, variables
 from teltubby.config.process import HealthSettings, LogSettings, ProcessSettings, QueueSettings, WorkerSettings
-from teltubby.config.sources import Sources, gather, shown
+from teltubby.config.sources import Sources, gather, printable, shown
 from teltubby.config.storage import IngestSettings, S3Settings, StorageSettings
 from teltubby.config.telegram import MtprotoSettings, TelegramSettings
 from teltubby.config.variable import Variable, Wrong
@@ -182,4 +182,4 @@ def _reason(context: Mapping[str, object]) -> str:
 
 def _raise_if_any(mistakes: list[Mistake]) -> None:
     if mistakes:
-        raise ConfigurationError(tuple(mistake.sentence for mistake in mistakes))
+        raise ConfigurationError(tuple(printable(mistake.sentence) for mistake in mistakes))

@@ -121,9 +121,14 @@ def shown(raw: str, *, secret: bool) -> str:
     """A raw value as it may stand in a message: secrets masked, control characters escaped, not too long."""
     if secret:
         return MASK
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in raw)
+    text = printable(raw)
     text = re.sub(r"//[^/@\s]*@", f"//{MASK}@", text)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def printable(text: str) -> str:
+    """The text without what moves the cursor of a terminal: control characters escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _file_mistake(path: Path, reason: str) -> Mistake:

@@ -15,7 +15,7 @@ from teltubby.adapters.sqlite_ledger import SqliteLedger
 from teltubby.adapters.sqlite_schema import MIGRATIONS, SCHEMA_VERSION
 from teltubby.adapters.sqlite_trail import LONGEST_DETAIL, the_trail_has_kinds
 from teltubby.adapters.sqlite_trail_beside import record_beside
-from teltubby.errors import ConfigurationError, DatabaseUnavailable
+from teltubby.errors import CannotBeKept, ConfigurationError, DatabaseUnavailable
 from teltubby.messages.trail import TrailEntry, TrailKind
 from tests.unit.ledger_samples import ID, a_job, apply, failed, ledger_with, started
 
@@ -96,7 +96,7 @@ def test_nothing_to_forget_changes_no_schema(ledger: SqliteLedger) -> None:
 
 
 def test_lines_are_written_all_or_none_and_of_bounded_length(ledger: SqliteLedger) -> None:
-    with pytest.raises(OverflowError):
+    with pytest.raises(CannotBeKept):
         ledger.trail.record([entry("first"), entry("second", user_id=1 << 70)])
     assert commands(ledger) == ["0", "1", "2"]
     ledger.trail.record([entry(detail="x" * 10_000)])
