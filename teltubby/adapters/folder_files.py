@@ -10,6 +10,8 @@ from pathlib import Path
 
 from teltubby.errors import ObjectExists, StoreRefused, StoreUnavailable, TeltubbyError
 
+SQLITE_SIDES = ("-wal", "-shm")
+"""What SQLite keeps beside a file in WAL mode. A log belongs to its file and to no other."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EOPNOTSUPP})
 

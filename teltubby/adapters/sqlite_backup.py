@@ -11,9 +11,6 @@ from pathlib import Path
 
 from teltubby.adapters.sqlite_file import translated
 
-SIDES = ("-wal", "-shm")
-"""What SQLite keeps beside a file in WAL mode. A log belongs to its file and to no other."""
-
 _PAGES = 4096
 """Copied between two looks at whether somebody wants to stop: 16 MiB of our pages."""
 _SHARED_FIRST, _SHARED_BYTES = 0x40000002, 510

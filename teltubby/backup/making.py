@@ -22,8 +22,8 @@ from anyio import CancelScope, to_thread
 from teltubby import __version__
 from teltubby.adapters.backup_key import BackupKey
 from teltubby.adapters.base import ObjectStore
-from teltubby.adapters.folder_files import write_new
-from teltubby.adapters.sqlite_backup import SIDES, copy_database, damage
+from teltubby.adapters.folder_files import SQLITE_SIDES, write_new
+from teltubby.adapters.sqlite_backup import copy_database, damage
 from teltubby.backup.catalogue import catalogue, dead, manifest_of, remove, rotate
 from teltubby.backup.contents import NO_KEY, NOT_THERE, bot_of, places, settings_text
 from teltubby.backup.errors import BackupDamaged, BackupImpossible
@@ -175,7 +175,9 @@ class Backups:
         return schema
 
     def _require_room(self, path: Path) -> None:
-        need = sum(side.stat().st_size for side in (path, _beside(path, SIDES[0])) if side.exists()) + SPARE_BYTES
+        need = (
+            sum(side.stat().st_size for side in (path, _beside(path, SQLITE_SIDES[0])) if side.exists()) + SPARE_BYTES
+        )
         free = shutil.disk_usage(self._folder).free
         if free < need:
             raise SpoolFull(f"a copy of {path} needs {need} bytes in {self._folder}, which has {free}")

@@ -11,8 +11,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from teltubby.adapters.folder_files import sync_folder
-from teltubby.adapters.sqlite_backup import SIDES
+from teltubby.adapters.folder_files import SQLITE_SIDES, sync_folder
 from teltubby.backup.manifest import BackedUp
 
 DRAFT = ".restoring"
@@ -30,7 +29,7 @@ def cut_off(targets: Iterable[Path]) -> Sequence[Path]:
 
 def is_back(file: BackedUp, target: Path) -> bool:
     """Whether this very file is in its place already, and nobody wrote to it since. Raises OSError."""
-    log = target.with_name(target.name + SIDES[0])
+    log = target.with_name(target.name + SQLITE_SIDES[0])
     if not target.is_file() or target.stat().st_size != file.size or (log.exists() and log.stat().st_size):
         return False
     with target.open("rb") as content:
@@ -48,7 +47,7 @@ def replace_all(files: Mapping[BackedUp, Path], now: datetime, kept: list[Path])
             _move_aside(target, aside)
             kept.append(aside)
         if file.content.is_database:
-            for suffix in SIDES:
+            for suffix in SQLITE_SIDES:
                 side = target.with_name(target.name + suffix)
                 if side.exists():  # replayed into another file than its own, a log destroys it
                     side.replace(aside.with_name(aside.name + suffix))

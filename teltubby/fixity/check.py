@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from teltubby.adapters.sqlite_backup import SIDES
+from teltubby.adapters.folder_files import SQLITE_SIDES
 from teltubby.adapters.sqlite_catalogue import Catalogue
 from teltubby.config import Config
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
@@ -76,7 +76,7 @@ async def verified(
 
 def remove(path: Path) -> None:
     """The file of a check, or of a rebuilding, with what SQLite keeps beside it."""
-    for name in (path.name, *(path.name + side for side in (*SIDES, "-journal"))):
+    for name in (path.name, *(path.name + side for side in (*SQLITE_SIDES, "-journal"))):
         with suppress(FileNotFoundError):
             path.with_name(name).unlink()
 

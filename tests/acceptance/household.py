@@ -79,7 +79,8 @@ class Household:
         return product
 
     def stop(self) -> None:
-        """Stop what runs, the newest first, and look at how every process did, and the simulated Telegram too."""
+        """Stop what runs, workers first, and look at how every process did, and the simulated Telegram too."""
+        self.stop_workers()
         for product in reversed(self.processes):
             if product.running:
                 product.stop()

@@ -85,7 +85,9 @@ async def test_a_worker_says_whether_it_collects_and_what_is_in_the_way_at_once(
             with anyio.fail_after(60):
                 while True:
                     await queue.events()
-                    newest = [report for report in queue.reports if isinstance(report, WorkerStanding)][-1:]
+                    newest = [
+                        report for report in queue.reports if isinstance(report, WorkerStanding) and not report.leaves
+                    ][-1:]
                     if newest and newest[0].collector == collector:
                         return newest[0]
                     await anyio.sleep(0.1)
