@@ -17,7 +17,10 @@ from structlog.stdlib import ProcessorFormatter
 
 from teltubby import flavour
 from teltubby.supervision import SupervisionError
+from tests.byte_code import make_byte_code
 from tests.guards import LoopbackGuard, no_blocking
+from tests.one_authority import trust_one_authority
+from tests.short_secrets import shorten_secrets
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -27,9 +30,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 _guard = LoopbackGuard()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Guard the whole session, collection and fixtures of any scope included."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        make_byte_code(config)
     _guard.install()
+    trust_one_authority()
+    shorten_secrets()
 
 
 def pytest_collection_finish() -> None:

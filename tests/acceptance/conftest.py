@@ -40,11 +40,17 @@ def nurseries() -> Iterator[dict[str, Nursery]]:
 
 
 @pytest.fixture
-def begin(nurseries: dict[str, Nursery], backend: str) -> Begin:
-    """How processes are started; a test that is about the command itself overrides it with run_command."""
+def nursery(nurseries: dict[str, Nursery], backend: str) -> Nursery:
+    """Where processes on this backend come from."""
     if backend not in nurseries:
         nurseries[backend] = Nursery(backend)
-    return nurseries[backend].fork
+    return nurseries[backend]
+
+
+@pytest.fixture
+def begin(nursery: Nursery) -> Begin:
+    """How processes are started; a test that is about the command itself overrides it with run_command."""
+    return nursery.fork
 
 
 @pytest.fixture

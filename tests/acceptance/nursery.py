@@ -11,9 +11,11 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
 START_WITHIN = 60.0
+RUN_WITHIN = 60.0
 MAIN = Path(__file__).with_name("nursery_main.py")
 ROOT = Path(__file__).parents[2]
 
@@ -42,6 +44,22 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str], direct
             stderr=stream,
             start_new_session=True,  # Ctrl-C is for pytest, whose fixtures then end this
         )
+
+
+def complete_command(
+    arguments: Sequence[str], environment: Mapping[str, str], directory: Path
+) -> subprocess.CompletedProcess[str]:
+    """`python -m teltubby …` from its start to its end, with nobody before it."""
+    return subprocess.run(
+        [sys.executable, "-m", "teltubby", *arguments],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_WITHIN,
+        check=False,
+    )
 
 
 class Forked:
@@ -95,16 +113,50 @@ class Nursery:
             self.close()
             raise RuntimeError("the nursery did not start; it says why on stderr")
 
-    def fork(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path) -> Process:
-        """A new process of `teltubby …`."""
+    def fork(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        log: Path,
+        *,
+        errors: Path | None = None,
+    ) -> Process:
+        """A new process of `teltubby …`. What it prints goes to `log`, its errors too if they have no file."""
+        errors = errors or log
+        for file in (log, errors):
+            file.touch()
+        return self._begin(arguments, environment, directory, log=str(log), errors=str(errors))
+
+    def fork_on(
+        self, terminal: str, arguments: Sequence[str], environment: Mapping[str, str], directory: Path
+    ) -> Process:
+        """A new process of `teltubby …` on a terminal, which is the one whose Ctrl-C it gets."""
+        return self._begin(arguments, environment, directory, terminal=terminal)
+
+    def complete(
+        self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """`teltubby …` from its start to its end, with nobody before it."""
+        with TemporaryDirectory() as place:
+            log, errors = Path(place, "stdout"), Path(place, "stderr")
+            process = self.fork(arguments, environment, directory, log, errors=errors)
+            try:
+                code = process.wait(RUN_WITHIN)
+            finally:
+                process.send_signal(signal.SIGKILL)
+            return subprocess.CompletedProcess(arguments, code, log.read_text(), errors.read_text())
+
+    def _begin(
+        self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path, **streams: str
+    ) -> Process:
         request = {
             "arguments": list(arguments),
             "environment": dict(environment),
             "directory": str(directory),
-            "log": str(log),
+            **streams,
         }
         assert self._process.stdin is not None
-        log.touch()
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         child = self._next_answer()

@@ -17,6 +17,7 @@ import threading
 from typing import Any
 
 from teltubby import flavour
+from tests.one_authority import trust_one_authority
 
 LATER = (
     "actors.collector",
@@ -35,6 +36,7 @@ LATER = (
 
 def imported(backend: str) -> None:
     """Import what a process imports, in the order in which it does."""
+    trust_one_authority()
     flavour.backend_options("trio" if backend == "trio" else "asyncio")
     import telethon.sessions  # noqa: F401 - imported so that a fork has it
 
@@ -46,6 +48,9 @@ def imported(backend: str) -> None:
 
     for name in LATER:
         importlib.import_module(f"teltubby.{name}")
+    from tests.short_secrets import shorten_secrets  # it imports Telethon, too
+
+    shorten_secrets()
     gc.collect()
     gc.freeze()  # a fork begins with a walk of the collector over all that it does not know to stay, which takes 0.4 s
 
@@ -104,12 +109,19 @@ def become(request: dict[str, Any]) -> None:
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    if "terminal" in request:
+        read = write = errors = os.open(request["terminal"], os.O_RDWR)
+        sys.stdout.reconfigure(line_buffering=True)
+    else:
+        read, write = os.open(os.devnull, os.O_RDONLY), _emptied(request["log"])
+        errors = write if request["errors"] == request["log"] else _emptied(request["errors"])
+    for number, stream in enumerate((read, write, errors)):
+        os.dup2(stream, number)
     sys.argv = ["teltubby", *request["arguments"]]
+
+
+def _emptied(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def live() -> None:

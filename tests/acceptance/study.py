@@ -21,6 +21,7 @@ from teltubby.simulator.people import Chat, User
 from teltubby.simulator.phone import Phone
 from teltubby.simulator.server import SimulatedTelegram
 from teltubby.trees import parts
+from tests.acceptance.nursery import Nursery, Process
 from tests.acceptance.product import clean_environment
 from tests.acceptance.typed import ROOT, Typed
 
@@ -46,7 +47,7 @@ class Ended:
 class Running:
     """A command that runs; what it says goes into two files."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     out: Path
     err: Path
 
@@ -68,11 +69,15 @@ class Running:
 
 @dataclass
 class Study:
-    """`channel` has `posts` posts; its reader is signed in."""
+    """`channel` has `posts` posts; its reader is signed in.
+
+    Commands come from the `nursery`; without one, and those of another module, they are started from the command line.
+    """
 
     telegram: SimulatedTelegram
     home: Path
     backend: str
+    nursery: Nursery | None
     posts: int = 350
     settings: dict[str, str] = field(init=False)
     reader: User = field(init=False)
@@ -147,10 +152,15 @@ class Study:
         """Start a command that nobody sits before."""
         number = len(self.started)
         out, err = self.home / f"{number}.out", self.home / f"{number}.err"
+        environment = {**self.settings, **settings, "PYTHONPATH": str(ROOT)}
+        if self.nursery is not None and module == "teltubby":
+            forked = self.nursery.fork(arguments, environment, self.home, out, errors=err)
+            self.started.append(Running(forked, out, err))
+            return self.started[-1]
         with out.open("wb") as said, err.open("wb") as complained:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                env={**self.settings, **settings, "PYTHONPATH": str(ROOT)},
+                env=environment,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -166,13 +176,13 @@ class Study:
 
     def types(self, *arguments: str) -> Typed:
         """A command on a terminal."""
-        return Typed(arguments, self.settings, self.home)
+        return Typed(arguments, self.settings, self.home, nursery=self.nursery)
 
     def close(self) -> None:
         """End what still runs."""
         for running in self.started:
-            running.process.kill()
-            running.process.wait()
+            running.process.send_signal(signal.SIGKILL)
+            running.process.wait(WITHIN)
 
     def vault(self) -> SessionVault:
         """The reader's session file."""

@@ -14,6 +14,7 @@ from tests.acceptance.accounts import person, sign_in_by_qr, start_unsigned
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
 from tests.acceptance.channels import COLLECTED_WITHIN, Kept, collecting
 from tests.acceptance.household import Household
+from tests.acceptance.nursery import Nursery
 from tests.acceptance.polling import eventually
 from tests.acceptance.study import Study
 
@@ -137,10 +138,10 @@ def test_posts_of_every_odd_kind(box: Household) -> None:
 
 @ON_ASYNCIO
 def test_membership_that_is_lost_in_the_middle_of_the_history(
-    telegram: SimulatedTelegram, tmp_path: Path, backend: str
+    telegram: SimulatedTelegram, tmp_path: Path, backend: str, nursery: Nursery
 ) -> None:
     """What came before is kept, it is no end of the history, and a member again goes on from there."""
-    with closing(Study(telegram, tmp_path, backend)) as study:
+    with closing(Study(telegram, tmp_path, backend, nursery)) as study:
         study.sign_in()
         world, club, reader = telegram.world, study.channel, study.reader
         study.in_world(lambda: world.rename(club, reader, username=""))

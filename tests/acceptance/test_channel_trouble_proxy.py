@@ -12,6 +12,7 @@ from teltubby.simulator.server import SimulatedTelegram
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
 from tests.acceptance.channels import collecting
 from tests.acceptance.household import Household
+from tests.acceptance.nursery import Nursery
 from tests.acceptance.polling import always, eventually
 from tests.acceptance.study import Study
 from tests.servers.http_proxy import HttpProxy
@@ -41,9 +42,9 @@ def channels(house: Household) -> str:
 
 @ON_TRIO
 def test_history_by_a_proxy_and_by_one_that_turns_us_away(
-    telegram: SimulatedTelegram, tmp_path: Path, backend: str, proxy: HttpProxy
+    telegram: SimulatedTelegram, tmp_path: Path, backend: str, nursery: Nursery, proxy: HttpProxy
 ) -> None:
-    with closing(Study(telegram, tmp_path, backend, posts=120)) as study:
+    with closing(Study(telegram, tmp_path, backend, nursery, posts=120)) as study:
         study.sign_in()
         refused = study.runs("sync-history", TELEGRAM_PROXY=address(proxy, "guessed"), MTPROTO_RETRY_MAX="1")
         assert refused.code == 1 and "the proxy does not connect us: 407" in refused.complained

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -18,45 +19,53 @@ from teltubby.simulator.files import FileKind
 from tests.acceptance.archives import sha256
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
 from tests.acceptance.household import Household
-from tests.acceptance.nursery import ROOT, Process, run_command
+from tests.acceptance.nursery import ROOT, Nursery, Process, complete_command, run_command
 from tests.acceptance.polling import eventually
 from tests.acceptance.product import Begin
 
 MIB = 1 << 20
 
 
-def teltubby(house: Household, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "teltubby", *arguments],
-        env=house.settings | settings,
-        cwd=house.home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+class Command(Protocol):
+    """Runs a command in the household to its end."""
+
+    def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]: ...
 
 
-def test_tree_shows_the_running_tree(box: Household) -> None:
+@pytest.fixture
+def teltubby(box: Household, nursery: Nursery) -> Command:
+    """Commands out of the nursery."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return nursery.complete(arguments, box.settings | settings, box.home)
+
+    return run
+
+
+def from_command_line(house: Household, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as an operator starts it."""
+    return complete_command(arguments, house.settings | settings, house.home)
+
+
+def test_tree_shows_the_running_tree(box: Household, teltubby: Command) -> None:
     """As text for people, as JSON for programs; and says so when nobody answers."""
     product = box.start("run")
-    shown = teltubby(box, "tree", "--port", str(product.port))
+    shown = teltubby("tree", "--port", str(product.port))
     assert shown.returncode == 0, shown.stderr
     for name in ("box", "health", "bot", "ledger", "upload", "download", "queue", "worker", "relay", "user_session"):
         assert name in shown.stdout
     assert shown.stdout.count("ready") == 17 and "rest_for_one" in shown.stdout
-    snapshot = json.loads(teltubby(box, "tree", "--json", "--port", str(product.port)).stdout)
+    snapshot = json.loads(teltubby("tree", "--json", "--port", str(product.port)).stdout)
     assert snapshot["name"] == "box" and [child["name"] for child in snapshot["children"]] == [
         "health",
         "bot",
         "worker",
     ]
-    by_setting = teltubby(box, "tree", HEALTH_PORT=str(product.port))
+    by_setting = teltubby("tree", HEALTH_PORT=str(product.port))
     assert by_setting.returncode == 0 and by_setting.stdout.startswith("box")
     port = product.port
     product.stop()
-    nobody = teltubby(box, "tree", "--port", str(port))
+    nobody = teltubby("tree", "--port", str(port))
     assert nobody.returncode == 1 and f"127.0.0.1:{port}" in nobody.stderr and not nobody.stdout
 
 
@@ -88,7 +97,7 @@ def test_a_wrong_configuration_names_every_mistake(box: Household, role: str) ->
         "TELTUBBY_TYPO": "1",
         "HEALTH_PORT": "70000",
     }
-    ended = teltubby(box, role, **wrong)
+    ended = from_command_line(box, role, **wrong)
     assert ended.returncode == 78 and "Traceback" not in ended.stderr
     assert all(name in ended.stderr for name in (*wrong, "S3_BUCKET"))
     assert "hush-hush-hush" not in ended.stderr
@@ -97,33 +106,34 @@ def test_a_wrong_configuration_names_every_mistake(box: Household, role: str) ->
 @ON_ASYNCIO
 def test_check_config_prints_what_holds_with_secrets_masked(box: Household) -> None:
     """And ends with 78 where `run` would."""
-    printed = teltubby(box, "check-config")
+    printed = from_command_line(box, "check-config")
     assert printed.returncode == 0 and "SPOOL_DIR" in printed.stdout and box.settings["SPOOL_DIR"] in printed.stdout
     for secret in ("TELEGRAM_BOT_TOKEN", "MTPROTO_API_HASH"):
         assert secret in printed.stdout and box.settings[secret] not in printed.stdout
-    assert teltubby(box, "check-config", TELEGRAM_BOT_TOKEN="nonsense").returncode == 78
-    assert teltubby(box, "check-config", "--role", "worker", QUEUE_BACKEND="embedded").returncode == 78
+    assert from_command_line(box, "check-config", TELEGRAM_BOT_TOKEN="nonsense").returncode == 78
+    wrong = from_command_line(box, "check-config", "--role", "worker", QUEUE_BACKEND="embedded")
+    assert wrong.returncode == 78
 
 
-def test_a_port_that_is_taken(box: Household) -> None:
+def test_a_port_that_is_taken(teltubby: Command) -> None:
     """A wrong configuration, found at the start: 78, one sentence, no traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ended = teltubby(box, "run", HEALTH_PORT=str(port))
+        ended = teltubby("run", HEALTH_PORT=str(port))
     assert ended.returncode == 78, ended.stderr[-2000:]
     said = [line for line in ended.stderr.splitlines() if "HEALTH_PORT" in line and not line.startswith("{")]
     assert len(said) == 1 and str(port) in said[0]
 
 
 @ON_ASYNCIO
-def test_a_ledger_of_a_newer_teltubby(box: Household) -> None:
+def test_a_ledger_of_a_newer_teltubby(box: Household, teltubby: Command) -> None:
     """It is left alone: 78."""
     with closing(sqlite3.connect(box.settings["SQLITE_PATH"])) as connection:
         connection.execute("PRAGMA user_version = 1000000")
         connection.commit()
-    ended = teltubby(box, "run")
+    ended = teltubby("run")
     assert ended.returncode == 78 and "newer" in ended.stderr, ended.stderr[-2000:]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from teltubby.simulator.people import User
 from teltubby.simulator.phone import Phone
 from teltubby.simulator.server import SimulatedTelegram
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
+from tests.acceptance.nursery import Nursery, complete_command
 from tests.acceptance.product import clean_environment
-from tests.acceptance.typed import CTRL_C, CTRL_D, ROOT, WITHIN, Typed
+from tests.acceptance.typed import CTRL_C, CTRL_D, WITHIN, Typed
 
 API_ID = 12345
 PHONE_NUMBER = "+4915123456789"
@@ -28,7 +28,10 @@ PASSWORD = "  horse ünd battery "
 
 @dataclass
 class Desk:
-    """Where a person sits who signs a worker in: a machine with settings, and their phone beside it."""
+    """Where a person sits who signs a worker in: a machine with settings, and their phone beside it.
+
+    `nursery` is where the commands come from; without one they are started from the command line.
+    """
 
     telegram: SimulatedTelegram
     home: Path
@@ -36,25 +39,18 @@ class Desk:
     ada: User
     phone: Phone
     opened: ExitStack
+    nursery: Nursery | None
 
     def types(self, *arguments: str) -> Typed:
         """A command at the terminal."""
-        typed = Typed(arguments, self.settings, self.home)
+        typed = Typed(arguments, self.settings, self.home, nursery=self.nursery)
         self.opened.callback(typed.close)
         return typed
 
     def runs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command that nobody sits before."""
-        return subprocess.run(
-            [sys.executable, "-m", "teltubby", *arguments],
-            env={**self.settings, "PYTHONPATH": str(ROOT)},
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WITHIN,
-        )
+        complete = complete_command if self.nursery is None else self.nursery.complete
+        return complete(arguments, self.settings, self.home)
 
     def saved(self, name: str = "user.session") -> SavedSession | None:
         """The login that the file holds."""
@@ -77,7 +73,9 @@ class Desk:
 
 
 @pytest.fixture
-def new_desk(telegram: SimulatedTelegram, tmp_path: Path, backend: str) -> Iterator[Callable[..., Desk]]:
+def new_desk(
+    telegram: SimulatedTelegram, tmp_path: Path, backend: str, nursery: Nursery
+) -> Iterator[Callable[..., Desk]]:
     """Makes a desk for Ada, whose second factor is as given."""
     with ExitStack() as opened:
 
@@ -96,7 +94,7 @@ def new_desk(telegram: SimulatedTelegram, tmp_path: Path, backend: str) -> Itera
                 "MTPROTO_BOT_SESSION_PATH": str(tmp_path / "bot.session"),
                 "IO_TIMEOUT_SECONDS": "10",
             }
-            return Desk(telegram, tmp_path, settings, ada, Phone(telegram, ada), opened)
+            return Desk(telegram, tmp_path, settings, ada, Phone(telegram, ada), opened, nursery)
 
         yield make
 
@@ -114,6 +112,8 @@ def guarded(new_desk: Callable[..., Desk]) -> Desk:
 
 
 def test_by_qr_code_and_out_again(desk: Desk) -> None:
+    if desk.settings["TELTUBBY_BACKEND"] == "trio":
+        desk.nursery = None
     login = desk.types("login")
     desk.phone.scan(login.qr_code())
     assert login.ends() == 0, login.shown
@@ -228,6 +228,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing(guarded: Desk, how: str) -> None:
 
 @ON_ASYNCIO
 def test_ctrl_c_while_the_code_is_shown(desk: Desk) -> None:
+    desk.nursery = None
     login = desk.types("login")
     login.qr_code()
     login.type(CTRL_C)

@@ -13,7 +13,7 @@ import pytest
 from teltubby.simulator.files import File, FileKind
 from tests.acceptance.archives import sha256
 from tests.acceptance.household import Household
-from tests.acceptance.nursery import run_command
+from tests.acceptance.nursery import Nursery, run_command
 from tests.acceptance.polling import eventually
 from tests.acceptance.product import Begin
 from tests.acceptance.queues import Queues
@@ -166,9 +166,12 @@ def one(
 
 
 @pytest.fixture
-def begin() -> Begin:
-    """The command line itself, as people use it."""
-    return run_command
+def begin(request: pytest.FixtureRequest, backend: str) -> Begin:
+    """On trio the command line itself, as people use it."""
+    if backend == "trio":
+        return run_command
+    nursery: Nursery = request.getfixturevalue("nursery")
+    return nursery.fork
 
 
 def look_at_traces(house: Household) -> None:

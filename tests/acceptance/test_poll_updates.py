@@ -15,6 +15,7 @@ from teltubby.collector.repositories import CollectorStore
 from teltubby.simulator.messages import Message
 from teltubby.simulator.server import SimulatedTelegram
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
+from tests.acceptance.nursery import Nursery
 from tests.acceptance.polling import eventually
 from tests.acceptance.study import Running, Study
 
@@ -22,9 +23,9 @@ SOON = 40.0
 
 
 @pytest.fixture
-def study(telegram: SimulatedTelegram, tmp_path: Path, backend: str) -> Iterator[Study]:
+def study(telegram: SimulatedTelegram, tmp_path: Path, backend: str, nursery: Nursery) -> Iterator[Study]:
     """The reader is signed in; nothing was collected yet."""
-    study = Study(telegram, tmp_path, backend, posts=20)
+    study = Study(telegram, tmp_path, backend, nursery, posts=20)
     study.sign_in()
     yield study
     study.close()

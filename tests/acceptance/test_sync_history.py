@@ -13,6 +13,7 @@ from teltubby.adapters.session_vault import SessionVault
 from teltubby.collector.repositories import CollectorStore
 from teltubby.simulator.server import SimulatedTelegram
 from tests.acceptance.backends import ON_ASYNCIO, ON_TRIO
+from tests.acceptance.nursery import Nursery
 from tests.acceptance.polling import eventually
 from tests.acceptance.study import Study
 
@@ -20,9 +21,9 @@ SLOW = {"delay": 0.4, "times": 1000}
 
 
 @pytest.fixture
-def study(telegram: SimulatedTelegram, tmp_path: Path, backend: str) -> Iterator[Study]:
+def study(telegram: SimulatedTelegram, tmp_path: Path, backend: str, nursery: Nursery) -> Iterator[Study]:
     """Nobody is signed in yet."""
-    study = Study(telegram, tmp_path, backend)
+    study = Study(telegram, tmp_path, backend, nursery)
     yield study
     study.close()
 
@@ -65,6 +66,8 @@ def test_the_limit_is_that_of_older_messages_in_one_run(signed_in: Study) -> Non
 def test_interrupted_it_keeps_what_is_stored_and_goes_on_from_there(
     signed_in: Study, number: signal.Signals, pages: int
 ) -> None:
+    if number is signal.SIGTERM:
+        signed_in.nursery = None
     signed_in.fault("messages.getHistory", **SLOW)
     running = signed_in.begin("sync-history", "--limit", "100000")
     eventually(lambda: signed_in.called("messages.getHistory") > pages, within=60, what="history to be read")

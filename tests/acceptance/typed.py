@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.acceptance.nursery import Nursery, Process
 from tests.acceptance.polling import eventually
 from tests.qr_reading import BLACK, WHITE, coloured_lines, read_lines
 
@@ -25,22 +27,26 @@ _LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);
 
 
 class Typed:
-    """`teltubby …` on a terminal with 80 × 24 characters."""
+    """`teltubby …` on a terminal with 80 × 24 characters, from the command line unless a nursery is given."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        nursery: Nursery | None = None,
+    ) -> None:
         self._master, slave = pty.openpty()
+        self._slave: int | None = slave
         self._shown = b""
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, sys.executable, "-m", "teltubby", *arguments],
-            env={**environment, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "80"},
-            cwd=directory,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
+        environment = {**environment, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "80"}
+        self._process = (
+            _from_command_line(slave, arguments, environment, directory)
+            if nursery is None
+            else nursery.fork_on(os.ttyname(slave), arguments, environment, directory)
         )
-        os.close(slave)
         self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
         self._reader.start()
 
@@ -61,7 +67,7 @@ class Typed:
             within=WITHIN,
             what=f"{text!r} {times} times in {self.shown!r}",
         )
-        assert self.shown.count(text) >= times, f"it ended with {self._process.returncode}: {self.shown}"
+        assert self.shown.count(text) >= times, f"it ended with {self._process.poll()}: {self.shown}"
 
     def ask_secretly(self, text: str, *, times: int = 1) -> None:
         """Return when it asked for this so often, and shows nothing of what is typed."""
@@ -83,15 +89,22 @@ class Typed:
     def ends(self) -> int:
         """Its exit code, once it ended and all that it said is there."""
         code = self._process.wait(WITHIN)
-        self._reader.join(WITHIN)
+        self._hang_up()
         return code
 
     def close(self) -> None:
         """End it."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join(WITHIN)
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(WITHIN)
+        self._hang_up()
         os.close(self._master)
+
+    def _hang_up(self) -> None:
+        """Let go of the other side, so that reading ends after what was shown last."""
+        slave, self._slave = self._slave, None
+        if slave is not None:
+            os.close(slave)
+        self._reader.join(WITHIN)
 
     def _newest_code(self) -> str | None:
         assert self.running, self.shown
@@ -105,3 +118,17 @@ class Typed:
                 self._shown += read
         except OSError:
             return  # Linux says EIO when nobody has the other side open any more
+
+
+def _from_command_line(
+    terminal: int, arguments: Sequence[str], environment: Mapping[str, str], directory: Path
+) -> Process:
+    return subprocess.Popen(
+        [sys.executable, "-c", _LAUNCH, sys.executable, "-m", "teltubby", *arguments],
+        env=environment,
+        cwd=directory,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )

@@ -25,6 +25,7 @@ from teltubby.messages.relay import CopyForJob, RelayMessage
 from teltubby.messages.workers import WorkerReport
 from teltubby.supervision import Actor, ChildSpec, Mailbox, Ref, Supervisor
 from teltubby.transfer.upload import FirstCopy
+from tests.actors.ledgers import ledger_at
 from tests.actors.queues import Queue, queue_at
 from tests.actors.stage import running
 from tests.actors.worker_wing import BACKOFF
@@ -164,8 +165,9 @@ async def office(
                 rng=random.Random(1),
             )
 
+        path = ledger_at(tmp_path / "ledger.db")
         async with running(
-            ChildSpec("ledger", lambda: ScriptedLedger(tmp_path / "ledger.db", script), mailbox=ledger),
+            ChildSpec("ledger", lambda: ScriptedLedger(path, script), mailbox=ledger),
             ChildSpec("bot", lambda: Reader(read, reports, collected, trouble), mailbox=bot),
             ChildSpec("relay", lambda: Copies(relay or no_copy), mailbox=copies),
             ChildSpec("queue", start, mailbox=mail),

@@ -20,6 +20,7 @@ from teltubby.messages.questions import RelayTold
 from teltubby.messages.relay import CopyForJob, RelayMessage
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
 from tests.actors.bot_wing import WatchedLedger
+from tests.actors.ledgers import ledger_at
 from tests.actors.stage import WITHIN
 from tests.actors.world import World
 from tests.bot_twin import BotTwin
@@ -94,7 +95,7 @@ async def relay_wing(
     in_real_time: bool = False,
 ) -> AsyncIterator[RelayWing]:
     """All of it, running, in virtual time or `in_real_time` (the ledger is not watched then)."""
-    path = world.folder / "ledger.db"
+    path = ledger_at(world.folder / "ledger.db")
     ledger, relay, script = (
         Mailbox[LedgerMessage]("ledger", capacity=256),
         Mailbox[RelayMessage]("relay"),
