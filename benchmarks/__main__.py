@@ -32,7 +32,7 @@ EX_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen sections; the exit code."""
-    options = _options(arguments)
+    options = parse(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     console, err = Console(), Console(stderr=True)
     if not console.is_terminal:
@@ -53,13 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_json(options.out, rows)
     console.print(f"Written to {options.out}", soft_wrap=True)
     if options.write_docs:
-        write_docs(PAGE, rows, where)
+        write_docs(PAGE, [row for row in rows if row.block or not options.only], where)
     for failure in failures:
         err.print(failure, style="red", markup=False, soft_wrap=True)
     return EX_FAILED if failures else 0
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line asks for. Raises SystemExit when that makes no sense."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description="Measure teltubby beside other clients.")
     parser.add_argument("--quick", action="store_true", help="small files and one round: does it work at all?")
     names = [section.name for section in SECTIONS if section.name != "primitives"]
@@ -68,8 +69,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--place", type=Path, help="a directory for what is downloaded and stored (about 9 GB)")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args(arguments)
-    if options.write_docs and (options.quick or options.only):
-        parser.error("--write-docs wants the whole run, without --quick and --only")
+    own = {section.name for section in SECTIONS if section.block}
+    if options.write_docs and (options.quick or {*(options.only or ())} - own):
+        parser.error(f"--write-docs wants the whole run, without --quick; --only may name {', '.join(sorted(own))}")
     return options
 
 

@@ -82,11 +82,15 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """Rows that are measured together; `run` returns those of `measures`, and figures behind them."""
+    """Rows that are measured together; `run` returns those of `measures`, and figures behind them.
+
+    Those of a `block` have a table of their own in docs/performance.md, which can be written without all others.
+    """
 
     name: str
     measures: tuple[Measure, ...]
     run: Callable[[Bench], Iterable[Row]]
+    block: str = ""
 
 
 def run_json(module: str, **variables: str) -> Mapping[str, Any]:

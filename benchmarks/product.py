@@ -71,15 +71,19 @@ class Rabbit:
 
 
 class House:
-    """A bot, and workers that are started as they are needed; a context manager that ends them all."""
+    """A bot, and workers that are started as they are needed; a context manager that ends them all.
 
-    def __init__(self, telegram: Telegram, rabbit: Rabbit, store: Store, home: Path) -> None:
+    `variables` go into their environment, beyond the usual ones.
+    """
+
+    def __init__(self, telegram: Telegram, rabbit: Rabbit, store: Store, home: Path, **variables: str) -> None:
         self.telegram = telegram
         self.store = store
         self.home = home
         self._environment = {
             **settings.product(telegram, home, store.settings),
             **rabbit.settings(home.name),
+            **variables,
         }
         self._processes: list[Product] = []
 
@@ -102,15 +106,21 @@ class House:
     def archived(self, film: Film) -> str | None:
         """The key of the file, once the artifact says that it is stored; Failed when it says that it never is."""
         for key in self.store.artifacts():
+            if f"/{film.message_id}/" not in key:
+                continue
             artifact = self.store.artifact(key)
             for item in () if artifact is None else artifact["telegram"]["items"]:
                 if item["file_unique_id"] == film.unique_id:
                     return self._stored(item)
         return None
 
+    def wait_archived(self, film: Film) -> str:
+        """Its key, once it is archived."""
+        return wait_for(lambda: self.archived(film), f"the end of the job of {film.size >> 20} MiB")
+
     def finish(self, film: Film) -> str:
         """Wait until it is archived, and check it byte for byte; its key."""
-        key = wait_for(lambda: self.archived(film), f"the end of the job of {film.size >> 20} MiB")
+        key = self.wait_archived(film)
         self.store.check(key, film)
         return key
 

@@ -59,7 +59,25 @@ def split(rows: Iterable[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
 
 
 def write_docs(page: Path, rows: Iterable[Row], where: str) -> None:
-    """Put the tables between the page's two markers."""
+    """Put the tables of each block between the page's two markers for it."""
+    every = list(rows)
+    text = page.read_text(encoding="utf-8")
+    for block in dict.fromkeys(row.block for row in every):
+        begin, end = marks(block)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = before + begin + _tables([row for row in every if row.block == block], where) + end + after
+    page.write_text(text, encoding="utf-8")
+
+
+def marks(block: str) -> tuple[str, str]:
+    """What stands before and behind a block in the page."""
+    return (
+        (BEGIN, END) if not block else (BEGIN.replace(" -->", f": {block} -->"), END.replace(" -->", f": {block} -->"))
+    )
+
+
+def _tables(rows: Sequence[Row], where: str) -> str:
     goals, figures = split(rows)
     lines = [
         f"Measured on {where}.",
@@ -75,10 +93,7 @@ def write_docs(page: Path, rows: Iterable[Row], where: str) -> None:
         "|---|---:|---|",
         *(f"| {row.measure.name} | {row.shown} {row.measure.unit} | {row.note} |" for row in figures),
     ]
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(before + "\n".join([BEGIN, *lines, END]) + after, encoding="utf-8")
+    return "\n".join(["", *lines, ""])
 
 
 def _verdict(row: Row) -> str:

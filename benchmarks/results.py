@@ -51,11 +51,15 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A measure and its value; None where it could not be taken, and `note` says why."""
+    """A measure and its value; None where it could not be taken, and `note` says why.
+
+    `block` names the table of docs/performance.md that it goes into, if not the large one.
+    """
 
     measure: Measure
     value: float | None
     note: str = ""
+    block: str = ""
 
     @property
     def met(self) -> bool | None:

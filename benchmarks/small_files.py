@@ -76,7 +76,7 @@ def _rate_of_aiogram(bench: Bench, name: str, line: Line, count: int) -> float:
 
 def _rate(telegram: Telegram, line: Line, archive: Path, count: int) -> float:
     """Files per second, from the first of a burst that is handed in at once to the last one's artifact."""
-    telegram.without_flood_control()
+    telegram.flood_control(enabled=False)
     warm = max(2, int(count * BURST))
     telegram.use(line)
     _hand_in(telegram, warm)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import collecting, downloads, halves, kills, large, queue_rates, small_files
+from benchmarks import collecting, criteria, downloads, halves, kills, large, queue_rates, small_files
 from benchmarks.bench import Bench, Section
 from benchmarks.child import Failed
 from benchmarks.results import CannotRun, Row
@@ -19,6 +20,7 @@ SECTIONS = (
     *small_files.SECTIONS,
     *queue_rates.SECTIONS,
     *collecting.SECTIONS,
+    *criteria.SECTIONS,
 )
 
 
@@ -45,7 +47,8 @@ def measure(
                 reason = f"failed: {_first_line(error)}"
                 failures.append(f"{section.name}: {error}")
             taken = {row.measure for row in found}
-            rows += [*found, *(missing.empty(reason) for missing in section.measures if missing not in taken)]
+            found += [missing.empty(reason) for missing in section.measures if missing not in taken]
+            rows += [replace(row, block=section.block) for row in found]
     return rows, failures
 
 

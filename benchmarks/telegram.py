@@ -164,9 +164,13 @@ class Telegram:
         """A public channel of the curator's."""
         self._ask("channel", username=username, posts=posts)
 
-    def without_flood_control(self) -> None:
-        """Let the bot write as fast as it likes."""
-        self._ask("flood_control", enabled=False)
+    def flood_control(self, *, enabled: bool) -> None:
+        """Whether Telegram limits how fast the bot writes; it does at first."""
+        self._ask("flood_control", enabled=enabled)
+
+    def has_answered(self, film: Film) -> bool:
+        """Whether the curator reads an answer of the bot's to it."""
+        return bool(self._ask("said", message_id=film.message_id)["texts"])
 
     def served(self, film: Film) -> Served:
         """What was fetched of it since `forget`."""

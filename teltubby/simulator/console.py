@@ -8,6 +8,7 @@ Every order is an object with `do`; the answer is an object, with `error` when t
 - flood_control: `enabled` or not, for what the bot says.
 - hashes: `mode` of upload.getFileHashes (true, empty, refused, wrong).  clear: no trouble any more.
 - send: `file` as "size[:seed[:dc]]", sent to the bot; answers like an entry of `files`.  sha256: of a `document`.
+- said: what the bot answered to the message `message_id` (the bot's number of it), as it reads now, oldest first.
 - expire: every file reference.  forget_keys: all, or those of a `dc`.
 - counters: CPU seconds of the process, parts sent by document, calls by method, violations, failures.
 - reset: forget which parts were sent.
@@ -82,6 +83,7 @@ class Console:
             "flood_control": self._flood_control,
             "hashes": self._hashes,
             "clear": self._clear,
+            "said": self._said,
             "expire": self._expire,
             "forget_keys": self._forget_keys,
             "counters": self._counters,
@@ -193,6 +195,11 @@ class Console:
     def _clear(self, order: Fields) -> Answer:
         self._world.faults.clear()
         return {}
+
+    def _said(self, order: Fields) -> Answer:
+        answered = _integer(order["message_id"])
+        history = self._world.history(self._bot, self._curator.user)
+        return {"texts": [line.post.text for line in history if line.reply_to and line.reply_to.id == answered]}
 
     def _expire(self, order: Fields) -> Answer:
         self._world.expire_references()

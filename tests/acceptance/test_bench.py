@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import parse
 from benchmarks.bench import Bench, Section
 from benchmarks.child import ROOT, Failed
-from benchmarks.report import BEGIN, END, write_docs
+from benchmarks.report import BEGIN, END, marks, write_docs
 from benchmarks.results import CannotRun, Measure, Row, at_least, at_most, write_json
+from benchmarks.starting import percentile
 from benchmarks.suite import SECTIONS, measure
 
 RATE = Measure(name="rate", unit="MB/s", goal=at_least(4))
@@ -21,8 +23,8 @@ RATIO = Measure(name="ratio", unit="×", goal=at_most(1.15))
 FIGURE = Measure(name="a figure", unit="s")
 
 KEYS = {"name", "value", "unit", "goal", "met", "note"}
-ISSUE_ROWS = 19
-"""Twelve of the transfer engine's, small files, two of the queue, and four of the collector."""
+ISSUE_ROWS = 25
+"""Twelve of the transfer engine's, small files, two of the queue, four of the collector, six of the specifications'."""
 
 
 def failing(error: Exception) -> Section:
@@ -119,6 +121,38 @@ def test_the_page_gets_its_tables_between_its_markers_and_nowhere_else(tmp_path:
     assert "| a figure | 7.25 s | noted |" in table and "old" not in table
 
 
+def test_a_block_has_a_place_of_its_own_on_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    begin, end = marks("block")
+    page.write_text(f"{BEGIN}\nlarge\n{END}\nbetween\n{begin}\nold\n{end}\nafter\n")
+    section = Section(name="own", measures=(RATE, RATIO), run=lambda bench: [RATE.row(5)], block="block")
+    rows, _ = measure([section], tmp_path, quick=True, tell=lambda text: None)
+    assert [row.block for row in rows] == ["block", "block"]
+    write_docs(page, rows, "a machine")
+    before, _, rest = page.read_text().partition(begin)
+    table, _, after = rest.partition(end)
+    assert (before, after) == (f"{BEGIN}\nlarge\n{END}\nbetween\n", "\nafter\n")
+    assert "| rate | 5 MB/s | ≥ 4 | met |" in table and "| ratio | – × | ≤ 1.15 | not run |" in table
+    assert "old" not in table
+
+
+@pytest.mark.parametrize("arguments", [("--quick",), ("--only", "small"), ("--only", "criteria", "small")])
+def test_the_page_is_not_written_from_a_part_of_the_run(arguments: tuple[str, ...]) -> None:
+    """But the parts that have a block of their own may be."""
+    with pytest.raises(SystemExit, match="2"):
+        parse([*arguments, "--write-docs"])
+    assert parse(["--only", "criteria", "--write-docs"]).write_docs
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "wanted"),
+    [([3.0], 95, 3.0), (range(1, 31), 95, 29), (range(1, 31), 50, 15), ([4, 1, 3, 2], 50, 2), ([1, 2], 100, 2)],
+)
+def test_percentiles_are_of_the_nearest_rank(values: Iterable[float], percent: int, wanted: float) -> None:
+    assert percentile(values, percent) == wanted
+
+
 def test_the_projects_page_has_the_markers() -> None:
     text = (ROOT / "docs" / "performance.md").read_text()
-    assert text.count(BEGIN) == text.count(END) == 1
+    for block in {section.block for section in SECTIONS}:
+        assert [text.count(mark) for mark in marks(block)] == [1, 1]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, cast
+from urllib.request import Request, urlopen
 
 import pytest
 from telethon import TelegramClient, errors
@@ -130,6 +132,25 @@ def test_trouble_is_ordered(simulator: SimulatorProcess) -> None:
     assert run(simulator, file) == content
 
 
+def test_what_the_bot_answered_is_told_as_it_reads_now(simulator: SimulatorProcess) -> None:
+    description = simulator.description
+    first, second, *_ = (file["message_id"] for file in description["files"])
+
+    def call(method: str, **parameters: Any) -> Any:
+        url = f"{description['bot_api_url']}/bot{description['bot_token']}/{method}"
+        body = json.dumps({"chat_id": description["curator_id"], **parameters}).encode()
+        with urlopen(Request(url, body, {"Content-Type": "application/json"}), timeout=30) as answer:
+            return json.load(answer)["result"]
+
+    assert simulator.ask("said", message_id=first) == {"texts": []}
+    call("sendMessage", text="that is no answer")
+    sent = call("sendMessage", text="queued", reply_parameters={"message_id": first})
+    call("sendMessage", text="too large", reply_parameters={"message_id": first})
+    call("editMessageText", text="started", message_id=sent["message_id"])
+    assert simulator.ask("said", message_id=first) == {"texts": ["started", "too large"]}
+    assert simulator.ask("said", message_id=second) == {"texts": []}
+
+
 def test_the_line_is_set_and_read(simulator: SimulatorProcess) -> None:
     assert simulator.ask("line", latency=0.05, bandwidth=40e6) == {
         "latency": 0.05,
@@ -156,6 +177,7 @@ def test_the_line_is_set_and_read(simulator: SimulatorProcess) -> None:
         ({"do": "membership", "who": "bot", "chat_id": 5, "membership": "member"}, "no chat 5"),
         ({"do": "sign_out", "dc": "two"}, "no data centre"),
         ({"do": "clock", "skew": "late"}, "seconds"),
+        ({"do": "said", "message_id": "the last"}, "no whole number"),
     ],
 )
 def test_orders_that_make_no_sense_are_refused(
