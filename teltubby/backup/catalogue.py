@@ -145,5 +145,5 @@ async def dead(store: ObjectStore, entry: Entry, *, place: str | None, now: date
     try:
         claim = json.loads(await store.read(entry.name.folder + CLAIM, 0, MOST_BYTES))
         return place is not None and claim["place"] == place
-    except (FileGone, ValueError, KeyError, TypeError):
+    except (FileGone, ValueError, KeyError, TypeError, RecursionError):
         return False

@@ -188,7 +188,7 @@ def _intact(body: bytes) -> Iterator[tuple[dict[str, Any], int, int]]:
             return
         try:
             members = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(members, dict):
             return

@@ -19,6 +19,9 @@ Begin = Callable[[Sequence[str], Mapping[str, str], Path, Path], Process]
 START_WITHIN = 60.0
 STOP_WITHIN = 40.0
 
+KEPT = ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG")
+"""Of the developer's environment: what a process needs to run at all, and to be measured by `make cover`."""
+
 _PORT = re.compile(r"health, status and metrics on port (\d+)")
 _LIBRARIES = ("aiormq.", "aio_pika.")
 """They log a traceback for every connection that is cut."""
@@ -119,5 +122,5 @@ class Product:
 
 def clean_environment(home: Path) -> dict[str, str]:
     """What a process needs to run at all, and nothing of the developer's own."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"HOME": str(home), "PYTHONWARNINGS": "default", "PYTHONDONTWRITEBYTECODE": "1"}

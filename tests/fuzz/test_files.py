@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import zlib
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from teltubby.backup.errors import BackupDamaged
 from teltubby.backup.manifest import Manifest
 from teltubby.errors import SessionFileDamaged, UploadVanished
 from teltubby.fixity.reindex import reindexed
+from teltubby.transfer.journal import PartWritten, first_line, line, read_journal
 from tests.fuzz.shapes import JSON, NUMBERS, TEXTS, damaged, examples, nearly
 from tests.unit.archive.test_album import album
 from tests.unit.archive.test_album import begun as artifact_of
@@ -101,6 +103,18 @@ def test_a_spool_says_only_what_is_there(tmp_path_factory: pytest.TempPathFactor
     put(again, 2)
     again.close(keep=True)
     folder(place).sweep()
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b"{", b"[]", b"3", b'{"part": 10}', b'{"stored": 7}', b'{"synced": {}}']
+)
+def test_a_line_that_says_nothing_ends_what_holds(text: bytes) -> None:
+    """Its checksum fits: whoever can write there can make one that does."""
+    begin, checksum = first_line(spooled())
+    second, checksum = line(PartWritten(2), checksum)
+    forged = b"%08x %b\n" % (zlib.crc32(text, checksum), text)
+    history = read_journal(begin + second + forged, boot_id=None)
+    assert (history.file, history.end) == (spooled(), len(begin + second))
 
 
 # -- uploads in a folder

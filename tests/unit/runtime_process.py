@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 WITHIN = 30.0
+KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
 STOPPED, GAVE_UP, CONFIGURATION = 0, 70, 78
 
 TREE = """
@@ -119,7 +120,7 @@ class Process:
 def environment(backend: str, folder: Path, **settings: str) -> dict[str, str]:
     """What a process needs, and nothing of the developer's own."""
     return {
-        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
+        **{name: value for name, value in os.environ.items() if name in KEPT},
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "TELTUBBY_BACKEND": backend,
         "TELTUBBY_ENV_FILE": os.devnull,

@@ -144,6 +144,15 @@ def test_entities_that_make_no_sense_count_for_nothing(odd: JsonObject) -> None:
     assert find_mentions("nobody", [odd]) == find_hashtags("nothing", [odd]) == ()
 
 
+def test_somebody_without_a_number_cannot_be_named() -> None:
+    assert find_mentions("some one", [{"type": "text_mention", "offset": 0, "length": 4, "user": {}}]) == ()
+
+
+@pytest.mark.parametrize("url", ["https://a.de:port/", "https://[::1/", "https://a.de:99999/"])
+def test_an_address_that_cannot_be_taken_apart_is_only_itself(url: str) -> None:
+    assert normalised(url) == url
+
+
 def test_mentions() -> None:
     text = "@Ada, mail me@example.com; t.me/@x @ab @Bob_99 (@ada) 😀 Somebody @channel_"
     person: JsonObject = {"type": "text_mention", "offset": text.index("Some") + 1, "length": 8, "user": {"id": 77}}

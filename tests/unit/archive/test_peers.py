@@ -87,7 +87,10 @@ def test_what_names_a_channel(written: str, peer: PeerName) -> None:
             PeerProblem.NO_CHANNEL,
             ["t.me/share/url?url=x", "t.me/addstickers/x", "t.me/proxy?server=x", "tg://settings"],
         ),
-        (PeerProblem.NO_CHANNEL, ["tg://[", "tg:", "tg://resolve", "tg://join", "t.me/+a/b/c", "t.me/durov/s/5"]),
+        (
+            PeerProblem.NO_CHANNEL,
+            ["tg://[", "tg:", "tg://resolve", "tg://join", "t.me/+a/b/c", "t.me/durov/s/5"],
+        ),
         (PeerProblem.FOLDER, ["t.me/addlist/abc", "tg://addlist?slug=abc"]),
         (PeerProblem.BAD_INVITE, ["t.me/+abc", "t.me/joinchat/abc", "tg://join?invite=a", "+abc", "t.me/+" + "a" * 65]),
         (PeerProblem.PERSON, ["t.me/contact/abc", "tg://user?id=5", "t.me/m/abc"]),

@@ -75,6 +75,13 @@ def test_the_curators_own_dialog() -> None:
     )
 
 
+def test_what_cannot_be_told_from_others_is_not_looked_for_in_a_dialog() -> None:
+    job = large_job(5)
+    unknown = replace(job, file_info=replace(job.file_info, file_unique_id="?"))
+    with pytest.raises(IdentityMismatch):
+        place_of(FileRoute.OWN, unknown, bot_id=BOT_ID)
+
+
 def test_the_copy_in_the_relay() -> None:
     copy = told(chat_id=-1009, message_id=3)
     assert place_of(FileRoute.RELAY, large_job(5), bot_id=BOT_ID, copy=copy) == ChannelPlace(
@@ -218,6 +225,11 @@ def test_actors_that_do_not_answer_are_a_failure_and_bugs_are_none() -> None:
 def test_reasons_are_one_line_of_bounded_length(route: FileRoute, text: str) -> None:
     reason = tried(route, FileGone(text)).reason
     assert reason and len(reason) <= REASON_CHARACTERS and "\n" not in reason
+
+
+def test_a_reason_that_is_too_long_says_so() -> None:
+    reason = tried(FileRoute.BOT, FileGone("x" * 2 * REASON_CHARACTERS)).reason
+    assert reason is not None and reason.endswith("x…") and len(reason) == REASON_CHARACTERS
 
 
 # -- when none served

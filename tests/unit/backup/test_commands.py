@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 
+import anyio
 import pytest
 from typer.testing import CliRunner, Result
 
 from teltubby.actors.readiness import Outlook
+from teltubby.adapters.folder_store import FolderStore
+from teltubby.backup.making import Backups
 from teltubby.cli import app
 from teltubby.trees.backing_up import backup_children
-from tests.unit.backup.installation import KEY, SECRETS, Installation
+from tests.unit.backup.installation import KEY, NOON, SECRETS, Installation
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,6 +62,29 @@ def test_made_listed_and_brought_back(home: Installation, archive: Path) -> None
 def test_without_a_key_it_says_what_is_left_out_and_how_to_have_it(home: Installation, archive: Path) -> None:
     said = typed(home, "backup", BACKUP_KEY="").stdout
     assert "user.session     left out: BACKUP_KEY is not set" in said and "openssl rand" in said
+
+
+def test_what_comes_back_without_a_key_is_told(home: Installation, archive: Path) -> None:
+    made = json.loads(typed(home, "backup", "--json", BACKUP_KEY="").stdout)["name"]
+    home.close()
+    back = typed(home, "restore", made, "--force", BACKUP_KEY="")
+    assert back.exit_code == 0 and "user.session     is not in it: BACKUP_KEY is not set" in back.stdout
+    assert "must not run in two places" not in back.stdout and "--settings FILE" not in back.stdout
+    into = typed(home, "restore", made, "--into", str(home.root / "copies"), BACKUP_KEY="")
+    assert into.exit_code == 0 and "teltubby doctor" not in into.stdout
+
+
+def test_older_ones_go_and_it_says_so(home: Installation, archive: Path) -> None:
+    async def make() -> str:
+        store = FolderStore(archive, part_size=1 << 20)
+        await store.open()
+        made = await Backups(home.config(), host=socket.gethostname(), clock=lambda: NOON).make(store)
+        await store.aclose()
+        return str(made.manifest.name)
+
+    old = anyio.run(make)
+    done = typed(home, "backup", BACKUP_KEEP="1", BACKUP_KEEP_DAILY="0", BACKUP_KEEP_WEEKLY="0")
+    assert done.exit_code == 0 and f"The backup {old} is removed: newer ones are kept." in done.stdout
 
 
 def test_into_a_folder_of_its_own(home: Installation, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from teltubby.backup import making
 from teltubby.backup.catalogue import Entry, State, catalogue
 from teltubby.backup.contents import NO_KEY, NOT_THERE
 from teltubby.backup.errors import BackupDamaged, BackupImpossible
+from teltubby.backup.making import Backups
 from teltubby.backup.manifest import Content
-from teltubby.backup.names import PREFIX
+from teltubby.backup.names import CLAIM, MANIFEST, PREFIX
 from teltubby.backup.restoring import restore
 from teltubby.errors import SpoolFull, StoreUnavailable
 from tests.twins import MemoryStore
@@ -159,6 +160,68 @@ async def test_a_store_that_keeps_other_bytes_is_found_out(home: Installation) -
     with pytest.raises(BackupDamaged, match="not what was written"):
         await home.backups().make(store)
     assert not any(key.endswith("manifest.json") for key in store.objects)
+
+
+async def test_a_manifest_that_reads_back_as_another_is_no_backup(home: Installation) -> None:
+    store, other = memory(), memory()
+    await home.backups().make(other)
+    (wrong,) = [body for key, body in other.objects.items() if key.endswith("manifest.json")]
+
+    async def spoil(step: str) -> None:
+        for key in store.objects:
+            if key.endswith("manifest.json"):
+                store.objects[key] = wrong
+
+    store.script.watch = spoil
+    with pytest.raises(BackupDamaged):
+        await home.backups().make(store)
+    assert [entry.state for entry in await listed(store, home)] == [State.DAMAGED]
+
+
+async def test_without_anything_to_keep_there_is_no_backup(home: Installation) -> None:
+    config = home.config()
+    with pytest.raises(BackupImpossible, match="nothing to back up"):
+        await home.backups(BACKUP_KEY="", SQLITE_PATH=f"{home.root}/not-there.db").make(memory())
+    assert config.backup.key is not None, "with its key there would be sessions and settings"
+
+
+async def test_what_is_in_the_way_of_its_folder_is_told(home: Installation) -> None:
+    (home.root / "spool").write_bytes(b"a file")
+    with pytest.raises(SpoolFull, match="cannot be used: Not a directory"):
+        await home.backups().make(memory())
+
+
+async def test_two_of_one_second_are_not_mixed(home: Installation) -> None:
+    store, later = memory(), NOON.replace(hour=13)
+
+    def backups(role_folder: str) -> Backups:
+        return Backups(home.config(SPOOL_DIR=str(home.root / role_folder)), host="box", clock=lambda: later)
+
+    await backups("one").make(store)
+    with pytest.raises(BackupImpossible, match="this very second"):
+        await backups("two").make(store)
+    assert [entry.state for entry in await listed(store, home)] == [State.COMPLETE]
+
+
+async def test_the_rest_of_a_removal_that_was_cut_off_goes(home: Installation) -> None:
+    store = memory()
+    old = (await home.backups().make(store)).manifest
+    for name in (MANIFEST, CLAIM):
+        store.objects.pop(old.name.folder + name, None)
+    await home.backups().make(store)
+    assert not any(key.startswith(old.name.folder) for key in store.objects)
+
+
+@pytest.mark.parametrize("claim", [b"", b"[]", b"{}", b"[" * 100_000, b'{"place": 3}'])
+async def test_a_claim_that_says_nothing_is_left_alone(home: Installation, claim: bytes) -> None:
+    store = memory(watch=Death(8))
+    with pytest.raises(Killed):
+        await home.backups().make(store)
+    store.script.watch = Death(1 << 30)
+    (key,) = store.objects
+    store.objects[key] = claim
+    await home.backups().make(store)
+    assert sum(entry.state is State.UNFINISHED for entry in await listed(store, home)) == 1
 
 
 async def test_a_damaged_database_is_no_backup(home: Installation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from teltubby.backup.making import keep_rule
 from teltubby.cli import app
 from teltubby.messages.transfer import PART_BYTES
 from teltubby.recovery.leftovers import dead_uploads, spools_of, useless_backups, useless_spools
-from teltubby.transfer.journal import SpooledFile
+from teltubby.transfer.journal import Done, SpooledFile, first_line, line
 from teltubby.transfer.spool_folder import SpoolFolder
 from tests.unit.backup.installation import Installation, memory, rows
 
@@ -80,6 +81,42 @@ def test_spools_of_jobs_that_are_open_or_held_stay(tmp_path: Path) -> None:
     assert [each.name for each in useless_spools(tmp_path, names, None, keep_seconds=-1, really=True)] == ["open"]
     assert spools_of(tmp_path / "none") == ()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_that_is_done_or_that_nobody_can_read_goes(tmp_path: Path) -> None:
+    for job_id in ("done", "damaged"):
+        file = SpooledFile(job_id=job_id, document_id=1, size=1000, key="teltubby/key", part_bytes=PART_BYTES)
+        SpoolFolder(tmp_path, keep_seconds=60).acquire(file).close(keep=True)
+    begin, checksum = first_line(replace(file, job_id="done"))
+    (tmp_path / "done.journal").write_bytes(begin + line(Done(), checksum)[0])
+    (tmp_path / "damaged.journal").write_bytes(b"00000000 {}\n")
+    names = ("damaged", "done")
+    found = list(useless_spools(tmp_path, names, names, keep_seconds=3600, really=True))
+    assert [(each.name, each.why) for each in found] == [
+        ("damaged", "the first line of its journal cannot be read"),
+        ("done", "its job is done"),
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_says_what_goes_and_what_would(used: Installation) -> None:
+    """With backups that newer ones outlived, and one of which only a claim is left."""
+    settings = {**used.settings, "BACKUP_KEEP": "1", "BACKUP_KEEP_DAILY": "0", "BACKUP_KEEP_WEEKLY": "0"}
+    claim = used.root / "archive/teltubby-backups/box/box/20200101-000000/begun.json"
+    claim.parent.mkdir(parents=True)
+    claim.write_bytes(b"[")
+
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["prune", *arguments], env=settings)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    told = said()
+    assert "2 rows of the history" in told or "2 lines of the audit trail" in told
+    assert "backup box/box/20200101-000000 (1 bytes): it was not finished" in told
+    assert told.endswith("Nothing is removed: --yes does that.\n") and claim.exists()
+    assert said("--yes").endswith("It is removed.\n") and not claim.exists()
+    assert said().endswith("There is nothing that nobody needs.\n")
 
 
 def test_a_job_that_comes_while_it_looks_keeps_its_spool(used: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

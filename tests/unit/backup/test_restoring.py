@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from teltubby.adapters.backup_key import BackupKey
 from teltubby.adapters.session_vault import SessionVault
+from teltubby.backup import restoring
 from teltubby.backup.catalogue import Entry, State, catalogue
 from teltubby.backup.errors import BackupDamaged, BackupImpossible
 from teltubby.backup.manifest import Content, Manifest
@@ -158,6 +159,28 @@ async def test_a_damaged_backup_is_refused_and_nothing_is_touched(
     assert not list(home.root.rglob("*.restoring"))
     (entry,) = await catalogue(store, home.key)
     assert (entry.state is State.DAMAGED) is (len(changed) != file.stored_size or how == "gone")
+
+
+async def test_what_is_in_the_way_is_told_and_nothing_is_changed(
+    home: Installation, made: tuple[MemoryStore, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = made
+    (home.root / "x").write_bytes(b"a file where a folder should be")
+    with pytest.raises(BackupImpossible, match="x cannot be written: "):
+        await restore(store, manifest, home.key, home.into("x"), force=False, now=LATER)
+    with pytest.raises(BackupImpossible, match="has nothing of what is wanted"):
+        await restore(store, manifest, home.key, {}, force=False, now=LATER)
+    monkeypatch.setattr(restoring, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(BackupImpossible, match="bytes are needed in"):
+        await restore(store, manifest, home.key, home.into("y"), force=False, now=LATER)
+    assert not any(path.exists() for path in home.into("y").values())
+
+
+async def test_what_is_not_sealed_needs_no_key(home: Installation) -> None:
+    store = memory()
+    manifest = (await home.backups(BACKUP_KEY="").make(store)).manifest
+    restored = await restore(store, manifest, None, home.into("x"), force=False, now=LATER)
+    assert rows(restored.files[Content.LEDGER], "SELECT bot_id FROM owner") == [(123,)]
 
 
 async def test_without_the_key_nothing_is_opened(home: Installation, made: tuple[MemoryStore, Manifest]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -18,7 +19,7 @@ from teltubby.adapters.base import ObjectInfo
 from teltubby.adapters.folder_store import FolderStore
 from teltubby.adapters.sqlite_catalogue import Catalogue
 from teltubby.adapters.sqlite_comparison import Comparison
-from teltubby.archive.claims import Claim, is_artifact_key
+from teltubby.archive.claims import ARTIFACT_BYTES_MAX, Claim, is_artifact_key
 from teltubby.fixity.check import state_of, verified
 from teltubby.fixity.survey import ARTIFACT_BATCH, ARTIFACT_BATCH_BYTES, together
 from teltubby.fixity.wanted import Wanted
@@ -115,6 +116,27 @@ def test_a_loss_while_contents_are_read_is_one(bench: Bench, store: Watched) -> 
     assert code == 1
     found = {(finding["kind"], finding["key"]) for finding in told["findings"]}
     assert found == {("missing", lost), ("lying artifact", str(Path(lost).parent / "message.json"))}
+
+
+def test_an_object_that_shrinks_while_it_is_read_has_another_size(bench: Bench, store: Watched) -> None:
+    cut = max(bench.keys)  # it is read last
+    size = (bench.folder / cut).stat().st_size
+    store.at, store.happens = 1, lambda: os.truncate(bench.folder / cut, 0)
+    code, told = verify(bench)
+    assert code == 1
+    (finding,) = [each for each in told["findings"] if each["key"] == cut]
+    assert (finding["kind"], finding["detail"]) == ("wrong size", f"0 bytes instead of {size}")
+
+
+def test_what_no_artifact_could_be_is_not_read(bench: Bench, store: Watched) -> None:
+    (bench.folder / "teltubby/huge").mkdir()
+    with (bench.folder / "teltubby/huge/message.json").open("wb") as sparse:
+        sparse.truncate(ARTIFACT_BYTES_MAX + 1)
+    code, told = verify(bench)
+    assert code == 1
+    (finding,) = told["findings"]
+    assert finding["kind"] == "unreadable artifact" and "no artifact has so many" in finding["detail"]
+    assert not any("huge" in key for key in store.artifacts)
 
 
 def test_foreign_files_cost_no_second_look_at_everything(bench: Bench, store: Watched) -> None:

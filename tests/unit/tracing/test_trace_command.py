@@ -208,3 +208,28 @@ def test_a_ledger_of_another_program(path: Path, tmp_path: Path) -> None:
     copy.write_bytes(b"no database at all, but long enough to be taken for one" * 40)
     found = trace(copy, ID)
     assert found.exit_code == 1 and "is not an SQLite database" in found.stderr
+
+
+def test_what_a_user_ordered_and_what_is_not_over(tmp_path: Path) -> None:
+    """Nobody knows which update brought it, it lies in the relay channel, runs, and was published twice."""
+    clock = Clock()
+    with closing(SqliteLedger.open(tmp_path / "ledger.db", clock=clock)) as ledger:
+        ledger.submissions.submit(submit(a_job()))
+        ledger.relay.begin(ID, -100)
+        order(ledger, JobCommand.CANCEL, user_id=8)
+        clock.now = NOON + timedelta(seconds=40)
+        order(ledger, JobCommand.RETRY, user_id=8)
+        apply(ledger, started(2, worker="ada"))
+        ledger.relay.note(ID, -100, 5)
+        said = "\n".join(entry["what"] for entry in told(tmp_path / "ledger.db", ID)["timeline"])
+    assert "PENDING → CANCELLED, by user 8" in said
+    assert "its message was copied into the relay channel -100 as message 5" in said
+    assert "a new message of it is to be published" in said
+    assert "attempt 2 of ada begins" in said and "attempt 2 of ada stops" not in said
+
+
+def test_a_job_of_an_older_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE jobs SET payload_json = '{}' WHERE job_id = ?", (ID,))
+    found = trace(path, ID)
+    assert found.exit_code == 1 and "an older program wrote it" in found.stderr
