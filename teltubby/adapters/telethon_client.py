@@ -5,6 +5,7 @@ Whoever owns a session is the layer that tries again; the engine has a flood pol
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import platform
@@ -21,6 +22,7 @@ from telethon.sessions import StringSession
 from teltubby import __version__
 from teltubby.adapters.base import Account
 from teltubby.adapters.mtproto_proxy import Proxy
+from teltubby.adapters.telethon_errors import FOREIGN
 from teltubby.adapters.telethon_private import PrivateNames, TelethonChanged, ask_for_no_state, take_updates
 from teltubby.errors import TelegramUnavailable, Unauthorised
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
@@ -136,8 +138,24 @@ async def disconnect(client: TelegramClient | None) -> None:
         return
     await client.disconnect()
     lost = client.disconnected
-    if lost.done() and not lost.cancelled():
-        lost.exception()  # looked at, or asyncio complains of it when the client is collected
+    if lost.done():
+        _look_at(lost)
+
+
+async def until_lost(client: TelegramClient) -> None:
+    """Return when its connection has ended, however it did: the next request tells why."""
+    lost = client.disconnected
+    lost.add_done_callback(_look_at)  # who waits may be cancelled before, and then nobody asks for its error
+    try:
+        await asyncio.shield(lost)
+    except FOREIGN:
+        return
+
+
+def _look_at(lost: asyncio.Future[None]) -> None:
+    """Or asyncio complains of its error when it is collected."""
+    if not lost.cancelled():
+        lost.exception()
 
 
 async def who_is_signed_in(client: TelegramClient) -> types.User:

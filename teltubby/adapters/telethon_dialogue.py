@@ -13,7 +13,7 @@ from typing import Any
 from telethon import TelegramClient, errors, events, functions, types
 from telethon.sessions import StringSession
 
-from teltubby.adapters.telethon_client import Application, disconnect
+from teltubby.adapters.telethon_client import Application, disconnect, until_lost
 from teltubby.adapters.telethon_errors import FOREIGN, translate
 from teltubby.adapters.telethon_private import UNREADABLE, password_check
 from teltubby.errors import BadRequest, PasswordNeeded, TelegramUnavailable
@@ -87,7 +87,7 @@ class Dialogue:
     async def wait_lost(self) -> None:
         """Return when the connection is lost; going to another data centre is no loss."""
         while (client := self._client) is not None:
-            lost = asyncio.ensure_future(_until_lost(client))
+            lost = asyncio.ensure_future(until_lost(client))
             try:
                 await asyncio.wait([lost])
             finally:
@@ -286,13 +286,6 @@ def _look_at(done: asyncio.Future[None]) -> None:
     """Its error is told by whoever waits; where nobody does any more, asyncio must not complain."""
     if not done.cancelled():
         done.exception()
-
-
-async def _until_lost(client: TelegramClient) -> None:
-    try:
-        await asyncio.shield(client.disconnected)
-    except FOREIGN:
-        return  # why it ended does not matter here
 
 
 def _user_of(authorization: Any) -> types.User:

@@ -20,7 +20,14 @@ from teltubby.adapters.base import Account
 from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.session_vault import SavedSession, SessionVault
 from teltubby.adapters.telethon_centres import Centres
-from teltubby.adapters.telethon_client import Application, DataCentre, account_of, disconnect, telegram_hosted
+from teltubby.adapters.telethon_client import (
+    Application,
+    DataCentre,
+    account_of,
+    disconnect,
+    telegram_hosted,
+    until_lost,
+)
 from teltubby.adapters.telethon_errors import FOREIGN, translate
 from teltubby.adapters.telethon_places import Places
 from teltubby.adapters.telethon_private import TelethonChanged, private_names
@@ -99,12 +106,8 @@ class TelethonSession:
 
     @asyncio_hosted
     async def _wait_lost(self) -> None:
-        if self._client is None:
-            return
-        try:
-            await asyncio.shield(self._client.disconnected)
-        except FOREIGN:
-            return  # why the connection ended does not matter here: the next open() tells
+        if self._client is not None:
+            await until_lost(self._client)
 
     @telegram_hosted
     async def check(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from telethon import TelegramClient, errors, functions
 
+from teltubby.adapters.telethon_client import until_lost
 from teltubby.adapters.telethon_errors import FOREIGN, translate_part
 from teltubby.adapters.telethon_parts import input_location, range_hashes
 from teltubby.errors import ConnectionLost, FileMoved
@@ -100,20 +101,13 @@ class StockParts:
 
     @asyncio_hosted
     async def _wait_lost(self) -> None:
-        ends = [asyncio.create_task(self._closed.wait()), asyncio.create_task(_until_lost(self._client))]
+        ends = [asyncio.create_task(self._closed.wait()), asyncio.create_task(until_lost(self._client))]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in ends:
                 task.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
-
-
-async def _until_lost(client: TelegramClient) -> None:
-    try:
-        await asyncio.shield(client.disconnected)
-    except FOREIGN:
-        return  # why it ended does not matter here
 
 
 def _request_size(offset: int, length: int) -> int:

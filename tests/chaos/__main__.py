@@ -1,7 +1,8 @@
 """`make chaos`: many seeds, a line for each, and a JSON of all.
 
-CHAOS_SEEDS (200) seeds from CHAOS_FROM (1); CHAOS_SEED plays one again, with its whole story. Exit code 0 when all is
-well, 1 when a seed failed, 130 for Ctrl-C. `--planted` shows that bugs are found, `--write-docs` writes the table.
+CHAOS_SEEDS (200) seeds from CHAOS_FROM (1); CHAOS_SEED plays one again, with its whole story; CHAOS_PLANT names a bug
+of planted.py that all processes have then. Exit code 0 when all is well, 1 when a seed failed, 130 for Ctrl-C.
+`--planted` shows that bugs are found, each in a scenario of its own, `--write-docs` writes the table.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.ground import Ground
-from tests.chaos.planting import PLANTS, found_by, well_without
+from tests.chaos.planting import PLANTS, VARIABLE, found_by, well_without
 from tests.chaos.report import line, told_of_failure, write_docs, write_json
-from tests.chaos.run import Outcome, play
+from tests.chaos.run import SETTLED_WITHIN, Outcome, play
 from tests.chaos.scenario import Scenario, of_seed
-from tests.chaos.shrinking import shrunk
+from tests.chaos.shrinking import MOST_PLAYS, shrunk
 
 ROOT = Path(__file__).parents[2]
 LATEST = ROOT / ".chaos" / "latest.json"
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = True
     try:
         with Ground(place / "ground") as ground:
-            if not ground.clock.can_step:
+            if not ground.clocks.can_step:
                 _say("there is no C compiler: clocks are not stepped")
             if os.geteuid() != 0:
                 _say("we are not root and cannot mount: disks are not filled")
@@ -72,7 +72,7 @@ def _played(ground: Ground, place: Path, seeds: Sequence[int], *, shrink: bool) 
     outcomes: list[Outcome] = []
     for seed in seeds:
         home = place / f"seed-{seed}"
-        outcome = play(ground, home, of_seed(seed))
+        outcome = play(ground, home, of_seed(seed), within=SETTLED_WITHIN, **_planted())
         outcomes.append(outcome)
         _say(line(outcome))
         if not outcome.is_well:
@@ -89,17 +89,26 @@ def _played(ground: Ground, place: Path, seeds: Sequence[int], *, shrink: bool) 
 
 
 def _shortest(ground: Ground, place: Path, outcome: Outcome) -> Outcome | None:
-    """Played with fewer and fewer faults; None where it never failed again."""
+    """Played with fewer and fewer faults; None where it never failed again, which is said."""
     played: list[Outcome] = []
 
     def fails(scenario: Scenario) -> bool:
         home = place / f"seed-{scenario.seed}-shrinking-{len(played)}"
-        played.append(play(ground, home, scenario))
+        played.append(play(ground, home, scenario, within=SETTLED_WITHIN, **_planted()))
+        end = "well" if played[-1].is_well else "fails too"
+        _say(f"  play {len(played)} of at most {MOST_PLAYS}, {len(scenario.strikes)} faults: {end}")
+        if played[-1].is_well:
+            shutil.rmtree(home)
         return not played[-1].is_well
 
     scenario = shrunk(outcome.scenario, fails)
     failed = [each for each in played if not each.is_well and each.scenario.strikes == scenario.strikes]
-    return replace(failed[-1]) if failed else None
+    return failed[-1] if failed else None
+
+
+def _planted() -> dict[str, str]:
+    """What tells processes which bug they have."""
+    return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
 
 
 def _told_of_plant(ground: Ground, place: Path, name: str) -> bool:

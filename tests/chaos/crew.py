@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from teltubby.exit_codes import EX_CONFIG
 from teltubby.runtime import EXIT_GAVE_UP
 from tests.acceptance.household import Household
 from tests.acceptance.product import Product
+from tests.chaos.ground import CLOCK, number_of_clock
+from tests.chaos.installation import SECOND_WORKER
 
-ROLES = ("bot", "worker")
 AGAIN_SECONDS = 0.3
 """How long after its end a process is started again, unless whoever killed it wants it away for longer."""
 MOST_STARTS = 20
@@ -20,10 +21,11 @@ MOST_STARTS = 20
 
 
 class Crew:
-    """Bot and worker. `kill` and `freeze` may be called from any thread, also in the midst of a request."""
+    """The processes of an installation. `kill` and `freeze` may be called from any thread, also within a request."""
 
-    def __init__(self, house: Household, told: Callable[[str], None]) -> None:
+    def __init__(self, house: Household, roles: Sequence[str], told: Callable[[str], None]) -> None:
         self._house = house
+        self._roles = roles
         self._told = told
         self._lock = threading.RLock()
         self._running: dict[str, Product] = {}
@@ -35,8 +37,8 @@ class Crew:
 
     def start(self) -> None:
         """Start all of them, and return at once."""
-        for role in ROLES:
-            self._running[role] = self._house.launch(role)
+        for role in self._roles:
+            self._running[role] = self._launched(role)
 
     def wait_ready(self) -> None:
         """Return when all are ready."""
@@ -82,6 +84,14 @@ class Crew:
                     self._starts += 1
                     if self._starts > MOST_STARTS:
                         raise RuntimeError(f"{role} was started {MOST_STARTS} times")
-                    self._running[role] = self._house.launch(role)
+                    self._running[role] = self._launched(role)
                     self._told(f"{role} started again")
         return found
+
+    def _launched(self, role: str) -> Product:
+        """Each with sessions and a clock of its own."""
+        settings = {CLOCK: str(number_of_clock(role))}
+        if role == SECOND_WORKER:
+            settings["MTPROTO_BOT_SESSION_PATH"] = str(self._house.home / "second-bot.session")
+            settings["MTPROTO_SESSION_PATH"] = str(self._house.home / "second-user.session")
+        return self._house.launch(role.split()[0], **settings)

@@ -14,6 +14,8 @@ from teltubby.simulator.files import File, FileKind
 R = TypeVar("R")
 
 MIB = 1 << 20
+ABROAD = 4
+"""A data centre of Telegram that is nobody's home."""
 ABOVE_BOT_API = (21 * MIB, 26 * MIB)
 """Just above what the Bot API serves: the rest of a large file teaches nothing more here."""
 SMALL = (
@@ -31,7 +33,7 @@ NO_JOB = "12345678"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
-    """How often people do what (weights), and how many bytes the large files have."""
+    """How often people do what (weights), how many bytes the large files have, and what share of them is `abroad`."""
 
     small: int = 60
     album: int = 12
@@ -43,6 +45,7 @@ class Habits:
     edit: int = 0
     order: int = 0
     sizes: tuple[int, int] = ABOVE_BOT_API
+    abroad: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -74,6 +77,7 @@ class Crowd:
         self._curators = curators
         self._rng = rng
         self._sizes = habits.sizes
+        self._abroad = habits.abroad
         self._known: list[File] = []
         self.handed_in: list[HandedIn] = []
         self._acts: tuple[tuple[Callable[[Curator], HandedIn], int], ...] = (
@@ -160,11 +164,13 @@ class Crowd:
         return self._file(curator, FileKind.PHOTO, self._rng.randint(1_000, 200_000))
 
     def _large_file(self, curator: Curator) -> File:
-        return self._file(curator, FileKind.VIDEO, self._rng.randint(*self._sizes))
+        size = self._rng.randint(*self._sizes)
+        is_abroad = self._abroad > 0.0 and self._rng.random() < self._abroad
+        return self._file(curator, FileKind.VIDEO, size, dc=ABROAD if is_abroad else None)
 
-    def _file(self, curator: Curator, kind: FileKind, size: int) -> File:
+    def _file(self, curator: Curator, kind: FileKind, size: int, *, dc: int | None = None) -> File:
         seed = self._rng.getrandbits(32)
-        file = curator.new_file(kind, size, seed=seed, name=f"{seed:08x}.bin")
+        file = curator.new_file(kind, size, seed=seed, name=f"{seed:08x}.bin", dc=dc)
         self._known.append(file)
         return file
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from teltubby.simulator.mtproto.rpc import RpcError
+from teltubby.simulator.people import User
 from tests.acceptance.accounts import person, pictures, relay_channel, said, seen_by_camera
 from tests.acceptance.accounts import sign_in_by_qr as sign_in
 from tests.acceptance.household import Household
@@ -20,13 +21,12 @@ AGAIN_SECONDS = 15.0
 class Nobody:
     """The bot's account fetches."""
 
+    account: User | None = None
+    """Whose sessions are ended, and made again by hand."""
+    is_signed_out = False
+
     def sign_in_first(self) -> None:
         """Nothing to do."""
-
-    def sign_out(self, *, cut: bool) -> bool:
-        """Not by us."""
-        del cut
-        return False
 
     @contextmanager
     def signing_in_again(self) -> Iterator[None]:
@@ -47,7 +47,7 @@ class PersonWhoFetches(Nobody):
         self._is_consuming = is_consuming
         self._someone = person(house)
         self._relay = relay_channel(house, self._someone.user)
-        self._is_signed_out = False
+        self.account = self._someone.user
         house.settings["MTPROTO_ROUTES"] = "relay"
 
     def sign_in_first(self) -> None:
@@ -56,17 +56,10 @@ class PersonWhoFetches(Nobody):
         said(self._house.ada, "nobody is signed in")
         sign_in(self._house, self._someone)
 
-    def sign_out(self, *, cut: bool) -> bool:
-        """All sessions are ended, as by the person's phone."""
-        self._is_signed_out = True
-        server = self._house.telegram.mtproto_server
-        self._house.in_world(lambda: server.sign_out(self._someone.user, cut=cut))
-        return True
-
     @contextmanager
     def signing_in_again(self) -> Iterator[None]:
         """In the background, until all is quiet: nobody knows when the worker notices that it is signed out."""
-        if not self._is_signed_out:
+        if not self.is_signed_out:
             yield
             return
         enough = threading.Event()

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from teltubby.actors import job_flow, outbox, receiving, ways
+from teltubby.adapters import sqlite_file
 from teltubby.messages.media import RawUpdate
 from teltubby.transfer.spool_lock import DATA
 
@@ -57,6 +58,18 @@ def skip_fsync() -> None:
         setattr(os, name, synced)
 
 
+def never_sync_the_database() -> None:
+    """SQLite leaves it to the kernel when what was committed is on the disk."""
+    open_file = sqlite_file.SqliteFile.open
+
+    def opened(*arguments: Any, **fields: Any) -> sqlite_file.SqliteFile:
+        file = open_file(*arguments, **fields)
+        file.db.conn.execute("PRAGMA synchronous=OFF")
+        return file
+
+    _put(sqlite_file.SqliteFile, "open", staticmethod(opened))
+
+
 def drop_the_outbox() -> None:
     """Jobs count as published before the broker has confirmed any."""
     publish_all = outbox.Outbox._publish_all
@@ -86,6 +99,7 @@ PLANTS: Mapping[str, Callable[[], None]] = {
     "acknowledge updates early": acknowledge_updates_early,
     "acknowledge jobs early": acknowledge_jobs_early,
     "skip fsync": skip_fsync,
+    "never sync the database": never_sync_the_database,
     "drop the outbox": drop_the_outbox,
     "ignore the identity check": ignore_the_identity,
 }

@@ -10,9 +10,11 @@ from tests.chaos.faults.broker import MemoryAlarm
 from tests.chaos.faults.processes import Kill, PowerCut
 from tests.chaos.faults.telegram import FileExchanged
 from tests.chaos.ground import Ground
+from tests.chaos.installation import BOT, WORKER
 from tests.chaos.run import Outcome, play
 from tests.chaos.scenario import Scenario, Strike
 
+VARIABLE = "CHAOS_PLANT"
 WITHIN = 30.0
 """Seconds after which what is not archived counts as lost here."""
 PHOTOS = Habits(small=1, album=0, again=0, large=0, mixed_album=0, words=0, command=0)
@@ -23,21 +25,21 @@ PLANTS: Mapping[str, Scenario] = {
     "acknowledge updates early": Scenario(
         seed=1,
         hand_ins=(0.5, 1.0, 1.5, 2.0),
-        strikes=tuple(Strike(at=at, lasts=0.1, fault=Kill("bot", 0.0)) for at in (0.8, 2.2)),
+        strikes=tuple(Strike(at=at, lasts=0.1, fault=Kill(BOT, 0.0)) for at in (0.8, 2.2)),
         bandwidth=16.0 * MIB,
         habits=PHOTOS,
     ),
     "acknowledge jobs early": Scenario(
         seed=2,
         hand_ins=QUICKLY,
-        strikes=(Strike(at=3.0, lasts=0.1, fault=Kill("worker", 0.0)),),
+        strikes=(Strike(at=3.0, lasts=0.1, fault=Kill(WORKER, 0.0)),),
         bandwidth=3.0 * MIB,
         habits=FILMS,
     ),
     "skip fsync": Scenario(
         seed=3,
         hand_ins=QUICKLY[:1],
-        strikes=(Strike(at=5.0, lasts=0.1, fault=PowerCut(0.0)),),
+        strikes=(Strike(at=5.0, lasts=0.1, fault=PowerCut(WORKER, 0.0)),),
         bandwidth=1.0 * MIB,
         habits=FILMS,
     ),
@@ -46,16 +48,23 @@ PLANTS: Mapping[str, Scenario] = {
         hand_ins=QUICKLY,
         strikes=(
             Strike(at=0.0, lasts=4.5, fault=MemoryAlarm()),
-            Strike(at=4.0, lasts=0.1, fault=Kill("bot", 0.0)),
+            Strike(at=4.0, lasts=0.1, fault=Kill(BOT, 0.0)),
         ),
         bandwidth=16.0 * MIB,
+        habits=FILMS,
+    ),
+    "never sync the database": Scenario(
+        seed=6,
+        hand_ins=QUICKLY,
+        strikes=(Strike(at=3.0, lasts=0.1, fault=PowerCut(BOT, 0.0)),),
+        bandwidth=3.0 * MIB,
         habits=FILMS,
     ),
     "ignore the identity check": Scenario(
         seed=5,
         hand_ins=(0.5,),
         strikes=(
-            Strike(at=0.0, lasts=2.0, fault=Kill("worker", 2.0)),
+            Strike(at=0.0, lasts=2.0, fault=Kill(WORKER, 2.0)),
             Strike(at=1.5, lasts=0.1, fault=FileExchanged(7)),
         ),
         bandwidth=16.0 * MIB,
@@ -66,7 +75,7 @@ PLANTS: Mapping[str, Scenario] = {
 
 def found_by(ground: Ground, home: Path, name: str) -> Outcome:
     """What comes of the scenario with the bug of that name in both processes."""
-    return play(ground, home, PLANTS[name], within=WITHIN, CHAOS_PLANT=name)
+    return play(ground, home, PLANTS[name], within=WITHIN, **{VARIABLE: name})
 
 
 def well_without(ground: Ground, home: Path, name: str) -> Outcome:

@@ -1,32 +1,27 @@
-"""Everything that one scenario has for itself: a Telegram, wires, a bucket, a virtual host, disks, processes."""
+"""Everything that one scenario has for itself: a Telegram, wires, queue and store, disks, processes."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 import time
-import uuid
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
 
+from teltubby.simulator.people import HOME_DC
 from teltubby.simulator.server import SimulatedTelegram
-from tests.acceptance.archives import BucketArchive
-from tests.acceptance.conftest import rabbit_settings, s3_settings
 from tests.acceptance.household import Household
-from tests.acceptance.queues import JOBS, Queues
+from tests.chaos.backing import LOOPBACK, Backing, OneBox, Servers, laid_wires
 from tests.chaos.crew import AGAIN_SECONDS, Crew
-from tests.chaos.crowd import Crowd
+from tests.chaos.crowd import ABROAD, Crowd
 from tests.chaos.disks import Disks
 from tests.chaos.ground import Ground
+from tests.chaos.installation import BOT, SECOND_WORKER, WORKER, Installation, Wire
 from tests.chaos.person import Nobody, PersonWhoFetches
 from tests.chaos.power import Disk
 from tests.chaos.recoveries import Recoveries
-from tests.servers.rabbitmq import RabbitUnavailable
 from tests.servers.s3_proxy import S3Proxy
-from tests.servers.tcp_proxy import TcpProxy
 
 CURATORS = 3
 LARGER_THAN = 300_000
@@ -39,28 +34,18 @@ LOGIN = "auth.importBotAuthorization"
 """What a worker asks to be signed in as the bot."""
 
 
-class Wire(StrEnum):
-    """From whom to whom."""
-
-    BOT_BROKER = "bot–broker"
-    WORKER_BROKER = "worker–broker"
-    STORE = "store"
-    BOT_API = "bot–Telegram"
-    MTPROTO = "worker–Telegram"
-
-
 class Stage:
     """A context manager; `settings` go beyond the usual ones."""
 
-    def __init__(self, ground: Ground, home: Path, seed: int, *, by_person: bool = False, **settings: str) -> None:
+    def __init__(self, ground: Ground, home: Path, seed: int, installation: Installation, **settings: str) -> None:
         self.ground = ground
         self.home = home
+        self.installation = installation
         self.story: list[str] = []
         self.recoveries = Recoveries()
         self.crowd: Crowd
         self._began = time.monotonic()
         self._seed = seed
-        self._by_person = by_person
         self._settings = settings
         self._telling = threading.Lock()
         self._stack = ExitStack()
@@ -77,50 +62,36 @@ class Stage:
         self._stack.close()
 
     def _build(self, stack: ExitStack) -> None:
-        rabbit, swift = self.ground.rabbit, self.ground.swift
         self.home.mkdir(parents=True)
-        vhost = rabbit.create_vhost(f"chaos-{uuid.uuid4().hex[:12]}")
-        stack.callback(self._leave_broker)
-        self.vhost = vhost
-        self.queues = Queues(node=rabbit, vhost=vhost)
-        bucket = BucketArchive(swift, f"chaos-{uuid.uuid4().hex[:12]}")
-        stack.callback(bucket.close)
-        bucket.create()
-        self.bucket = bucket
-        telegram = stack.enter_context(SimulatedTelegram(seed=self._seed))
+        telegram = stack.enter_context(
+            SimulatedTelegram(seed=self._seed, dcs=(HOME_DC, ABROAD), media_only=self.installation.for_media)
+        )
         self.disks = Disks(self.home)
         stack.callback(self.disks.close)
-        self.power = Disk(self.home / "safe", self.disks.place("spool"))
-        self.store = S3Proxy(swift)
+        spool, databases = self.disks.place("spool") / "spool", self.disks.place("database")
+        self.power = Disk(self.home / "safe", spool, databases, sees_sqlite=self.ground.clocks.can_step)
+        self.store = S3Proxy(self.ground.swift)
         stack.callback(self.store.close)
         self._uploaded_at = 0.0
         self.store.answered = self._answered
-        ports = {
-            Wire.BOT_BROKER: rabbit.port,
-            Wire.WORKER_BROKER: rabbit.port,
-            Wire.STORE: _port(self.store.endpoint),
-            Wire.BOT_API: _port(telegram.bot_api_url),
-            Wire.MTPROTO: telegram.mtproto_ports[2],
-        }
-        self.wires: dict[Wire, TcpProxy] = {}
-        for wire, port in ports.items():
-            self.wires[wire] = TcpProxy(port)
-            stack.callback(self.wires[wire].close)
+        self.wires = laid_wires(telegram, self.ground, self.store, stack)
+        self.backing: Backing
+        if self.installation.is_box:
+            self.backing = OneBox(self.home, self.disks)
+        else:
+            self.backing = Servers(self.ground, self.store, self.wires, stack)
         self.house = Household(
             telegram,
             self.home,
-            bucket,
+            self.backing.archive,
             self.ground.nursery.fork,
             {
-                **rabbit_settings(rabbit, vhost),
-                **s3_settings(swift, bucket),
+                **self.backing.settings,
                 "TELTUBBY_BACKEND": "asyncio",
-                "S3_ENDPOINT": f"http://127.0.0.1:{self.wires[Wire.STORE].port}",
-                "S3_MULTIPART_PART_SIZE_MB": "5",
-                "TELEGRAM_BOT_API_URL": f"http://127.0.0.1:{self.wires[Wire.BOT_API].port}",
-                "MTPROTO_DC": f"2@127.0.0.1:{self.wires[Wire.MTPROTO].port}",
-                "SPOOL_DIR": str(self.disks.place("spool") / "spool"),
-                "SQLITE_PATH": str(self.disks.place("database") / "teltubby.db"),
+                "TELEGRAM_BOT_API_URL": f"http://{LOOPBACK}:{self.wires[Wire.BOT_API].ports[0]}",
+                "MTPROTO_DC": f"{HOME_DC}@{LOOPBACK}:{self.wires[Wire.MTPROTO].ports[0]}",
+                "SPOOL_DIR": str(spool),
+                "SQLITE_PATH": str(databases / "teltubby.db"),
                 "BOT_API_MAX_FILE_SIZE_BYTES": str(LARGER_THAN),
                 "IO_TIMEOUT_SECONDS": "8",
                 "WORKER_MAX_RETRIES": "20",
@@ -129,8 +100,10 @@ class Stage:
             },
         )
         self.house.without_flood_control()
-        self.person = PersonWhoFetches(self.house, self.recoveries, self.is_consuming) if self._by_person else Nobody()
-        self.crew = Crew(self.house, self.tell)
+        consuming = self.backing.is_consuming
+        by_person = self.installation.by_person
+        self.person = PersonWhoFetches(self.house, self.recoveries, consuming) if by_person else Nobody()
+        self.crew = Crew(self.house, self.installation.roles, self.tell)
         stack.callback(self.house.kill)
         others = [self.house.welcome(f"Curator {number}") for number in range(1, CURATORS)]
         self.curators = [self.house.ada, *others]
@@ -145,33 +118,47 @@ class Stage:
     def kill(self, role: str, *, away: float = AGAIN_SECONDS) -> None:
         """kill -9; for any thread."""
         self.crew.kill(role, away=away)
-        if role == "worker":
+        if role == WORKER:
             self._measure_job(time.monotonic())
+
+    def cut_power(self, role: str, *, away: float) -> None:
+        """Of the machine of that process: of all workers, of the bot, or of the box."""
+        lost = 0
+        of_workers = role in (WORKER, SECOND_WORKER)
+        for each in self.installation.roles:
+            if each == role or (of_workers and each in (WORKER, SECOND_WORKER)):
+                self.kill(each, away=away)
+                self.crew.of(each).wait()
+        if role != BOT:
+            lost += self.power.cut_spool()
+        if not of_workers:
+            self.disks.free("database")  # a machine that boots has room
+            lost += self.power.cut_databases()
+        self.tell(f"{lost} bytes were lost")
 
     def on_broker(self, expression: str) -> None:
         """Evaluate Erlang in the broker, if it runs."""
         if self.ground.rabbit.running:
             self.ground.rabbit.evaluate(expression)
 
-    def forget_uploads(self) -> None:
-        """Have the store lose what is under way."""
-        if not self.ground.swift.running:
-            return
-        client = self.bucket.client
-        for upload in client.list_multipart_uploads(Bucket=self.bucket.name).get("Uploads", ()):
-            client.abort_multipart_upload(Bucket=self.bucket.name, Key=upload["Key"], UploadId=upload["UploadId"])
+    def sign_out(self, *, cut: bool, moved: bool) -> None:
+        """End the login of the account that fetches files, whose home is elsewhere from now on if it is `moved`."""
+        server, account = self.house.telegram.mtproto_server, self.person.account or self.house.bot
 
-    def sign_out(self, *, cut: bool) -> None:
-        """End the login of the account that fetches files."""
-        if self.person.sign_out(cut=cut):
+        def end() -> None:
+            if moved:
+                account.home_dc = ABROAD
+            server.sign_out(account, cut=cut)
+
+        self.house.in_world(end)
+        self.person.is_signed_out = True
+        if self.person.account is not None:
             return
-        self.house.in_world(lambda: self.house.telegram.mtproto_server.sign_out(self.house.bot, cut=cut))
-        server = self.house.telegram.mtproto_server
         logins = sum(call.method == LOGIN for call in self.house.in_world(lambda: tuple(server.calls)))
 
         def is_back() -> bool:
             calls = self.house.in_world(lambda: tuple(server.calls))
-            return sum(call.method == LOGIN for call in calls) > logins and self.is_consuming()
+            return sum(call.method == LOGIN for call in calls) > logins and self.backing.is_consuming()
 
         self.recoveries.expect(SESSION, is_back)
 
@@ -185,27 +172,7 @@ class Stage:
         self.house.in_world(self.house.telegram.world.faults.clear)
         self.crew.may_end = False
 
-    def _leave_broker(self) -> None:
-        """Without our queues. After a kill RabbitMQ 3.10 may have lost what moves its dead letters: then a new one."""
-        try:
-            self.ground.rabbit.delete_vhost(self.vhost)
-        except RabbitUnavailable:
-            self.ground.rabbit.renew()
-
     # -- how it stands
-
-    def is_consuming(self) -> bool:
-        """Whether a worker has a consumer at the queue of jobs."""
-        if not self.ground.rabbit.running:
-            return False
-        name = f'rabbit_misc:r(<<"{self.vhost}">>, queue, <<"{JOBS}">>)'
-        try:
-            answer = self.ground.rabbit.evaluate(
-                f"case rabbit_amqqueue:lookup({name}) of {{ok, Q}} -> length(rabbit_amqqueue:consumers(Q)); _ -> 0 end"
-            )
-        except RabbitUnavailable:
-            return False
-        return answer.startswith("{ok,") and answer[5:].strip(" }\n") not in ("", "0")
 
     def count(self, of: str) -> int:
         """So many rows of the ledger, as far as there is one."""
@@ -223,8 +190,8 @@ class Stage:
 
     def expect_consumer(self) -> None:
         """The broker is there again: measure until a worker takes jobs, unless it does already."""
-        if not self.is_consuming():
-            self.recoveries.expect(CONSUMING, self.is_consuming)
+        if not self.backing.is_consuming():
+            self.recoveries.expect(CONSUMING, self.backing.is_consuming)
 
     def expect_uploads(self) -> None:
         """The store is there again: if anything waits for it, measure until it has the next."""
@@ -234,24 +201,19 @@ class Stage:
 
     def _measure_job(self, since: float) -> None:
         """Until the next worker is sent parts; those that the killed one asked for are sent by the time it is there."""
-        killed, before = self.crew.of("worker"), list[int]()
+        killed, before = self.crew.of(WORKER), list[int]()
 
         def goes_on() -> bool:
-            if self.crew.of("worker") is killed:
+            if self.crew.of(WORKER) is killed:
                 return False
             served = self.house.telegram.mtproto_server.served
             before.append(sum(sum(counted.values()) for counted in tuple(served.parts.values())))
             return before[-1] > before[0]
 
-        if self.count("jobs WHERE state = 'PROCESSING'"):
+        alone = self.installation.workers == 1  # else the other one may go on before there is a next one
+        if alone and self.count("jobs WHERE state = 'PROCESSING'"):
             self.recoveries.expect(JOB_GOES_ON, goes_on, since=since)
 
     def _answered(self, line: str, status: int) -> None:
         if status < 300 and line.startswith(("PUT", "POST")):
             self._uploaded_at = time.monotonic()
-
-
-def _port(url: str) -> int:
-    port = urlsplit(url).port
-    assert port is not None
-    return port

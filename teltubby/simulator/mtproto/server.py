@@ -149,6 +149,10 @@ class MTProtoServer:
         self._state.ports.clear()
         self._state.media_ports.clear()
 
+    def advertise(self, data_centre: int, port: int, *, media_only: bool = False) -> None:
+        """Name that port to clients in the place of the data centre's own: of a proxy that stands before it."""
+        (self._state.media_ports if media_only else self._state.ports)[data_centre] = port
+
     def revoke_salts(self) -> None:
         """Make every salt that clients hold invalid, as time does."""
         for key in self._state.keys.values():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from tests.chaos.installation import Installation
+
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
@@ -16,6 +18,11 @@ class Fault(ABC):
     """
 
     family: ClassVar[str]
+
+    def fits(self, installation: Installation) -> bool:
+        """Whether there is such a thing there."""
+        del installation
+        return True
 
     @abstractmethod
     def strike(self, stage: Stage) -> None:

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from tests.chaos.faults.base import Fault
+from tests.chaos.installation import ROLES, Installation
 from tests.chaos.stage import Stage
 
 STEPS = (-3600.0, -600.0, -30.0, 30.0, 240.0, 600.0, 3600.0, 86400.0)
@@ -14,18 +15,26 @@ STEPS = (-3600.0, -600.0, -30.0, 30.0, 240.0, 600.0, 3600.0, 86400.0)
 
 @dataclass(frozen=True)
 class Step(Fault):
-    """The clock jumps, and back again in the end."""
+    """The clock of one process jumps, or those of all (None), and back again in the end."""
 
     family = "clocks"
     seconds: float
+    role: str | None
+
+    def fits(self, installation: Installation) -> bool:
+        return self.role is None or self.role in installation.roles
 
     def strike(self, stage: Stage) -> None:
-        stage.ground.clock.step(self.seconds)
+        stage.ground.clocks.step(self.seconds, *self._whose)
 
     def heal(self, stage: Stage) -> None:
-        stage.ground.clock.step(0.0)
+        stage.ground.clocks.step(0.0, *self._whose)
+
+    @property
+    def _whose(self) -> tuple[str, ...]:
+        return () if self.role is None else (self.role,)
 
 
 def drawn(rng: random.Random) -> Fault:
     """One of them."""
-    return Step(rng.choice(STEPS))
+    return Step(rng.choice(STEPS), rng.choice((None, *ROLES)))

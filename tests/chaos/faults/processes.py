@@ -7,25 +7,33 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.chaos.crew import ROLES
 from tests.chaos.faults.base import Fault
+from tests.chaos.installation import BOT, BOX, ROLES, SECOND_WORKER, WORKER, Installation
 from tests.chaos.stage import Stage
 
-CALLS = {
-    "bot": ("getUpdates", "getFile", "file", "sendMessage", "editMessageText", "sendChatAction"),
-    "worker": ("upload.getFile", "messages.getMessages", "auth.importBotAuthorization"),
-}
-"""What Telegram is asked by whom."""
+OF_BOTS = ("getUpdates", "getFile", "file", "sendMessage", "editMessageText", "sendChatAction")
+OF_WORKERS = ("upload.getFile", "messages.getMessages", "auth.importBotAuthorization")
+CALLS = {BOT: OF_BOTS, WORKER: OF_WORKERS, SECOND_WORKER: OF_WORKERS, BOX: OF_BOTS + OF_WORKERS}
+"""What Telegram is asked by whom (which of two workers asks, it cannot know: the one that is meant is killed)."""
 REQUESTS = ("PUT", "POST .*uploads", "PUT .*uploadId", "POST .*uploadId", "PUT .*message.json", "HEAD")
 """What the store is asked, as patterns of "METHOD path?query"."""
 
 
 @dataclass(frozen=True)
-class Kill(Fault):
-    """kill -9."""
+class _OfOne(Fault):
+    """Something that happens to the process of that role."""
 
     family = "processes"
     role: str
+
+    def fits(self, installation: Installation) -> bool:
+        return self.role in installation.roles
+
+
+@dataclass(frozen=True)
+class Kill(_OfOne):
+    """kill -9."""
+
     away: float
 
     def strike(self, stage: Stage) -> None:
@@ -33,24 +41,22 @@ class Kill(Fault):
 
 
 @dataclass(frozen=True)
-class PowerCut(Fault):
-    """The worker's machine has no power: what was not synced of its spool is gone, and it boots."""
+class PowerCut(_OfOne):
+    """The machine of that process has no power: what was not synced of its spool and databases is gone, and it boots.
 
-    family = "processes"
+    Workers are on one machine, and the bot is on another.
+    """
+
     away: float
 
     def strike(self, stage: Stage) -> None:
-        stage.kill("worker", away=self.away)
-        stage.crew.of("worker").wait()
-        stage.tell(f"{stage.power.cut()} bytes of the spool were lost")
+        stage.cut_power(self.role, away=self.away)
 
 
 @dataclass(frozen=True)
-class KillAtCall(Fault):
+class KillAtCall(_OfOne):
     """kill -9 in the moment in which Telegram is asked something for the n-th time from now."""
 
-    family = "processes"
-    role: str
     method: str
     skip: int
 
@@ -60,14 +66,15 @@ class KillAtCall(Fault):
 
 
 @dataclass(frozen=True)
-class KillAtRequest(Fault):
+class KillAtRequest(_OfOne):
     """kill -9 in the moment in which the store is asked something for the n-th time from now, done or not done."""
 
-    family = "processes"
-    role: str
     pattern: str
     skip: int
     outcome: Literal["lose the request", "lose the answer"]
+
+    def fits(self, installation: Installation) -> bool:
+        return super().fits(installation) and not installation.is_box
 
     def strike(self, stage: Stage) -> None:
         left = [self.skip]
@@ -85,11 +92,8 @@ class KillAtRequest(Fault):
 
 
 @dataclass(frozen=True)
-class Freeze(Fault):
+class Freeze(_OfOne):
     """SIGSTOP, and SIGCONT in the end."""
-
-    family = "processes"
-    role: str
 
     def strike(self, stage: Stage) -> None:
         stage.crew.freeze(self.role)
@@ -105,7 +109,7 @@ def drawn(rng: random.Random) -> Fault:
         case 0:
             return Freeze(role)
         case 3:
-            return PowerCut(round(rng.uniform(0.0, 2.0), 2))
+            return PowerCut(role, round(rng.uniform(0.0, 2.0), 2))
         case 1:
             return KillAtCall(role, rng.choice(CALLS[role]), rng.randrange(6))
         case 2:

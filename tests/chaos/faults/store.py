@@ -82,7 +82,7 @@ class UploadsForgotten(Fault):
     family = "store"
 
     def strike(self, stage: Stage) -> None:
-        stage.forget_uploads()
+        stage.backing.forget_uploads()
 
 
 def drawn(rng: random.Random) -> Fault:

@@ -1,4 +1,4 @@
-"""Telegram: asks to wait, fails, cuts, answers late or twice or in disorder, forgets references, keys and logins."""
+"""Telegram: asks to wait, fails, cuts, answers late or twice or in disorder, forgets and moves files and logins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from teltubby.simulator.people import HOME_DC
+from tests.chaos.crowd import ABROAD
 from tests.chaos.faults.base import Fault
 from tests.chaos.stage import LARGER_THAN, Stage
 
@@ -46,13 +48,17 @@ class Trouble(Fault):
 
 @dataclass(frozen=True)
 class SignedOut(Fault):
-    """Telegram ends the login of the account that fetches files; a person's is made anew by hand in the end."""
+    """Telegram ends the login of the account that fetches files; a person's is made anew by hand in the end.
+
+    If the account `moved`, it can sign in at another data centre only (USER_MIGRATE_X; a QR code hears it too).
+    """
 
     family = "telegram"
     cut: bool
+    moved: bool
 
     def strike(self, stage: Stage) -> None:
-        stage.sign_out(cut=self.cut)
+        stage.sign_out(cut=self.cut, moved=self.moved)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class KeysForgotten(Fault):
 
     def strike(self, stage: Stage) -> None:
         stage.house.in_world(stage.house.telegram.mtproto_server.forget_keys)
+        stage.person.is_signed_out = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,22 @@ class ReferencesExpired(Fault):
 
     def strike(self, stage: Stage) -> None:
         stage.house.in_world(stage.house.telegram.world.expire_references)
+
+
+@dataclass(frozen=True)
+class FilesMoved(Fault):
+    """Every large file is in another data centre from now on (FILE_MIGRATE_X), also such as are being fetched."""
+
+    family = "telegram"
+
+    def strike(self, stage: Stage) -> None:
+        files = {file for one in stage.crowd.handed_in for file in one.files if file.size > LARGER_THAN}
+
+        def move() -> None:
+            for file in files:
+                file.dc = ABROAD if file.dc != ABROAD else HOME_DC
+
+        stage.house.in_world(move)
 
 
 @dataclass(frozen=True)
@@ -97,12 +120,14 @@ class FileExchanged(Fault):
 def drawn(rng: random.Random) -> Fault:
     """One of them."""
     times = rng.randint(1, 4)
-    match rng.randrange(10):
-        case 9:
+    match rng.randrange(14):
+        case 10 | 11:
+            return FilesMoved()
+        case 9 | 12:
             return FileExchanged(rng.getrandbits(16))
         case 0:
-            return SignedOut(rng.random() < 0.5)
-        case 1:
+            return SignedOut(cut=rng.random() < 0.5, moved=rng.random() < 0.5)
+        case 1 | 13:
             return KeysForgotten()
         case 2:
             return ReferencesExpired()

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.chaos.faults.base import Fault
-from tests.chaos.stage import Stage, Wire
+from tests.chaos.installation import Installation, Wire
+from tests.chaos.stage import Stage
 
 
 @dataclass(frozen=True)
 class _OnWire(Fault):
     family = "wires"
     wire: Wire
+
+    def fits(self, installation: Installation) -> bool:
+        return self.wire in installation.wires
 
     def heal(self, stage: Stage) -> None:
         wire = stage.wires[self.wire]
