@@ -22,12 +22,23 @@ ASK_SECONDS = 60.0
 
 
 class Acknowledging:
-    """Tells what is settled, and for each job begins the line that grows with it; what was told is recorded at once."""
+    """Tells what is settled, and for each job begins the line that grows with it; what was told is recorded at once.
 
-    def __init__(self, *, ledger: Ref[LedgerMessage], chat: Chat, location: Callable[[str], str]) -> None:
+    `obstacle` says why nobody fetches large files at present, if so.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ref[LedgerMessage],
+        chat: Chat,
+        location: Callable[[str], str],
+        obstacle: Callable[[], str | None],
+    ) -> None:
         self._ledger = ledger
         self._chat = chat
         self._location = location
+        self._obstacle = obstacle
 
     async def acknowledge(self, known: Submission, messages: Sequence[IncomingMessage]) -> None:
         """Tell the curator of these messages of the submission what he was not told before.
@@ -86,7 +97,8 @@ class Acknowledging:
         pace = await self._ledger.ask(
             ReadPace(priority=view.job.job_metadata.priority, job_id=job_id), within=ASK_SECONDS
         )  # anew: of many that came together, none knew of the others when it was put into the queue
-        text = phrases.job_queued(view.job, estimate(pace, view.job.file_info.file_size), pace.jobs_ahead)
+        wait = estimate(pace, view.job.file_info.file_size)
+        text = phrases.job_queued(view.job, wait, pace.jobs_ahead, obstacle=self._obstacle())
         keyboard = job_keyboard(job_id, view.state)
         line = await self._chat.say(
             message.chat_id,

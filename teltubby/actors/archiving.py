@@ -60,6 +60,7 @@ class Archiving:
         announcing: Announcing,
         metrics: Metrics,
         width: int,
+        obstacle: Callable[[], str | None],
     ) -> None:
         self._slots = anyio.Semaphore(width)
         self._books = books
@@ -67,14 +68,14 @@ class Archiving:
         self._ledger = ledger
         self._artifacts = artifacts
         self._quota = quota
-        self._acknowledging = Acknowledging(ledger=ledger, chat=chat, location=books.location)
+        self._acknowledging = Acknowledging(ledger=ledger, chat=chat, location=books.location, obstacle=obstacle)
         self._chat = chat
         self._announcing = announcing
         self._metrics = metrics
         self._albums = InTurn()
 
-    async def archive(self, messages: Sequence[IncomingMessage]) -> bool:
-        """Archive the files of `messages` (by message id, each with media); answers whether there are jobs to publish.
+    async def archive(self, messages: Sequence[IncomingMessage], *, publish: Callable[[], None]) -> None:
+        """Archive the files of `messages` (by message id, each with media); `publish` tells that there are jobs.
 
         Raises ArchiveFull when there is no room for what is new, and Transient when the store, the database or Telegram
         cannot be reached: repeat the submission then.
@@ -92,13 +93,14 @@ class Archiving:
                 if new and not paused:
                     async with self._chat.typing(first.chat_id):
                         recorded.append((await self._record(new, announcing), new))
+            if any(known.jobs for known, _ in recorded):
+                publish()  # before the curator's chat, which Telegram may hold up for hours; news of them wait for it
             for known, belonging in recorded:
                 await self._acknowledging.acknowledge(known, belonging)
         if paused:
             raise ArchiveFull("the archive is full: what arrives waits in the inbox")
         if new:
             self._metrics.processing_seconds.observe(anyio.current_time() - began)
-        return any(known.jobs for known, _ in recorded)
 
     async def _sort(
         self, messages: Sequence[IncomingMessage]
@@ -132,7 +134,7 @@ class Archiving:
         if album is None:
             known = await self._submit(messages, layout, outcomes, jobs)
         else:
-            known = await self._extend(album, messages, outcomes, jobs)
+            known = await self._extend(album, messages, layout, outcomes, jobs)
         for job in jobs:
             with tracing(job.job_id):
                 _LOG.info(
@@ -168,6 +170,7 @@ class Archiving:
                 artifact_json=dumps(artifact).decode(),
                 jobs=jobs,
                 member_message_ids=tuple(message.message_id for message in messages),
+                doubtful=_unnamed(layout, outcomes),
             ),
             within=ASK_SECONDS,
         )
@@ -176,6 +179,7 @@ class Archiving:
         self,
         album: Submission,
         messages: Sequence[IncomingMessage],
+        layout: Layout,
         outcomes: Sequence[ItemOutcome],
         jobs: tuple[Job, ...],
     ) -> Submission:
@@ -186,6 +190,7 @@ class Archiving:
                 artifact_json=dumps(joined(artifact, messages, outcomes)).decode(),
                 jobs=jobs,
                 member_message_ids=tuple(message.message_id for message in messages),
+                doubtful=_unnamed(layout, outcomes),
             )
 
         return await self._artifacts.extend(extension, album)
@@ -202,3 +207,9 @@ class Archiving:
                     self._metrics.jobs_created.inc()
                 case ItemStatus.SKIPPED | ItemStatus.FAILED:
                     self._metrics.skipped_items.inc()
+
+
+def _unnamed(layout: Layout, outcomes: Sequence[ItemOutcome]) -> tuple[str, ...]:
+    """Keys of files that are neither there nor on their way: what a run that was cut off stored there, nobody names."""
+    named = (ItemStatus.STORED, ItemStatus.QUEUED)
+    return tuple(key for key, outcome in zip(layout.keys, outcomes, strict=True) if outcome.status not in named)

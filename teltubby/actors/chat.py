@@ -116,6 +116,11 @@ class Chat:
         """Whether this was answered before a crash, as far as it is in doubt and can be found out."""
         return await self._recollection.said(chat_id, reply_to, said) is not None
 
+    async def recall(self, chat_id: int, reply_to: int, said: Callable[[str], bool]) -> int | None:
+        """The message by which this was answered, though no record tells, as far as it can be found out."""
+        self._recollection.doubt(chat_id, (reply_to,))
+        return await self._recollection.said(chat_id, reply_to, said)
+
     async def give(
         self,
         chat_id: int,

@@ -212,8 +212,7 @@ class Intake:
         first = messages[0]
         carrying = [message for message in messages if message.media is not None]
         if carrying:
-            if await self._archiving.archive(carrying):
-                self._announce_jobs()
+            await self._archiving.archive(carrying, publish=self._announce_jobs)
             await self._warn_of_captions(carrying)
         elif first.text is not None and first.text.startswith("/"):
             await self._desk.hide(first)

@@ -10,6 +10,7 @@ import anyio
 from teltubby.actors.ledger_access import LedgerAccess, in_thread
 from teltubby.actors.ledger_alerts import answer_about_alerts
 from teltubby.actors.ledger_archive import answer_about_archive
+from teltubby.actors.ledger_doubts import answer_about_doubts
 from teltubby.actors.ledger_jobs import answer_about_jobs
 from teltubby.actors.ledger_sessions import answer_about_sessions
 from teltubby.actors.ledger_trail import answer_about_the_trail
@@ -36,6 +37,7 @@ from teltubby.messages.ledger import (
     UnstoredArtifacts,
 )
 from teltubby.messages.ledger_archive import ArchiveMessage
+from teltubby.messages.ledger_doubts import DoubtsMessage
 from teltubby.messages.ledger_jobs import JobsMessage
 from teltubby.messages.ledger_sessions import SessionsMessage
 from teltubby.messages.trail import TrailMessage
@@ -85,6 +87,8 @@ class LedgerActor(Actor[LedgerMessage]):
             return await answer_about_alerts(self._access, message)
         if isinstance(message, TrailMessage):
             return await answer_about_the_trail(self._access, message)
+        if isinstance(message, DoubtsMessage):
+            return await answer_about_doubts(self._access, message)
         access, ledger = self._access, self._access.ledger
         match message:
             case RecordUpdates():

@@ -15,9 +15,11 @@ from teltubby.actors.chat import Chat
 from teltubby.actors.keyboards import job_keyboard
 from teltubby.actors.late_stops import LateStops
 from teltubby.actors.phrases import ordered
+from teltubby.actors.phrases.words import names_job
 from teltubby.actors.quota import QuotaKeeper
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.channel_posts import is_channel_post
+from teltubby.archive.lifecycle import as_stopped
 from teltubby.archive.settlement import DuplicateItem, FailedItem, Settlement, SkippedItem, StoredItem
 from teltubby.messages.jobs import (
     JobCancelled,
@@ -29,7 +31,7 @@ from teltubby.messages.jobs import (
     JobStarted,
     JobState,
 )
-from teltubby.messages.ledger import LedgerMessage, SettleFile
+from teltubby.messages.ledger import FindContent, LedgerMessage, SettleFile
 from teltubby.messages.ledger_jobs import ApplyEvent, FindJob, JobView, NoteStages, ReadHistory, SetNotice
 from teltubby.messages.queue import SendOrder
 from teltubby.messages.stages import Stage, Stages, known_stages
@@ -100,6 +102,10 @@ class News:
             self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
         if view.changed:
             self._uncounted.add(event.job_id)
+        if view.void and isinstance(event, JobCompleted):
+            _LOG.warning("job %s: %s, which it stored, was deleted meanwhile", event.job_id, event.key)
+            if view.state is not JobState.COMPLETED:
+                event = as_stopped(event)
         match event:
             case JobStarted() | JobProgress() if view.state is JobState.CANCELLED:
                 await self._late.stop(event.job_id)
@@ -139,18 +145,24 @@ class News:
 
     async def _completed(self, view: JobView, event: JobCompleted) -> None:
         info = view.job.file_info
-        first = await self._ledger.ask(
-            SettleFile(
-                sha256=event.sha256,
-                s3_key=event.duplicate_of or event.key,
-                size_bytes=event.size_bytes,
-                mime=info.mime_type,
-                file_unique_id=info.file_unique_id,
-            ),
-            within=ASK_SECONDS,
-        )
+        if view.void:
+            first = await self._ledger.ask(FindContent(sha256=event.sha256), within=ASK_SECONDS)
+            if first is None:
+                return  # it was a copy of what is purged by now
+        else:
+            first = await self._ledger.ask(
+                SettleFile(
+                    sha256=event.sha256,
+                    s3_key=event.duplicate_of or event.key,
+                    size_bytes=event.size_bytes,
+                    mime=info.mime_type,
+                    file_unique_id=info.file_unique_id,
+                    job_id=event.job_id if event.duplicate_of is None else None,
+                ),
+                within=ASK_SECONDS,
+            )
         settlement: Settlement
-        if event.duplicate_of is None and (first.s3_key == event.key or not self._dedup):
+        if event.duplicate_of is None and not view.void and (first.s3_key == event.key or not self._dedup):
             settlement = StoredItem(
                 s3_key=event.key,
                 size_bytes=event.size_bytes,
@@ -233,11 +245,15 @@ class News:
             await self._tell(view, text)
 
     async def _tell(self, view: JobView, text: str) -> None:
-        chat_id, line = view.job.chat_id, view.notice_message_id
-        keyboard = job_keyboard(view.job.job_id, view.state)
+        job_id, chat_id, line = view.job.job_id, view.job.chat_id, view.notice_message_id
+        keyboard = job_keyboard(job_id, view.state)
+        if line is None:  # nobody began it, or a crash came between its beginning and the record of that
+            line = await self._chat.recall(chat_id, view.job.message_id, lambda told: names_job(told, job_id))
+            if line is not None:
+                await self._ledger.ask(SetNotice(job_id=job_id, message_id=line), within=ASK_SECONDS)
         if line is not None:
             await self._chat.conclude((chat_id, line), text, keyboard=keyboard)
             return
         sent = await self._chat.say(chat_id, text, reply_to=view.job.message_id, keyboard=keyboard)
         if sent is not None:
-            await self._ledger.ask(SetNotice(job_id=view.job.job_id, message_id=sent), within=ASK_SECONDS)
+            await self._ledger.ask(SetNotice(job_id=job_id, message_id=sent), within=ASK_SECONDS)

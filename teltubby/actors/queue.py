@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from abc import abstractmethod
 from functools import partial
@@ -21,6 +22,10 @@ M = TypeVar("M")
 
 CONFLICT_SECONDS = 60.0
 """A conflicting declaration needs an operator; it is looked at again this seldom."""
+SERVED_SECONDS = 5.0
+"""A connection that was open for so long ended an outage: what comes after its loss is another one."""
+PART_OF_OUTAGE = 0.5
+"""What a pause between two tries may be of the outage so far: after a short one, nobody waits for long."""
 CONFLICT = "queue"
 """Where a conflicting declaration stands among the troubles."""
 
@@ -51,14 +56,14 @@ class QueueActor(Actor[M]):
         await context.serve(self.handle, partial(self._stay_connected, context))
 
     async def _stay_connected(self, context: Context[M]) -> None:
-        failures = 0
+        failures, down_since = 0, anyio.current_time()
         while not context.stopping.is_set():
-            began, least = anyio.current_time(), 0.0
+            opened_at, least = math.inf, 0.0
             try:
                 with context.interruptible():
                     await self._broker.open()
                 if not context.stopping.is_set():
-                    self._standing = "connected"
+                    self._standing, opened_at = "connected", anyio.current_time()
                     self._troubles.leave(CONFLICT)
                     await self.connected(context)
             except* BrokerUnavailable as lost:
@@ -70,11 +75,13 @@ class QueueActor(Actor[M]):
             finally:
                 with anyio.move_on_after(5, shield=True):
                     await self._broker.aclose()
-            if anyio.current_time() - began >= self._backoff.healthy_after:
-                failures = 0
+            now = anyio.current_time()
+            if now - opened_at >= SERVED_SECONDS:
+                failures, down_since = 0, now
             failures += 1
+            longest = max(self._backoff.first, PART_OF_OUTAGE * (now - down_since))
             with context.interruptible():
-                await anyio.sleep(max(least, self._backoff.delay(failures + 1, self._rng)))
+                await anyio.sleep(max(least, min(longest, self._backoff.delay(failures + 1, self._rng))))
 
     def _lost(self, errors: ExceptionGroup[Exception]) -> None:
         reason = str(_first(errors))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import anyio
 
 from teltubby.adapters.base import SentLine, SentLines
-from teltubby.errors import TeltubbyError
+from teltubby.errors import TelegramUnavailable, TeltubbyError
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Recollection:
     def __init__(self, source: Callable[[], SentLines] | None) -> None:
         self._make = source
         self._source: SentLines | None = None
+        self._is_open = False
         self._doubts: set[Message] = set()
         self._asking = anyio.Lock()
         self._lines: dict[Message, list[SentLine]] = {}
@@ -66,15 +67,15 @@ class Recollection:
         return next((line.message_id for line in lines if matches(line.text)), None)
 
     async def aclose(self) -> None:
-        """Let go of the connection; the next question makes another."""
-        source, self._source = self._source, None
-        if source is not None:
-            await source.aclose()
+        """Let go of the connection; the next question opens it again."""
+        self._is_open = False
+        if self._source is not None:
+            await self._source.aclose()
 
     async def _look_through(self, message_id: int) -> None:
         """Everything from this id to the end of the mailbox, as far as it was not looked at before."""
-        if not self._next:
-            self._first = self._next = message_id + 1
+        if not self._next or message_id - self._first > FARTHEST // 2:
+            self._begin_anew(message_id)
         while self._first > message_id + 1 and self._next - self._first < FARTHEST:
             first = max(message_id + 1, self._first - PAGE)
             await self._page(first, self._first - 1)
@@ -88,23 +89,44 @@ class Recollection:
             else:
                 page = self._next = newest + 1
 
+    def _begin_anew(self, message_id: int) -> None:
+        """Forget what is older by far, so that there is room for what is newer."""
+        self._first = self._next = message_id + 1
+        self._reached_the_end = False
+        self._lines.clear()
+        self._doubts = {doubt for doubt in self._doubts if doubt[1] > message_id - FARTHEST}
+
     async def _page(self, first: int, last: int) -> int | None:
         """Look at these; the highest id that is taken."""
-        if self._source is None and self._make is not None:
-            source = self._make()
-            try:
-                await source.open()
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await source.aclose()
-                raise
-            self._source = source
-        if self._source is None:
+        source = await self._opened()
+        if source is None:
             return None
-        lines, newest = await self._source.sent(first, last)
+        lines, newest = await source.sent(first, last)
         for line in lines:
             if line.reply_to is not None:
                 known = self._lines.setdefault((line.chat_id, line.reply_to), [])
                 if line.message_id not in {one.message_id for one in known}:
                     known.append(line)
         return newest
+
+    async def _opened(self) -> SentLines | None:
+        if self._source is None and self._make is not None:
+            self._source = self._make()
+        if self._source is not None and not self._is_open:
+            try:
+                await _open(self._source)
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self._source.aclose()
+                raise
+            self._is_open = True
+        return self._source
+
+
+async def _open(source: SentLines) -> None:
+    """A session whose key Telegram has forgotten learns it at the first try, and signs in anew at the second."""
+    try:
+        await source.open()
+    except TelegramUnavailable:
+        await source.aclose()
+        await source.open()

@@ -11,6 +11,7 @@ from typing import Never
 import anyio
 
 from teltubby.actors.artifact_repair import ArtifactRepair
+from teltubby.actors.leftovers import Leftovers
 from teltubby.actors.signs_of_life import SignsOfLife
 from teltubby.adapters.base import Destination
 from teltubby.messages.jobs import JobCommand, JobState
@@ -44,7 +45,8 @@ class ReconcilerRules:
 
 
 class ReconcilerActor(Actor[Never]):
-    """Revives jobs that nobody runs and no queue holds, completes artifacts, and forgets old history.
+    """Revives jobs that nobody runs and no queue holds, completes artifacts, has deleted what nobody names, and forgets
+    old history.
 
     A job that gives signs of life is left alone, and so is every job until reports have been read for long enough.
     Reviving one that was well is harmless: its older messages are void by their tickets, and storing is idempotent.
@@ -57,6 +59,7 @@ class ReconcilerActor(Actor[Never]):
         ledger: Ref[LedgerMessage],
         queue: Ref[PublisherMessage],
         repair: ArtifactRepair,
+        leftovers: Leftovers,
         signs: SignsOfLife,
         clock: Callable[[], datetime],
     ) -> None:
@@ -64,6 +67,7 @@ class ReconcilerActor(Actor[Never]):
         self._ledger = ledger
         self._queue = queue
         self._repair = repair
+        self._leftovers = leftovers
         self._signs = signs
         self._clock = clock
 
@@ -77,6 +81,7 @@ class ReconcilerActor(Actor[Never]):
             with context.interruptible():
                 await anyio.sleep(self._rules.look_seconds)
                 await self._try(self.look)
+                await self._try(self._leftovers.look)
                 if anyio.current_time() >= tidy_at and await self._try(self.tidy):
                     tidy_at = anyio.current_time() + self._rules.tidy_seconds
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import anyio
 
 from teltubby.actors.wakeup import Wakeup
+from teltubby.errors import CannotBeKept
 from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
 from teltubby.messages.media import IncomingMessage
 from teltubby.messages.trail import RecordTrail, TrailEntry, TrailKind
@@ -48,7 +49,8 @@ class Trail:
     """Keeps lines until the ledger has them; no method but `keep` and `aclose` waits, and none raises.
 
     A line may be lost with the process, within the moment until it is written; and written twice, where the ledger's
-    answer was lost. While the ledger is away so many are kept, then the newest are counted instead.
+    answer was lost. One that no database keeps is logged instead. While the ledger is away so many are kept, then the
+    newest are counted instead.
     """
 
     def __init__(self, *, ledger: Ref[RecordTrail], clock: Callable[[], datetime]) -> None:
@@ -62,6 +64,8 @@ class Trail:
         self._written: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._bell = Wakeup()
         self._is_away = False
+        self._alone = 0
+        """Lines that are written one by one, as there is one among them that the ledger cannot keep."""
 
     # -- what is written down
 
@@ -128,10 +132,15 @@ class Trail:
             _LOG.warning("%d lines of the audit trail are lost: the ledger is away", len(self._waiting) + self._lost)
 
     async def _write(self) -> bool:
-        """Whether the oldest lines are with the ledger now."""
-        batch = tuple(self._waiting)[:BATCH]
+        """Whether the oldest lines can be let go of now, or be written in another way at once."""
+        batch = tuple(self._waiting)[: 1 if self._alone else BATCH]
         try:
             await self._ledger.ask(RecordTrail(entries=batch), within=ASK_SECONDS)
+        except CannotBeKept as error:
+            if len(batch) > 1:
+                self._alone = len(batch)
+                return True
+            _LOG.error("a line of the audit trail (%s %s) is dropped: %s", batch[0].kind, batch[0].command, error)
         except (SupervisionError, TimeoutError) as error:
             if not self._is_away:
                 _LOG.warning("the audit trail waits for the ledger: %s", str(error) or "no answer in time")
@@ -140,6 +149,7 @@ class Trail:
         self._is_away = False
         for _ in batch:
             self._waiting.popleft()
+        self._alone = max(self._alone - 1, 0)
         if self._lost:
             lost, self._lost = self._lost, 0
             self.decided("trail", f"{lost} lines were lost: the ledger was away for long")

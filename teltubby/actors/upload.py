@@ -10,6 +10,7 @@ from typing import assert_never
 
 import anyio
 
+from teltubby.actors.leftovers import find_leftover
 from teltubby.actors.store_prefixes import measure_prefix, purge_prefix
 from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.metrics import Metrics
@@ -19,6 +20,7 @@ from teltubby.messages.stages import Stage
 from teltubby.messages.transfer import (
     AbortUpload,
     DropObject,
+    FindLeftover,
     FindObject,
     MeasurePrefix,
     PrefixSize,
@@ -87,6 +89,8 @@ class UploadActor(Pool[UploadMessage]):
             case FindObject(key=key):
                 found = await self._store.head(key)
                 return None if found is None else found.size
+            case FindLeftover(key=key):
+                return await find_leftover(self._store, key)
             case DropObject(key=key):
                 await self._store.delete(key)
                 return None

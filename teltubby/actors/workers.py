@@ -14,6 +14,7 @@ from teltubby.actors.order_sent import send_order
 from teltubby.actors.phrases import workers as words
 from teltubby.messages.control import DescribeWorkers
 from teltubby.messages.queue import SendOrder
+from teltubby.messages.session import SessionState
 from teltubby.messages.workers import WorkerStanding
 from teltubby.supervision import Ref, Signal
 
@@ -131,6 +132,20 @@ class Workers:
         if not self._heard:
             await self.ask()
         return words.in_short(self.known)
+
+    def obstacle(self) -> str | None:
+        """Why nobody fetches large files at present, in a line of plain words; None where somebody does, or where that
+        is not known yet. Asks nobody.
+        """
+        if self._missing is not None and not self._heard:
+            return self._missing
+        if not self._heard and not self._settled:
+            return None
+        there = self.answering
+        sessions = [session for worker in there for session in worker.sessions if session.in_use]
+        if any(session.state is SessionState.READY for session in sessions):
+            return None
+        return words.in_short(there) if there or not self._heard else words.NO_ANSWER
 
     async def status(self) -> Answer:
         """All of it, and what to do where there is trouble."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from teltubby.adapters.json_column import texts_in
+from teltubby.adapters.sqlite_doubts import doubt
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment, to_text
 from teltubby.adapters.sqlite_jobs import insert_job
 from teltubby.adapters.sqlite_search import record_text
@@ -18,6 +19,7 @@ from teltubby.messages.ledger import (
     Submit,
     UnknownSubmission,
 )
+from teltubby.messages.ledger_doubts import Doubt
 
 _MESSAGE = "SELECT * FROM messages WHERE chat_id = ? AND message_id = ?"
 
@@ -55,6 +57,8 @@ class Files:
                 (copy.file_unique_id, copy.sha256),
             )
             (row,) = self._file.read("SELECT * FROM files WHERE sha256 = ?", copy.sha256)
+            if copy.job_id is not None and row["s3_key"] != copy.s3_key:
+                doubt(connection, [copy.s3_key], Doubt.DUPLICATE, self._clock(), job_id=copy.job_id)
             return _archived(row)
 
     def forget(self, user_id: int) -> int:
@@ -115,6 +119,7 @@ class Submissions:
             record_text(connection, chat_id, message_id, handed_in.artifact_json)
             for job in handed_in.jobs:
                 insert_job(connection, job, submission_message_id=message_id, now=now)
+            doubt(connection, handed_in.doubtful, Doubt.ELSEWHERE, now)
             submission = self.find(chat_id, message_id)
             assert submission is not None
             return submission
@@ -146,6 +151,7 @@ class Submissions:
             self._save_artifact(connection, chat_id, message_id, more.artifact_json)
             for job in jobs:
                 insert_job(connection, job, submission_message_id=message_id, now=now)
+            doubt(connection, more.doubtful, Doubt.ELSEWHERE, now)
             extended = self.find(chat_id, message_id)
             assert extended is not None
             return extended

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from teltubby.adapters.sqlite_doubts import doubt, is_claimed, trust
 from teltubby.adapters.sqlite_file import SqliteFile, to_text
 from teltubby.adapters.sqlite_job_rows import exact, named, view_of
 from teltubby.adapters.sqlite_outbox import post, withdraw
+from teltubby.archive.keys import another_key
 from teltubby.archive.lifecycle import after_command, new_message
-from teltubby.messages.jobs import JobCommand, JobState
+from teltubby.messages.jobs import Job, JobCommand, JobState, Target
+from teltubby.messages.ledger_doubts import Doubt
 from teltubby.messages.ledger_jobs import CommandAnswer, CommandJob, JobView
 from teltubby.messages.wire import encode_job
 
@@ -74,6 +77,8 @@ def _do(connection: sqlite3.Connection, before: JobView, order: CommandJob, stat
     if order.command is JobCommand.CANCEL:
         withdraw(connection, job_id)
         connection.execute("UPDATE jobs SET finished_at = ? WHERE job_id = ?", (moment, job_id))
+        # A worker may have stored the file and not told yet; if it dies before it does, nobody names what is there.
+        doubt(connection, [before.job.target.key], Doubt.CANCELLED, now, job_id=job_id)
     else:
         job = new_message(
             before.job,
@@ -82,6 +87,7 @@ def _do(connection: sqlite3.Connection, before: JobView, order: CommandJob, stat
             known_attempt=before.attempt,
             priority=order.priority if order.command is JobCommand.PRIORITISE else None,
         )
+        job = _with_a_key_to_name(connection, job)
         connection.execute(
             "UPDATE jobs SET payload_json = ?, ticket = ?, priority = ?, worker = NULL, finished_at = NULL"
             " WHERE job_id = ?",
@@ -98,6 +104,17 @@ def _do(connection: sqlite3.Connection, before: JobView, order: CommandJob, stat
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (job_id, moment, before.state, state, before.attempt, order.user_id, order.reason),
         )
+
+
+def _with_a_key_to_name(connection: sqlite3.Connection, job: Job) -> Job:
+    """The job with its key, which nobody doubts any more; or with another where what lay there is being deleted: a
+    deletion whose answer was lost may take effect after the file was stored anew.
+    """
+    key = job.target.key
+    if is_claimed(connection, key):
+        return replace(job, target=Target(key=another_key(key, job.job_metadata.ticket)))
+    trust(connection, key)
+    return job
 
 
 def _audit(

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from teltubby.adapters import sqlite_details, sqlite_stages
+from teltubby.adapters.sqlite_doubts import doubt, is_claimed
 from teltubby.adapters.sqlite_file import SqliteFile, to_text
 from teltubby.adapters.sqlite_job_rows import exact
 from teltubby.adapters.sqlite_outbox import posted, withdraw
 from teltubby.adapters.sqlite_route_tries import to_json
 from teltubby.adapters.sqlite_trail import record
-from teltubby.archive.lifecycle import next_state
+from teltubby.archive.lifecycle import as_stopped, next_state
 from teltubby.archive.waits import waited
 from teltubby.messages.details import FileDetails
 from teltubby.messages.jobs import (
@@ -27,6 +28,7 @@ from teltubby.messages.jobs import (
     JobStarted,
     JobState,
 )
+from teltubby.messages.ledger_doubts import Doubt
 from teltubby.messages.ledger_jobs import JobView, NoteStages
 from teltubby.messages.media import Route
 from teltubby.messages.routes import FileRoute, RouteTry
@@ -69,6 +71,9 @@ class Reports:
             if before is None:
                 return None
             now = self._clock()
+            void = isinstance(event, JobCompleted) and _is_void(connection, event, now)
+            if void and isinstance(event, JobCompleted) and before.state is not JobState.COMPLETED:
+                event = as_stopped(event)
             waited = self._waited(before, event, now)
             news = _record_attempt(connection, event, waited, now)
             state = next_state(before.state, event, known_attempt=before.attempt)
@@ -85,10 +90,12 @@ class Reports:
                 _stand(connection, before, event, state, now)
             elif event.attempt >= before.attempt:
                 _hear(connection, before, event, now)
+            if not void:
+                _doubt(connection, before, event, state, now)
             after = exact(self._file, event.job_id)
             assert after is not None
             changed = state is not before.state
-            return replace(after, previous=before.state, changed=changed, waited=waited if news else {})
+            return replace(after, previous=before.state, changed=changed, waited=waited if news else {}, void=void)
 
     def note(self, told: NoteStages) -> None:
         """What else is known of the time of an attempt."""
@@ -112,6 +119,28 @@ class Reports:
             heard=now,
             turn=event.stages.get(Stage.TURN, 0.0),
         )
+
+
+def _is_void(connection: sqlite3.Connection, event: JobCompleted, now: datetime) -> bool:
+    """Whether it speaks of an object that is deleted, as nobody named it; one that was stored after that goes, too."""
+    if event.duplicate_of is not None or not is_claimed(connection, event.key):
+        return False
+    doubt(connection, [event.key], Doubt.LATE, now, job_id=event.job_id)
+    return True
+
+
+def _doubt(connection: sqlite3.Connection, before: JobView, event: _Report, state: JobState, now: datetime) -> None:
+    """Doubt the job's key where the report ends what might have named it, or shows that somebody worked on it still."""
+    key = before.job.target.key
+    match event:
+        case JobFailed() if state is JobState.FAILED and state is not before.state:
+            doubt(connection, [key], Doubt.FAILED, now, job_id=event.job_id)
+        case JobCancelled() if state is JobState.CANCELLED:
+            doubt(connection, [key], Doubt.CANCELLED, now, job_id=event.job_id)
+        case JobCompleted(duplicate_of=str()):
+            doubt(connection, [event.key], Doubt.DUPLICATE, now, job_id=event.job_id)
+        case _:
+            pass
 
 
 def _end(event: _Report) -> _End | None:

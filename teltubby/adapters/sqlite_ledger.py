@@ -10,6 +10,7 @@ from pathlib import Path
 from teltubby.adapters.clock import utc_now
 from teltubby.adapters.sqlite_alerts import Alerts
 from teltubby.adapters.sqlite_archive import Files, Submissions
+from teltubby.adapters.sqlite_doubts import Doubts
 from teltubby.adapters.sqlite_file import SqliteFile, to_moment
 from teltubby.adapters.sqlite_inbox import Inbox
 from teltubby.adapters.sqlite_job_commands import Commands
@@ -55,6 +56,7 @@ class SqliteLedger:
         self.sign_ins = SignIns(file, clock)
         self.alerts = Alerts(file, clock)
         self.trail = Trail(file)
+        self.doubts = Doubts(file, clock)
 
     @classmethod
     def open(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sqlite_utils import Database
 from sqlite_utils.db import Table
 
+from teltubby.adapters.sqlite_doubts import keys_are_doubted
 from teltubby.adapters.sqlite_file import SqliteFile
 from teltubby.adapters.sqlite_schema_archive import the_archive_in_view
 from teltubby.adapters.sqlite_trail import the_trail_has_kinds, the_trail_is_kept
@@ -202,6 +203,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _stages_of_attempts,
     _floods_of_events,
     the_trail_has_kinds,
+    keys_are_doubted,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ FILE_NAME_MAX = 120
 
 KEY_MAX = 512
 """Characters in a whole key. It never binds: prefix, month, chat, a 64-bit id and the file name are at most 414, those
-of a preview 425.
+of a preview 425, and the number of `another_key` adds a few.
 """
 
 DIRECTORY_SLUG_MAX = 255
@@ -32,6 +33,9 @@ GROUP_ID_MAX = 32
 
 PREVIEWS = "previews/"
 """The folder of a submission's previews, beside its files."""
+
+
+_NUMBERED = re.compile(r"_r[0-9]+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,15 @@ def plan_layout(
         artifact_key=base_path + ARTIFACT_NAME,
         first_ordinal=first_ordinal,
     )
+
+
+def another_key(key: str, number: int) -> str:
+    """A key beside `key`, for the same file: it ends in `number`, which the file's keys must not have had before."""
+    folder, slash, name = key.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    if not stem:
+        stem, dot, ending = name, "", ""
+    return f"{folder}{slash}{_NUMBERED.sub('', stem)}_r{number}{dot}{ending}"
 
 
 def preview_key(key: str) -> str | None:

@@ -116,6 +116,21 @@ def next_state(state: JobState, event: JobEvent, *, known_attempt: int = 0) -> J
             assert_never(event)
 
 
+def as_stopped(event: JobCompleted) -> JobCancelled:
+    """What it counts as when the object that it tells of is deleted: its attempt was stopped."""
+    return JobCancelled(
+        job_id=event.job_id,
+        worker=event.worker,
+        attempt=event.attempt,
+        at=event.at,
+        transferred_bytes=event.size_bytes,
+        seconds=event.seconds,
+        route=event.route,
+        routes=event.routes,
+        stages=event.stages,
+    )
+
+
 def after_command(state: JobState, command: JobCommand) -> JobState | None:
     """Where a job in `state` stands after a command, or None where the command is refused.
 

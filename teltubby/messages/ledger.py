@@ -14,6 +14,7 @@ from teltubby.errors import Permanent
 from teltubby.messages.alerts import AlertsMessage
 from teltubby.messages.jobs import Job
 from teltubby.messages.ledger_archive import ArchiveMessage
+from teltubby.messages.ledger_doubts import DoubtsMessage
 from teltubby.messages.ledger_jobs import JobsMessage
 from teltubby.messages.ledger_sessions import SessionsMessage
 from teltubby.messages.media import RawUpdate
@@ -106,13 +107,18 @@ class FindContent(Request[ArchivedFile | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleFile(Request[ArchivedFile]):
-    """A file is in the store: answers the first copy of its content, whose key differs when this one is a duplicate."""
+    """A file is in the store: answers the first copy of its content, whose key differs when this one is a duplicate.
+
+    `job_id` is that of the job, done by now, that stored it under `s3_key`; that key is doubtful where it is a
+    duplicate's.
+    """
 
     sha256: str
     s3_key: str
     size_bytes: int
     mime: str | None
     file_unique_id: str
+    job_id: str | None = None
 
 
 # -- submissions -------------------------------------------------------------------------------------------------
@@ -128,7 +134,10 @@ class FindSubmission(Request[Submission | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit(Request[Submission]):
-    """Record a submission, its jobs and their outbox entries, all or nothing; one that is there stays as it is."""
+    """Record a submission, its jobs and their outbox entries, all or nothing; one that is there stays as it is.
+
+    `doubtful` are keys of its files that the artifact does not name: an earlier run may have stored something there.
+    """
 
     chat_id: int
     message_id: int
@@ -137,14 +146,15 @@ class Submit(Request[Submission]):
     artifact_json: str
     jobs: tuple[Job, ...]
     member_message_ids: tuple[int, ...]
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendSubmission(Request[Submission]):
     """More messages of an album that was recorded before: its new artifact, and jobs for the new files, all or nothing.
 
-    A member that is recorded already stays as it is, and jobs that are there are not made twice. Refused with
-    UnknownSubmission.
+    A member that is recorded already stays as it is, and jobs that are there are not made twice. `doubtful`: see
+    Submit. Refused with UnknownSubmission.
     """
 
     chat_id: int
@@ -152,6 +162,7 @@ class ExtendSubmission(Request[Submission]):
     artifact_json: str
     jobs: tuple[Job, ...]
     member_message_ids: tuple[int, ...]
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,4 +231,5 @@ LedgerMessage = (
     | SessionsMessage
     | AlertsMessage
     | TrailMessage
+    | DoubtsMessage
 )

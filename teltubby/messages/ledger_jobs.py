@@ -16,7 +16,9 @@ class JobView:
     """A job and where it stands. `previous` is its state before the event just applied, `changed` whether it moved.
 
     `job` is what its newest message says (or will say, before it is `published`), `due_at` when a job that waits for
-    its next attempt comes again. `waited` tells what it had waited for, where the event just applied began an attempt.
+    its next attempt comes again. `waited` tells what it had waited for, where the event just applied began an attempt;
+    `void`: that event told of a file that is deleted by now. Of a job that is not completed, it counts as if the
+    attempt had been stopped.
     """
 
     job: Job
@@ -34,6 +36,7 @@ class JobView:
     due_at: datetime | None = None
     published: bool = True
     waited: Stages = field(default_factory=dict)
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,8 +246,23 @@ class FindObject(Request[int | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Objects that lie under a file's key and its preview's, the file last; `named`: an artifact beside them does."""
+
+    keys: tuple[str, ...]
+    named: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindLeftover(Request[Leftover | None]):
+    """What lies under `key` and under its preview's, None for nothing."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropObject(Request[None]):
-    """Delete an object that turned out to be a copy, after the artifact points to the first."""
+    """Delete an object that nothing names, or a copy, after the artifact points to the first."""
 
     key: str
 
@@ -282,7 +297,15 @@ class PurgePrefix(Request[PrefixSize]):
 
 
 UploadMessage = (
-    StoreFile | StoreArtifact | StorePreview | FindObject | DropObject | AbortUpload | MeasurePrefix | PurgePrefix
+    StoreFile
+    | StoreArtifact
+    | StorePreview
+    | FindObject
+    | FindLeftover
+    | DropObject
+    | AbortUpload
+    | MeasurePrefix
+    | PurgePrefix
 )
 
 

@@ -9,6 +9,7 @@ from teltubby.actors.artifact_repair import ArtifactRepair
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.download import BotDownloadActor
 from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.leftovers import Leftovers
 from teltubby.actors.queue_bot import PublishingQueueActor
 from teltubby.actors.readiness import Outlook
 from teltubby.actors.reconciler import ReconcilerActor, ReconcilerRules
@@ -138,6 +139,7 @@ def bot_wing(
                 ledger=mail.ledger.ref,
                 queue=mail.queue.ref,
                 repair=ArtifactRepair(ledger=mail.ledger.ref, artifacts=artifacts),
+                leftovers=Leftovers(ledger=mail.ledger.ref, upload=mail.upload.ref),
                 signs=signs,
                 clock=utc_now,
             ),

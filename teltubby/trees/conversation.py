@@ -110,6 +110,7 @@ def bot_actor(
         bot_api_max_file_size_bytes=config.ingest.bot_api_max_file_size_bytes,
         max_retries=config.worker.max_retries,
     )
+    workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers()
     archiving = Archiving(
         books,
         items=items,
@@ -120,8 +121,8 @@ def bot_actor(
         announcing=announcing,
         metrics=metrics,
         width=config.ingest.concurrency,
+        obstacle=workers.obstacle,
     )
-    workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers()
     trail = Trail(ledger=ledger, clock=utc_now)
     trail.decided("start", _in_force(config))
     audit = Audit(ledger=ledger, clock=utc_now, trail=trail)
@@ -194,7 +195,7 @@ def bot_actor(
         ledger=ledger,
         queue=queue,
         archiving=archiving,
-        edits=Edits(ledger=ledger, artifacts=artifacts, chat=chat),
+        edits=Edits(ledger=ledger, artifacts=artifacts, chat=chat, trail=trail),
         quota=quota,
         desk=desk,
         chat=chat,

@@ -29,6 +29,7 @@ from teltubby.actors.intake import Intake
 from teltubby.actors.items import ItemRules, Items
 from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.ledger import LedgerActor
+from teltubby.actors.leftovers import Leftovers
 from teltubby.actors.media_reading import MediaReading
 from teltubby.actors.news import News
 from teltubby.actors.patience import Patience
@@ -62,6 +63,7 @@ from teltubby.messages.transfer import FetchSmall, UploadMessage
 from teltubby.supervision import ChildSpec, Context, Mailbox, Ref, Supervisor
 from teltubby.trees.reception import furnished_desk
 from tests.actors.alert_stage import staged
+from tests.actors.ledgers import ledger_at
 from tests.actors.queues import Queue, queue_at
 from tests.actors.stage import ANNA, WITHIN
 from tests.actors.worker_wing import BACKOFF
@@ -230,6 +232,7 @@ async def bot_wing(
             bot_api_max_file_size_bytes=policy_bytes,
             max_retries=3,
         )
+        workers = Workers(queue=queue_mail.ref, missing=missing, clock=wall_clock)
         archiving = Archiving(
             books,
             items=items,
@@ -240,6 +243,7 @@ async def bot_wing(
             announcing=announcing,
             metrics=metrics,
             width=width,
+            obstacle=workers.obstacle,
         )
         orders.append(
             JobOrders(
@@ -252,7 +256,6 @@ async def bot_wing(
             )
         )
         whispers.append(Whispers(clock=anyio.current_time))
-        workers = Workers(queue=queue_mail.ref, missing=missing, clock=wall_clock)
         trail = Trail(ledger=ledger.ref, clock=wall_clock)
         audit = Audit(ledger=ledger.ref, clock=wall_clock, trail=trail)
         sign_in = SignInDesk(
@@ -333,7 +336,7 @@ async def bot_wing(
             ledger=ledger.ref,
             queue=queue_mail.ref,
             archiving=archiving,
-            edits=Edits(ledger=ledger.ref, artifacts=artifacts, chat=chat),
+            edits=Edits(ledger=ledger.ref, artifacts=artifacts, chat=chat, trail=trail),
             quota=quota,
             desk=desk,
             chat=chat,
@@ -369,10 +372,11 @@ async def bot_wing(
             spool_dir=rules.spool_dir,
         )
 
+    path = ledger_at(world.folder / "ledger.db")
     async with queue_at(world.folder / "queue.db") as queue:
         broker = queue.twin(watch)
         children = [
-            ChildSpec("ledger", lambda: WatchedLedger(world.folder / "ledger.db", ledger_script), mailbox=ledger),
+            ChildSpec("ledger", lambda: WatchedLedger(path, ledger_script), mailbox=ledger),
             ChildSpec(
                 "upload",
                 lambda: UploadActor(store, width=width, multipart_bytes=16 * KIB, first_copy=first_copy),
@@ -404,6 +408,7 @@ async def bot_wing(
                 ledger=ledger.ref,
                 queue=queue_mail.ref,
                 repair=repair,
+                leftovers=Leftovers(ledger=ledger.ref, upload=upload.ref),
                 signs=signs,
                 clock=reconciler_clock,
             )

@@ -165,3 +165,20 @@ async def test_an_edit_survives_a_store_and_a_ledger_that_are_away(world: World)
         assert len(edits(world)) == 1
         assert wing.said(ANNA).count(words.FILE_REPLACED) == 1
         assert_true(world)
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"telegram": 1}', '{"telegram": {}}', '{"telegram": {"items": [1]}}']
+)
+async def test_an_edit_of_what_is_damaged_in_the_ledger_is_told_once(world: World, damage: str) -> None:
+    photo = sent(world.telegram, "photo", 1)
+    async with bot_wing(world) as wing:
+        await wing.receives(update(10, photo))
+    world.write("UPDATE messages SET artifact_json = ?", damage)
+    async with bot_wing(world) as wing:
+        await wing.receives(edited(11, 10, photo, caption="new"))
+        await anyio.sleep(20)
+        assert wing.said()[1:] == [words.RECORD_DAMAGED]
+        (line,) = world.facts("SELECT detail FROM commands WHERE command = 'damaged'")
+        assert "message 10" in line["detail"]
+        assert restarts(wing.tree) == {} and world.at_rest()

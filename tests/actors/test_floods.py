@@ -10,9 +10,11 @@ import pytest
 
 from teltubby.actors import phrases
 from teltubby.actors.backlog import AT_ONCE, Lane
+from teltubby.actors.queue_bot import OUTBOX_LOOK_SECONDS
+from teltubby.adapters.base import Destination
 from teltubby.errors import FloodWait
 from teltubby.messages.media import RawUpdate
-from tests.actors.bot_wing import BORIS, bot_wing
+from tests.actors.bot_wing import BORIS, KIB, bot_wing
 from tests.actors.stage import ANNA, noise, restarts
 from tests.actors.updates import edited, pressed, sent, update
 from tests.actors.world import World, assert_true
@@ -67,6 +69,21 @@ async def test_the_flood_of_one_curator_does_not_hold_up_another(world: World) -
         await until(lambda: wing.said(BORIS), within=900)
         await wing.rests()
         assert len(wing.said(ANNA)) == 200
+
+
+async def test_a_job_does_not_wait_for_its_curators_chat(world: World) -> None:
+    """Telegram holds back the line that says it is queued: a worker may have it all the same."""
+    film = sent(world.telegram, "video", 1, size=300 * KIB)
+    async with bot_wing(world) as wing:
+        wing.gateway.script.fail("send", FloodWait(1800))
+        began = anyio.current_time()
+        wing.telegram.deliver(update(1, film))
+        await wing.queue.settle(Destination.JOBS, 1)
+        assert anyio.current_time() - began < OUTBOX_LOOK_SECONDS / 2
+        assert wing.said() == []
+        await wing.rests()
+        (line,) = wing.said()
+        assert line.startswith("⏳ File queued")
 
 
 async def test_only_so_many_are_under_way_at_once(world: World) -> None:

@@ -18,7 +18,7 @@ from anyio import to_thread
 
 from teltubby.actors.ledger import LedgerActor
 from teltubby.errors import ConfigurationError, DatabaseUnavailable
-from teltubby.messages import alerts, ledger_archive, ledger_jobs, ledger_sessions, trail
+from teltubby.messages import alerts, ledger_archive, ledger_doubts, ledger_jobs, ledger_sessions, trail
 from teltubby.messages import ledger as ledger_messages
 from teltubby.messages.jobs import (
     FileInfo,
@@ -190,7 +190,7 @@ async def test_every_request_about_jobs_is_answered(tmp_path: Path) -> None:
 async def test_the_union_names_every_request() -> None:
     declared = {
         value
-        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_sessions, alerts, trail)
+        for module in (ledger_messages, ledger_jobs, ledger_archive, ledger_doubts, ledger_sessions, alerts, trail)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Request)
     }

@@ -105,9 +105,44 @@ async def test_a_mailbox_that_cannot_be_read_is_no_reason_to_be_silent() -> None
     recollection = Recollection(lambda: mailbox)
     recollection.doubt(ANNA, [10])
     assert await recollection.said(ANNA, 10, archived) is None
+    assert mailbox.opened == 2, "it is tried again at once"
     mailbox.broken = False
     assert await recollection.said(ANNA, 10, archived) == 12
-    assert mailbox.opened == 2
+    assert mailbox.opened == 3
+
+
+async def test_a_session_whose_key_telegram_forgot_is_no_dead_end() -> None:
+    """It learns that at the first try, and forgets it when it is made anew (BotSession)."""
+
+    class Forgotten(Mailbox):
+        async def open(self) -> Account:
+            self.broken = self.opened == 0
+            return await super().open()
+
+    made: list[Mailbox] = []
+
+    def make() -> Mailbox:
+        made.append(Forgotten())
+        made[-1].say(12, "Archived", reply_to=10)
+        return made[-1]
+
+    recollection = Recollection(make)
+    recollection.doubt(ANNA, [10])
+    assert await recollection.said(ANNA, 10, archived) == 12
+    assert len(made) == 1 and made[0].opened == 2
+
+
+async def test_after_very_many_messages_doubts_are_still_looked_up_and_memory_is_bounded() -> None:
+    mailbox = Mailbox()
+    recollection = Recollection(lambda: mailbox)
+    for number in range(1, 4 * FARTHEST, 250):
+        mailbox.receive(number)
+        mailbox.say(number + 1, "Archived", reply_to=number)
+        recollection.doubt(ANNA, [number])
+        assert await recollection.said(ANNA, number, archived) == number + 1
+    kept = len(recollection._lines) + len(recollection._doubts)
+    assert kept <= 2 * FARTHEST / 250 + 2
+    assert await recollection.said(ANNA, 1, archived) is None, "an old one is not in doubt any more"
 
 
 async def test_a_gap_of_deleted_messages_is_not_the_end() -> None:

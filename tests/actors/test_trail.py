@@ -192,3 +192,22 @@ async def test_no_secret_and_nothing_that_the_database_cannot_keep(world: World)
         asked = await written(world, 2, TrailKind.QUESTION)
         short, long = sorted(asked, key=lambda line: len(line[3] or ""))
         assert short[3] == "**** cats" and len(long[3] or "") == LONGEST_WORDS
+
+
+async def test_a_line_that_no_database_keeps_is_dropped_and_those_around_it_are_written(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bot_wing(world) as wing:
+        ledger = wing.ledger
+        trail = Trail(ledger=ledger, clock=wall_clock)
+        for user in (1, 2, 1 << 70, 3):
+            press = ButtonPress(press_id="p", user_id=user, chat_id=None, chat_type="private", message_id=None, data="")
+            trail.pressed(press, "test", "looked")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(trail.keep)
+            kept = await written(world, 3, TrailKind.QUESTION)
+            assert [line[0] for line in kept] == [1, 2, 3]
+            trail.decided("test", "after it")
+            assert len(await written(world, 1, TrailKind.DECISION)) == 1
+            tasks.cancel_scope.cancel()
+        assert [record.levelname for record in caplog.records if "is dropped" in record.message] == ["ERROR"]

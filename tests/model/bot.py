@@ -26,6 +26,7 @@ def moves(state: State, bug: Bug | None, *, nets: bool) -> Iterator[Move]:
             yield from _reconcile(state, job, row)
         if state.orders[job] is not None:
             yield _follow(state, job)
+        yield from _look(state, job, row)
     for report in dict.fromkeys(state.reports):
         if state.readings[report.job] is None:
             yield f"the bot reads {tuple(report)}", _apply(state, report, bug)
@@ -41,9 +42,19 @@ def mark(state: State, job: int) -> State:
 
 def _apply(state: State, report: Report, bug: Bug | None) -> State:
     """`Reports.apply`, then the steps that follow from where the job stands by that."""
-    row = recorded(state.rows[report.job], report, late_counts=bug is Bug.LATE_COUNTS)
+    job, before, taken = report.job, state.rows[report.job], less(state.reports, report)
+    is_void = report.kind == "completed" and report.duplicate_of < 0 and report.ticket <= state.void[job]
+    if is_void and before.state is not JobState.COMPLETED:
+        report = report._replace(kind="cancelled", ticket=0)
+    row = recorded(before, report, late_counts=bug is Bug.LATE_COUNTS)
     reading = Reading(report, state=row.state)
-    after = state._replace(rows=put(state.rows, report.job, row), reports=less(state.reports, report))
+    after = state._replace(rows=put(state.rows, job, row), reports=taken)
+    if (
+        (report.kind == "failed" and before.state is not row.state is JobState.FAILED)
+        or (report.kind == "cancelled" and row.state is JobState.CANCELLED)
+        or (report.kind == "completed" and report.duplicate_of >= 0)
+    ):
+        after = after._replace(doubtful=put(after.doubtful, job, True))
     follows = {"completed": JobState.COMPLETED, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
     step = "settle" if follows.get(report.kind) is row.state else "done"
     return after._replace(readings=put(after.readings, report.job, reading._replace(step=step)))
@@ -70,9 +81,12 @@ def _read_on(state: State, job: int, bug: Bug | None) -> Move:
         case "settle" if kind == "completed":
             content = job % len(state.first)
             first = state.first[content] if state.first[content] >= 0 else job
+            is_copy = first != job and reading.report.duplicate_of < 0
             if bug is Bug.BOTH_ARE_SECOND:
                 first = next((other for other, there in enumerate(state.objects) if there and other != job), job)
             known = state._replace(first=put(state.first, content, first))
+            if is_copy:
+                known = known._replace(doubtful=put(known.doubtful, job, True))
             decided = reading._replace(step="artifact", duplicate_of=-1 if first == job else first)
             return f"job {job}: its content is recorded", _reading(known, job, decided)
         case "settle":
@@ -117,7 +131,8 @@ def ordered(state: State, job: int, command: JobCommand) -> State | None:
     after = rules.after_command(row.state, command)
     if after is None:
         return None
-    if command is JobCommand.CANCEL:
+    doubtful = command is JobCommand.CANCEL
+    if doubtful:
         changed = row._replace(state=after, published=True)  # what was not published is withdrawn
     else:
         running = row.state is JobState.PROCESSING
@@ -125,7 +140,35 @@ def ordered(state: State, job: int, command: JobCommand) -> State | None:
         changed = row._replace(
             state=after, published=False, ticket=message.ticket, tries=message.tries, parked=message.parked
         )
-    return state._replace(rows=put(state.rows, job, changed))
+    # With a new ticket the key is named again, or it is another one, if what lay there is being deleted.
+    return state._replace(rows=put(state.rows, job, changed), doubtful=put(state.doubtful, job, doubtful))
+
+
+# -- doubtful keys: actors.leftovers, adapters.sqlite_doubts
+
+
+def _look(state: State, job: int, row: Row) -> Iterator[Move]:
+    """What nobody names is claimed, then deleted; both only while there is anything."""
+    if state.debris[job]:
+        yield f"job {job}: what nobody names is deleted", state._replace(debris=put(state.debris, job, False))
+    if state.doubtful[job] and state.objects[job] and not _is_named(state, job, row):
+        yield (
+            f"job {job}: its object is claimed",
+            state._replace(
+                doubtful=put(state.doubtful, job, False),
+                void=put(state.void, job, row.ticket),
+                objects=put(state.objects, job, False),
+                debris=put(state.debris, job, True),
+            ),
+        )
+
+
+def _is_named(state: State, job: int, row: Row) -> bool:
+    """`Doubts.claim`: by the ledger's files, an artifact, or a job that may still name it."""
+    says, _ = state.artifacts[job]
+    given_up = row.state in SETTLED or (row.state is JobState.COMPLETED and says == "duplicate")
+    named = says in ("queued", "stored") or any(whose == job for _, whose in state.artifacts) or job in state.first
+    return named or not given_up
 
 
 def _follow(state: State, job: int) -> Move:

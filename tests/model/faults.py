@@ -32,8 +32,6 @@ def _killed(state: State) -> Iterator[Move]:
         after = state._replace(workers=put(state.workers, place, Worker(born)))
         if hand.held:
             after = after._replace(queue=more(state.queue, hand.message))
-        if hand.step == "stored" and hand.duplicate_of < 0:
-            after = after._replace(spilled=put(state.spilled, hand.message.job, True))
         yield f"worker {worker.name} is killed at {hand.step}", after
 
 

@@ -98,7 +98,7 @@ def at_the_end(state: State) -> str | None:
             return f"job {job} is {row.state}, its artifact says {says}"
         if state.lines[job] != row.state:
             return f"job {job} is {row.state}, the curator's last word is {state.lines[job]}"
-        if state.objects[job] and says != "stored" and not state.spilled[job]:
+        if (state.objects[job] and says != "stored") or state.debris[job]:
             return f"job {job} has an object that nobody speaks of"
     return None
 

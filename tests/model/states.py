@@ -25,13 +25,17 @@ class Message(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a worker told of a job; `duplicate_of` is the job whose object has the same bytes, -1 for none."""
+    """What a worker told of a job; `duplicate_of` is the job whose object has the same bytes, -1 for none.
+
+    A completion has the `ticket` of its message, which says under which of the job's keys the object lies.
+    """
 
     kind: str
     job: int
     attempt: int
     worker: int
     duplicate_of: int = -1
+    ticket: int = 0
 
 
 class Row(NamedTuple):
@@ -84,18 +88,22 @@ class Order(NamedTuple):
 
 
 class State(NamedTuple):
-    """All of it. One entry per job in `rows`, `artifacts`, `lines`, `objects`, `spilled`, `readings` and `orders`.
+    """All of it. One entry per job in `rows`, `artifacts`, `lines`, `objects`, `doubtful`, `void`, `debris`,
+    `readings` and `orders`.
 
     An artifact is (what it says, whose object), a line the last word that the curator read; `first` says of each
-    content whose object is its first copy. `spilled`: a worker was killed after it stored and before it told.
-    `budget` counts what may still go wrong.
+    content whose object is its first copy. `doubtful`: nobody may name what lies, or will lie, under the job's key.
+    Messages up to the ticket `void` (-1: none) lead to keys whose objects are deleted, and `debris` says that something
+    lies there. `budget` counts what may still go wrong.
     """
 
     rows: tuple[Row, ...]
     artifacts: tuple[tuple[str, int], ...]
     lines: tuple[str, ...]
     objects: tuple[bool, ...]
-    spilled: tuple[bool, ...]
+    doubtful: tuple[bool, ...]
+    void: tuple[int, ...]
+    debris: tuple[bool, ...]
     readings: tuple[Reading | None, ...]
     orders: tuple[Order | None, ...]
     first: tuple[int, ...]
@@ -112,7 +120,9 @@ def beginning(*, jobs: int, workers: int, budget: int, same_bytes: bool) -> Stat
         artifacts=(("queued", -1),) * jobs,
         lines=("queued",) * jobs,
         objects=(False,) * jobs,
-        spilled=(False,) * jobs,
+        doubtful=(False,) * jobs,
+        void=(-1,) * jobs,
+        debris=(False,) * jobs,
         readings=(None,) * jobs,
         orders=(None,) * jobs,
         first=(-1,) * (1 if same_bytes else jobs),

@@ -10,7 +10,7 @@ from tests.model.bugs import Bug
 from tests.model.search import Violation, explore
 from tests.model.states import beginning
 
-QUICK = [(1, 1, 1, False), (1, 2, 1, False), (2, 1, 0, True), (2, 2, 0, False)]
+QUICK = [(1, 1, 2, False), (1, 2, 1, False), (2, 1, 0, True), (2, 2, 0, False)]
 DEEP = [(1, 1, 3, False), (1, 2, 2, False), (2, 1, 1, True)]
 """Minutes, and gigabytes of memory: with MODEL_DEEP=1."""
 

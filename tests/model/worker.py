@@ -76,7 +76,10 @@ def _ends(state: State, place: int, worker: Worker, hand: Hand, who: str, bug: B
     stored = with_hand(state, place, hand._replace(step="stored"))
     if bug is Bug.ACK_EARLY and hand.held:
         yield f"{who} acknowledges early", with_hand(state, place, hand._replace(held=False))
-    yield f"{who} stores its file", stored._replace(objects=put(state.objects, job, True))
+    if hand.message.ticket > state.void[job]:
+        yield f"{who} stores its file", stored._replace(objects=put(state.objects, job, True))
+    else:
+        yield f"{who} stores its file where one was deleted", stored._replace(debris=put(state.debris, job, True))
     first = state.first[job % len(state.first)]
     if first not in (-1, job):
         yield f"{who} finds the first copy", with_hand(state, place, hand._replace(step="stored", duplicate_of=first))
@@ -116,7 +119,8 @@ def begin(state: State, place: int, worker: Worker, hand: Hand) -> State:
 
 def tell(state: State, worker: Worker, hand: Hand, kind: str, *, duplicate_of: int = -1) -> State:
     """A report is confirmed by the broker."""
-    report = Report(kind, hand.message.job, hand.message.attempt, worker.name, duplicate_of)
+    ticket = hand.message.ticket if kind == "completed" else 0
+    report = Report(kind, hand.message.job, hand.message.attempt, worker.name, duplicate_of, ticket)
     return state._replace(reports=more(state.reports, report))
 
 

@@ -20,6 +20,10 @@ FILE_REPLACED = (
     "✏️ You replaced the file of a message that is archived already. That is noted in the archive, but an edited file "
     "is not archived anew: send or forward it again if you want it kept too."
 )
+RECORD_DAMAGED = (
+    "⚠️ Your edit is not recorded: what the archive's database keeps of this message is damaged. Its files are where "
+    "they were. The operator's log and audit trail name the message; <code>teltubby verify</code> shows more."
+)
 PRESS_FAILED = "Something inside teltubby went wrong with this button; the operator's log has the details."
 
 _WORDS = {

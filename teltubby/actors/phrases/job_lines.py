@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from teltubby.actors.phrases.reasons import reason_lines, wants_it_again
-from teltubby.actors.phrases.words import job_line, jobs, short_id, size, span
+from teltubby.actors.phrases.words import REASON_CHARACTERS, clipped, job_line, jobs, short_id, size, span
 from teltubby.messages.jobs import Job, JobProgress, JobState
 
 MARKS = {
@@ -19,12 +19,17 @@ MARKS = {
 _BAR_CELLS = 16
 
 
-def job_queued(job: Job, wait_seconds: float | None = None, ahead: int = 0) -> str:
-    """`wait_seconds` until it should be archived (None: recent jobs do not tell); `ahead` jobs go first."""
-    estimate = [] if wait_seconds is None else [f"about {span(max(wait_seconds, 1.0))}"]
+def job_queued(job: Job, wait_seconds: float | None = None, ahead: int = 0, *, obstacle: str | None = None) -> str:
+    """`wait_seconds` until it should be archived (None: recent jobs do not tell); `ahead` jobs go first.
+
+    While an `obstacle` keeps all of them waiting, it is told, and no time is promised.
+    """
+    estimate = [] if obstacle is not None or wait_seconds is None else [f"about {span(max(wait_seconds, 1.0))}"]
     if ahead > 0:
         estimate.append(f"{jobs(ahead)} before it")
     lines = ["⏳ File queued for processing (large file)", job_line(job)]
+    if obstacle is not None:
+        lines.append(f"⏸ It waits: {clipped(obstacle, REASON_CHARACTERS)}")
     return "\n".join([*lines, f"🕒 {', '.join(estimate)}"] if estimate else lines)
 
 

@@ -17,6 +17,7 @@ NOBODY_HEARD = (
     "No worker has said anything: large files wait in the queue until one runs (<code>teltubby worker</code>, or "
     "<code>teltubby run</code> for all in one process)."
 )
+NO_ANSWER = "no worker answers; jobs wait in the queue until one takes them"
 BROKER_AWAY = "⚠️ The broker is away, so the workers cannot be asked now; this is what they said before."
 
 _ACCOUNTS = {AccountKind.USER: "user account", AccountKind.BOT: "bot account"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -56,6 +57,12 @@ def test_another_file_is_noted_and_known_from_then_on() -> None:
     assert knows_file(artifact, edit(2, file="another"))
     assert not knows_file(artifact, edit(2, file="a third"))
     assert not knows_file(artifact, edit(2, file="another", message_id=6))
+
+
+def test_a_file_that_was_taken_out_is_not_another_one() -> None:
+    words = edit(1)
+    without = replace(words, message=replace(words.message, media=None))
+    assert not replaces_file(begun(album(5)), without)
 
 
 def test_items_that_name_no_message_may_be_any_message_s() -> None:

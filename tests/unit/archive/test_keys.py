@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from teltubby.archive.extensions import extension
-from teltubby.archive.keys import FILE_NAME_MAX, KEY_MAX, PREVIEWS, plan_layout, preview_key
+from teltubby.archive.keys import FILE_NAME_MAX, KEY_MAX, PREVIEWS, another_key, plan_layout, preview_key
 from teltubby.messages.media import IncomingMessage, JsonObject, MediaKind
 from tests.unit.archive.samples import albums, media, message
 
@@ -215,3 +215,16 @@ def test_no_two_messages_share_a_preview(one: list[IncomingMessage], other: list
 @given(albums())
 def test_the_layout_depends_on_no_order_and_repeats(album: list[IncomingMessage]) -> None:
     assert plan_layout(album) == plan_layout(album[::-1]) == plan_layout([replace(one) for one in album])
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("teltubby/a/x.mp4", "teltubby/a/x_r3.mp4"),
+        ("teltubby/a/x_r2.mp4", "teltubby/a/x_r3.mp4"),
+        ("teltubby/a.b/x", "teltubby/a.b/x_r3"),
+        ("teltubby/a/.hidden", "teltubby/a/.hidden_r3"),
+    ],
+)
+def test_another_key_for_the_same_file_lies_beside_it(key: str, other: str) -> None:
+    assert another_key(key, 3) == other
