@@ -1,10 +1,13 @@
 # make demo    set up what is missing and show the main job against a simulated Telegram; ARGS="--json --out DIR …"
 # make test    set up what is missing and run all tests; ARGS="-k name …", WORKERS=0 for one process, as --pdb needs
+# make cover   make test, measured: what no test reaches, and why; twice as long; ARGS=--write-docs, ARGS=--last
 # make fuzz    25 times as many hostile updates, messages, files and settings, about 10 minutes; ARGS="-k settings"
-# make bench   measure beside other clients, about 17 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
+# make bench   measure beside other clients, about 25 minutes; ARGS="--quick", "--write-docs", "--only SECTION …"
 # make stress  10 curators, 2000 messages, 30 kills, about 15 minutes; STRESS_SEED=7, STRESS_KILLS=… before it
 # make chaos   200 seeds of faults of every kind, about an hour; CHAOS_SEEDS=20, CHAOS_FROM=…, CHAOS_SEED=7 to play
 #              one again; ARGS="--planted" plants bugs and shows that they are found, "--write-docs"
+# make soak    an hour of mixed load with faults, and whether anything grows that should not; SOAK_SECONDS=300,
+#              SOAK_SEED=…; ARGS="--planted" plants a leak and shows that it is found, "--write-docs"
 # make lint    ruff and mypy
 # make fmt     format the code
 # make image   build the container image and run it, with podman; ARGS="--isolation chroot …" are for its build
@@ -20,7 +23,7 @@ ARGS ?=
 WORKERS ?= 4
 export PYTHON MAKECMDGOALS
 
-.PHONY: help demo test fuzz bench stress chaos image lint fmt audit lock setup setup-runtime
+.PHONY: help demo test cover fuzz bench stress chaos soak image lint fmt audit lock setup setup-runtime
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -32,6 +35,12 @@ test: setup
 	@scripts/install-package.sh rabbitmq-server prometheus
 	@scripts/install-venv.sh swift
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+cover: export WORKERS := $(WORKERS)
+cover: setup
+	@scripts/install-package.sh rabbitmq-server prometheus
+	@scripts/install-venv.sh swift
+	@$(BIN)/python -m scripts.measure_coverage $(ARGS)
 
 fuzz: export HYPOTHESIS_PROFILE ?= deep
 fuzz: setup
@@ -55,6 +64,11 @@ chaos: setup
 	@scripts/install-package.sh rabbitmq-server
 	@scripts/install-venv.sh swift
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: setup
+	@scripts/install-package.sh rabbitmq-server
+	@scripts/install-venv.sh swift
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 image: setup
 	@scripts/make-image.sh $(ARGS)

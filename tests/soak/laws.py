@@ -1,0 +1,69 @@
+"""Which law each series of a soak is under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.soak.gauges import Sample
+from tests.soak.verdict import Bounded, Finding, Floor, Law, Level, Proportional, Series
+
+MIB = 1 << 20
+KIB = 1 << 10
+MEMORY = Floor(slack=6 * MIB, per_thousand=4 * MIB)
+"""50 kB per message would be 48 MiB in a thousand. A few MiB are what an allocator keeps in pieces."""
+FEW = Level(slack=4)
+DATABASE = Proportional(share=0.3, slack=256 * KIB)
+LOG = Bounded(most=16 * MIB)
+"""SQLite empties the log at about 4 MB, unless somebody reads at that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A series by its name in the samples, its law, and the x that it is held against."""
+
+    series: str
+    law: Law
+    x: Callable[[Sample], float]
+
+
+def _at(sample: Sample) -> float:
+    return sample.at
+
+
+def _messages(sample: Sample) -> float:
+    return sample.messages
+
+
+def _jobs(sample: Sample) -> float:
+    return sample.jobs
+
+
+def _changes(sample: Sample) -> float:
+    return sample.changes
+
+
+LAWS: Sequence[Judged] = (
+    Judged("bot memory", MEMORY, _messages),
+    Judged("worker memory", MEMORY, _jobs),
+    *(Judged(f"{role} {of}", FEW, _at) for role in ("bot", "worker") for of in ("descriptors", "threads", "tasks")),
+    Judged("ledger bytes", DATABASE, _messages),
+    Judged("collector bytes", DATABASE, _changes),
+    Judged("ledger log", LOG, _at),
+    Judged("collector log", LOG, _at),
+    Judged("spool", Level(slack=24 * MIB), _at),
+    Judged("queues", Level(slack=10), _at),
+)
+
+
+def judged(samples: Sequence[Sample]) -> list[Finding]:
+    """What each law says."""
+    return [each.law.judge(each.series, points(samples, each)) for each in LAWS]
+
+
+def points(samples: Sequence[Sample], judged: Judged) -> Series:
+    """The series; moments in which it could not be measured are left out."""
+    return [(judged.x(sample), sample.values[judged.series]) for sample in samples if judged.series in sample.values]
+
+
+BY_NAME: Mapping[str, Judged] = {each.series: each for each in LAWS}
