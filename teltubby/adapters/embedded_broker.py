@@ -78,8 +78,10 @@ class EmbeddedBroker:
         """See Broker: confirmed means committed, and on the disk."""
         check_delay(destination, delay)
         queue = _WAITING_FOR.get(destination, destination)
-        visible_at = self._clock() + delay if delay else 0.0
-        await self._opened().commits.run(lambda connection: insert(connection, queue, message, visible_at=visible_at))
+        now = self._clock()
+        await self._opened().commits.run(
+            lambda connection: insert(connection, queue, message, delayed_at=now, delay=delay)
+        )
         self._doorbell.ring()
 
     async def consume(self, sources: Sequence[Destination], *, prefetch: int) -> ObjectReceiveStream[Delivery]:

@@ -2,7 +2,8 @@
 
 A message is free when its time has come (`visible_at`, 0 without delay) and no lease on it runs (`leased_until`); both
 are seconds since the epoch, by the caller's clock. `deliveries` counts the leases, so that `id` and `deliveries` name
-one lease. Messages of a queue go by `id`, that is by the time of publishing, whatever the clock does.
+one lease. Messages of a queue go by `id`, that is by the time of publishing, whatever the clock does. Should it be set
+back, leases and delays (`delayed_at` is when one began) are shortened to what they would be had they begun now.
 
 Messages are durable. Leases, questions and broadcasts are not: after a power cut nobody is left whom they concern.
 """
@@ -22,7 +23,10 @@ from sqlite_utils import Database
 from teltubby.adapters.base import Destination, HeaderValue, Outgoing
 from teltubby.errors import BrokerUnavailable, TopologyConflict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+SET_BACK_SECONDS = 1.0
+"""Of two looks at a clock, the later one may be written down before the earlier: so much is no setting back."""
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -35,7 +39,8 @@ CREATE TABLE IF NOT EXISTS queue_messages (
     headers TEXT NOT NULL,
     visible_at REAL NOT NULL,
     leased_until REAL NOT NULL DEFAULT 0,
-    deliveries INTEGER NOT NULL DEFAULT 0
+    deliveries INTEGER NOT NULL DEFAULT 0,
+    delayed_at REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS queue_messages_order ON queue_messages (queue, id);
 CREATE TABLE IF NOT EXISTS queue_questions (
@@ -105,9 +110,13 @@ class EmbeddedStore:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise TopologyConflict(f"The queue {self._path} was written by a newer teltubby (version {version}).")
-        connection.executescript(
-            _SCHEMA
-        )  # also when it is there: shows now, not at the first message, that we may write
+        # Also when all is there: it shows now, not at the first message, that we may write.
+        connection.executescript(_SCHEMA)
+        if "delayed_at" not in _columns(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            if "delayed_at" not in _columns(connection):  # or another process was first
+                connection.execute("ALTER TABLE queue_messages ADD COLUMN delayed_at REAL NOT NULL DEFAULT 0")
+            connection.execute("COMMIT")
         return connection
 
     def close(self) -> None:
@@ -121,6 +130,24 @@ class EmbeddedStore:
             if found is not None:
                 return found
         return None
+
+    def keep_in_bounds(self, sources: Sequence[Destination], *, now: float, until: float) -> None:
+        """Shorten what is far off only because the clock has been set back since: no lease that began by now runs
+        longer than `until`, and a delay that has not begun yet begins now.
+        """
+        placed = f"queue IN ({_marks(sources)})"
+        leased, delayed = f"{placed} AND leased_until > ?", f"{placed} AND delayed_at > ?"
+        far, ahead = until + SET_BACK_SECONDS, now + SET_BACK_SECONDS
+        with self.locked() as connection:
+            off = f"SELECT 1 FROM queue_messages WHERE ({leased}) OR ({delayed}) LIMIT 1"
+            if connection.execute(off, (*sources, far, *sources, ahead)).fetchone() is None:
+                return
+        with self.transaction(durable=False) as connection:
+            connection.execute(f"UPDATE queue_messages SET leased_until = ? WHERE {leased}", (until, *sources, far))
+            connection.execute(
+                f"UPDATE queue_messages SET visible_at = visible_at - delayed_at + ?, delayed_at = ? WHERE {delayed}",
+                (now, now, *sources, ahead),
+            )
 
     def next_change(self, sources: Sequence[Destination]) -> float | None:
         """When a message of these sources becomes free, if all remains as it is; None when there is no message."""
@@ -219,11 +246,15 @@ class EmbeddedStore:
             raise BrokerUnavailable(f"The queue {self._path} does not work: {reason or exc}.") from exc
 
 
-def insert(connection: sqlite3.Connection, queue: Destination, message: Outgoing, *, visible_at: float) -> None:
-    """Append a message to a queue."""
+def insert(
+    connection: sqlite3.Connection, queue: Destination, message: Outgoing, *, delayed_at: float, delay: float
+) -> None:
+    """Append a message to a queue; with a delay in seconds it is there for others after it, from `delayed_at` on."""
+    times = (delayed_at + delay, delayed_at) if delay else (0.0, 0.0)
     connection.execute(
-        "INSERT INTO queue_messages (queue, body, type, message_id, headers, visible_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (queue, message.body, message.type, message.message_id, dump_headers(message.headers), visible_at),
+        "INSERT INTO queue_messages (queue, body, type, message_id, headers, visible_at, delayed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (queue, message.body, message.type, message.message_id, dump_headers(message.headers), *times),
     )
 
 
@@ -243,6 +274,10 @@ def move(connection: sqlite3.Connection, lease: Lease, queue: Destination, heade
 
 
 _LEASE = "id = ? AND deliveries = ? AND leased_until > 0"
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    return {name for _, name, *_ in connection.execute("PRAGMA table_info(queue_messages)")}
 
 
 def _changed(cursor: sqlite3.Cursor) -> bool:

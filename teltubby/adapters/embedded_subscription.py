@@ -177,8 +177,12 @@ class EmbeddedSubscription(ObjectReceiveStream[Delivery]):
         return lease, min(max(next_change - self._queue.clock(), _SHORTEST_WAIT), POLL_SECONDS)
 
     def _look(self, store: EmbeddedStore) -> tuple[Lease | None, float | None]:
-        lease = store.claim(self._sources, now=self._queue.clock(), until=self._queue.leases.expiry())
-        return lease, None if lease else store.next_change(self._sources)
+        now, until = self._queue.clock(), self._queue.leases.expiry()
+        lease = store.claim(self._sources, now=now, until=until)
+        if lease is not None:
+            return lease, None
+        store.keep_in_bounds(self._sources, now=now, until=until)
+        return None, store.next_change(self._sources)
 
     def _on_ended(self, lease: Lease) -> None:
         self._held.pop(lease.id, None)

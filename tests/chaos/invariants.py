@@ -45,8 +45,10 @@ def open_matters(house: Household, handed_in: Sequence[HandedIn]) -> str:
     states = house.rows("SELECT state, count(*) FROM jobs GROUP BY state")
     unanswered = [one.message_ids for one in handed_in if not _answers(one)]
     lines = [line.text for curator in _people(handed_in) for line in _said(curator) if _PASSING.search(line.text)]
+    updates = house.rows("SELECT substr(payload, 1, 500) FROM inbox WHERE done_at IS NULL LIMIT 3")
     return (
         f"{ {of: count for of, count in counts.items() if count} }, jobs {states}, unanswered {unanswered}, "
+        f"updates {[str(payload) for (payload,) in updates]}, "
         f"{len(lines)} lines not at their end: {lines[:3]}"
     )
 

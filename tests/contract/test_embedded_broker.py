@@ -23,6 +23,7 @@ from tests.contract.brokers import (
     assert_silent,
     eventually,
     message,
+    name_of,
     opened,
     take,
     take_names,
@@ -185,3 +186,33 @@ async def test_a_lease_that_ran_out_is_no_longer_ours(queue: EmbeddedWorld) -> N
             await first.dead_letter("late", attempt=1)
         await second.ack()
         assert await later.depths() == dict.fromkeys(Destination, 0)
+
+
+async def test_a_clock_that_is_set_back_puts_off_no_message(queue: EmbeddedWorld) -> None:
+    """A lease of a process that died meanwhile, and a delay: neither lasts a day longer."""
+    now = 1_000_000.0
+    ahead = EmbeddedBroker(queue.path, lease_seconds=60, clock=lambda: now + 86_400)
+    async with opened(ahead):
+        for destination, name, delay in ((Destination.JOBS, "leased", 0.0), (Destination.RETRY, "delayed", 90.0)):
+            await ahead.publish(destination, message(name), delay=delay)
+        lease = await take(await ahead.consume(JOBS, prefetch=1))
+        assert name_of(lease) == "leased"
+        async with opened(EmbeddedBroker(queue.path, lease_seconds=60, clock=lambda: now)) as broker:
+            stream = await broker.consume(JOBS, prefetch=2)
+            with anyio.move_on_after(0.1):
+                pytest.fail(f"nothing is free yet: {name_of(await stream.receive())}")
+            now += 61
+            assert name_of(await take(stream)) == "leased"
+            now += 30
+            assert name_of(await take(stream)) == "delayed"
+
+
+async def test_a_file_from_before_delays_had_a_beginning(queue: EmbeddedWorld) -> None:
+    async with opened(queue.client()) as broker:
+        await broker.publish(Destination.JOBS, message("old"))
+    with closing(sqlite3.connect(queue.path)) as connection:
+        connection.execute("ALTER TABLE queue_messages DROP COLUMN delayed_at")
+        connection.execute("PRAGMA user_version = 1")
+    async with opened(queue.client()) as one, opened(queue.client()) as two:
+        await two.publish(Destination.RETRY, message("new"), delay=0.01)
+        assert await take_names(await one.consume(JOBS, prefetch=2), 2) == ["old", "new"]

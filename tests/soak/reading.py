@@ -14,6 +14,8 @@ from tests.acceptance.household import Household
 
 POSTS = 200
 """In the channel before anything happens."""
+PAUSE_SECONDS = 60.0
+"""Before it is asked for, and asked for again: who asks more often is refused."""
 AGAIN_SECONDS = 15.0
 """How long a picture, and a word that it was seen, is waited for until it is asked for again."""
 SETTINGS = {
@@ -70,6 +72,8 @@ class Reading:
 
     def sign_in_again(self) -> None:
         """In the background, until it is done: nobody knows when the worker notices that nobody is signed in."""
+        if any(thread.is_alive() for thread in self._threads):
+            return
         thread = threading.Thread(target=self._keep_trying, name="signing in", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -79,14 +83,14 @@ class Reading:
         self._closing.set()
         self.wait()
 
-    def wait(self, within: float = 120.0) -> None:
+    def wait(self, within: float = 300.0) -> None:
         """Return when the person is signed in, as far as that was asked for."""
         for thread in self._threads:
             thread.join(within)
 
     def _keep_trying(self) -> None:
         ada = self._house.ada
-        while not self._closing.wait(1.0):
+        while not self._closing.wait(PAUSE_SECONDS):
             said_before = self._times_signed_in()
             ada.send_text("/mtlogin")
             try:
