@@ -249,7 +249,9 @@ def test_spool_files_and_unfinished_uploads_are_found(place: Place) -> None:
 def test_messages_in_the_queue_are_found(place: Place) -> None:
     queue = EmbeddedStore(place.queue, busy_seconds=1.0)
     with queue.transaction() as connection:
-        insert(connection, Destination.DEAD, Outgoing(body=b"{}", type="job", message_id="1"), delayed_at=0.0, delay=0.0)
+        insert(
+            connection, Destination.DEAD, Outgoing(body=b"{}", type="job", message_id="1"), delayed_at=0.0, delay=0.0
+        )
     queue.close()
     (problem,) = check_leftovers(place)
     assert problem == f"1 message(s) wait in the queue {Destination.DEAD}."
