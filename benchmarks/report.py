@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.results import Row
+from scripts.marked_page import fill
 
 BEGIN, END = "<!-- begin: written by make bench -->", "<!-- end: written by make bench -->"
 PACKAGES = ("telethon", "cryptg", "kurigram")
@@ -59,15 +60,10 @@ def split(rows: Iterable[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
 
 
 def write_docs(page: Path, rows: Iterable[Row], where: str) -> None:
-    """Put the tables of each block between the page's two markers for it."""
+    """Put the tables of each block between the page's two markers for it. Raises ValueError where they are missing."""
     every = list(rows)
-    text = page.read_text(encoding="utf-8")
     for block in dict.fromkeys(row.block for row in every):
-        begin, end = marks(block)
-        before, _, rest = text.partition(begin)
-        _, _, after = rest.partition(end)
-        text = before + begin + _tables([row for row in every if row.block == block], where) + end + after
-    page.write_text(text, encoding="utf-8")
+        fill(page, *marks(block), _tables([row for row in every if row.block == block], where))
 
 
 def marks(block: str) -> tuple[str, str]:
@@ -93,7 +89,7 @@ def _tables(rows: Sequence[Row], where: str) -> str:
         "|---|---:|---|",
         *(f"| {row.measure.name} | {row.shown} {row.measure.unit} | {row.note} |" for row in figures),
     ]
-    return "\n".join(["", *lines, ""])
+    return "\n".join(lines)
 
 
 def _verdict(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,12 @@ from pathlib import Path
 
 class CannotRun(Exception):
     """Something that a row needs is not there: the row stays empty, with this reason, and that is no failure."""
+
+
+def percentile(values: Iterable[float], percent: int) -> float:
+    """The nearest rank. Raises IndexError when there are no values."""
+    ranked = sorted(values)
+    return ranked[max(math.ceil(percent / 100 * len(ranked)) - 1, 0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

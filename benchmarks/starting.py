@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import statistics
 import time
@@ -13,7 +12,7 @@ from typing import Self
 
 from benchmarks.bench import Bench
 from benchmarks.product import House, wait_for
-from benchmarks.results import Measure, Row, at_most
+from benchmarks.results import Measure, Row, at_most, percentile
 from benchmarks.telegram import FAR, MB, Line
 
 IDLE, WAITING, PROBES = 30, 20, 10
@@ -100,12 +99,6 @@ class Watch:
                 (self.film.chat_id, self.film.message_id),
             ).fetchone()
         return found is not None
-
-
-def percentile(values: Iterable[float], percent: int) -> float:
-    """The nearest rank. Raises IndexError when there are no values."""
-    ranked = sorted(values)
-    return ranked[max(math.ceil(percent / 100 * len(ranked)) - 1, 0)]
 
 
 def idle(bench: Bench, house: House) -> Iterable[Row]:

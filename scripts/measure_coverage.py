@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import coverage_gaps as coverage
+from scripts.marked_page import fill
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "coverage.md"
@@ -45,7 +46,7 @@ def main() -> int:
     for gap in unexplained:
         sys.stdout.write(f"uncovered and unexplained: {told(gap)}\n")
     if options.write_docs:
-        write(PAGE, f"{figures(report)}\n\n{listed(found)}\n")
+        fill(PAGE, BEGIN, END, f"{figures(report)}\n\n{listed(found)}\n")
     return int(bool(failed or unexplained))
 
 
@@ -93,15 +94,6 @@ def told(gap: coverage.Gap) -> str:
     """A gap in a line."""
     way = f" → `{gap.after}`" if gap.branch and gap.after != "the end" else " → the end" if gap.branch else ""
     return f"`{gap.file}` {gap.function}: `{gap.text}`{way}"
-
-
-def write(page: Path, measured: str) -> None:
-    """Put it between the markers of the page."""
-    head, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    end = rest.partition(END)[1:]
-    if not begin or not end[0]:
-        raise SystemExit(f"{page} has no {BEGIN.strip()}, or no {END.strip()}")
-    page.write_text(f"{head}{BEGIN}\n{measured}\n{''.join(end)}", encoding="utf-8")
 
 
 if __name__ == "__main__":

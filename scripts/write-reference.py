@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scripts import architecture_reference as architecture
+from scripts.marked_page import fill
 from teltubby.adapters.metrics_reference import metrics_table
 from teltubby.config.reference import example, tables
 
@@ -28,13 +29,8 @@ def main() -> None:
 
 
 def _replace(page: str, written: str, *, what: str = "") -> None:
-    path = ROOT / "docs" / page
     begin = f"<!-- begin: {what}written by scripts/write-reference.py -->\n"
-    head, found, rest = path.read_text(encoding="utf-8").partition(begin)
-    if not found:
-        raise SystemExit(f"{path} has no {begin.strip()}")
-    tail = rest.partition(END)[2]
-    path.write_text(f"{head}{begin}\n{written}\n{END}{tail}", encoding="utf-8")
+    fill(ROOT / "docs" / page, begin, END, written)
 
 
 if __name__ == "__main__":

@@ -112,9 +112,10 @@ class EmbeddedStore:
             raise TopologyConflict(f"The queue {self._path} was written by a newer teltubby (version {version}).")
         # Also when all is there: it shows now, not at the first message, that we may write.
         connection.executescript(_SCHEMA)
-        if "delayed_at" not in _columns(connection):
+        messages = database.table("queue_messages")
+        if "delayed_at" not in messages.columns_dict:
             connection.execute("BEGIN IMMEDIATE")
-            if "delayed_at" not in _columns(connection):  # or another process was first
+            if "delayed_at" not in messages.columns_dict:  # or another process was first
                 connection.execute("ALTER TABLE queue_messages ADD COLUMN delayed_at REAL NOT NULL DEFAULT 0")
             connection.execute("COMMIT")
         return connection
@@ -131,32 +132,40 @@ class EmbeddedStore:
                 return found
         return None
 
-    def keep_in_bounds(self, sources: Sequence[Destination], *, now: float, until: float) -> None:
-        """Shorten what is far off only because the clock has been set back since: no lease that began by now runs
-        longer than `until`, and a delay that has not begun yet begins now.
-        """
-        placed = f"queue IN ({_marks(sources)})"
-        leased, delayed = f"{placed} AND leased_until > ?", f"{placed} AND delayed_at > ?"
-        far, ahead = until + SET_BACK_SECONDS, now + SET_BACK_SECONDS
-        with self.locked() as connection:
-            off = f"SELECT 1 FROM queue_messages WHERE ({leased}) OR ({delayed}) LIMIT 1"
-            if connection.execute(off, (*sources, far, *sources, ahead)).fetchone() is None:
-                return
-        with self.transaction(durable=False) as connection:
-            connection.execute(f"UPDATE queue_messages SET leased_until = ? WHERE {leased}", (until, *sources, far))
-            connection.execute(
-                f"UPDATE queue_messages SET visible_at = visible_at - delayed_at + ?, delayed_at = ? WHERE {delayed}",
-                (now, now, *sources, ahead),
-            )
+    def next_change(self, sources: Sequence[Destination], *, now: float, until: float) -> float | None:
+        """When a message of these sources becomes free, if all remains as it is; None when there is no message.
 
-    def next_change(self, sources: Sequence[Destination]) -> float | None:
-        """When a message of these sources becomes free, if all remains as it is; None when there is no message."""
+        What is far off only because the clock has been set back since is shortened first: no lease that began by now
+        runs longer than `until`, and a delay that has not begun yet begins now.
+        """
+        change, last_lease, last_delay = self._times(sources)
+        if change is not None and (last_lease > until + SET_BACK_SECONDS or last_delay > now + SET_BACK_SECONDS):
+            self._set_right(sources, now, until)
+            change, _, _ = self._times(sources)
+        return change
+
+    def _times(self, sources: Sequence[Destination]) -> tuple[float | None, float, float]:
+        """The next change, the end of the last lease, the beginning of the last delay."""
         with self.locked() as connection:
-            (at,) = connection.execute(
-                f"SELECT MIN(MAX(visible_at, leased_until)) FROM queue_messages WHERE queue IN ({_marks(sources)})",
+            at, lease, delay = connection.execute(
+                "SELECT MIN(MAX(visible_at, leased_until)), MAX(leased_until), MAX(delayed_at) FROM queue_messages"
+                f" WHERE queue IN ({_marks(sources)})",
                 tuple(sources),
             ).fetchone()
-        return None if at is None else float(at)
+        return (None, 0.0, 0.0) if at is None else (float(at), float(lease), float(delay))
+
+    def _set_right(self, sources: Sequence[Destination], now: float, until: float) -> None:
+        placed = f"queue IN ({_marks(sources)})"
+        with self.transaction(durable=False) as connection:
+            connection.execute(
+                f"UPDATE queue_messages SET leased_until = ? WHERE {placed} AND leased_until > ?",
+                (until, *sources, until + SET_BACK_SECONDS),
+            )
+            connection.execute(
+                "UPDATE queue_messages SET visible_at = visible_at - delayed_at + ?, delayed_at = ?"
+                f" WHERE {placed} AND delayed_at > ?",
+                (now, now, *sources, now + SET_BACK_SECONDS),
+            )
 
     def release(self, leases: Iterable[Lease]) -> int:
         """Make messages free again; returns how many leases were still ours."""
@@ -274,10 +283,6 @@ def move(connection: sqlite3.Connection, lease: Lease, queue: Destination, heade
 
 
 _LEASE = "id = ? AND deliveries = ? AND leased_until > 0"
-
-
-def _columns(connection: sqlite3.Connection) -> set[str]:
-    return {name for _, name, *_ in connection.execute("PRAGMA table_info(queue_messages)")}
 
 
 def _changed(cursor: sqlite3.Cursor) -> bool:

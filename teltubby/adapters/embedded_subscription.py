@@ -179,10 +179,7 @@ class EmbeddedSubscription(ObjectReceiveStream[Delivery]):
     def _look(self, store: EmbeddedStore) -> tuple[Lease | None, float | None]:
         now, until = self._queue.clock(), self._queue.leases.expiry()
         lease = store.claim(self._sources, now=now, until=until)
-        if lease is not None:
-            return lease, None
-        store.keep_in_bounds(self._sources, now=now, until=until)
-        return None, store.next_change(self._sources)
+        return lease, None if lease else store.next_change(self._sources, now=now, until=until)
 
     def _on_ended(self, lease: Lease) -> None:
         self._held.pop(lease.id, None)

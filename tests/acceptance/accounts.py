@@ -72,6 +72,11 @@ def scan_shown_code(house: Household, phone: Phone, *, curator: Curator | None =
     """Wait for a QR code in the chat, and scan it."""
     admin = curator or house.ada
     admin.wait_for(lambda _: pictures(admin), SIGN_IN_WITHIN)
+    scan_newest(admin, phone)
+
+
+def scan_newest(admin: Curator, phone: Phone) -> None:
+    """Scan what is shown now. Raises LookupError for nothing, RpcError for what is too old."""
     file = pictures(admin)[-1].file
     assert file is not None
     phone.scan(seen_by_camera(file))

@@ -14,8 +14,7 @@ from benchmarks.__main__ import parse
 from benchmarks.bench import Bench, Section
 from benchmarks.child import ROOT, Failed
 from benchmarks.report import BEGIN, END, marks, write_docs
-from benchmarks.results import CannotRun, Measure, Row, at_least, at_most, write_json
-from benchmarks.starting import percentile
+from benchmarks.results import CannotRun, Measure, Row, at_least, at_most, percentile, write_json
 from benchmarks.suite import SECTIONS, measure
 
 RATE = Measure(name="rate", unit="MB/s", goal=at_least(4))

@@ -11,6 +11,7 @@ from teltubby.exit_codes import EX_CONFIG
 from teltubby.runtime import EXIT_GAVE_UP
 from tests.acceptance.household import Household
 from tests.acceptance.product import Product
+from tests.chaos import stacks
 from tests.chaos.ground import CLOCK, number_of_clock
 from tests.chaos.installation import SECOND_WORKER
 
@@ -66,6 +67,10 @@ class Crew:
     def thaw(self, role: str) -> None:
         """SIGCONT."""
         self._running[role].signal(signal.SIGCONT)
+
+    def show_stacks(self) -> None:
+        """Have all processes write into their logs what they are doing."""
+        stacks.ask(*self._running.values())
 
     def look_after(self) -> list[str]:
         """Start what has ended and is due; what ended though nobody killed it, and nothing excuses that."""

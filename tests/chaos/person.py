@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from teltubby.simulator.mtproto.rpc import RpcError
 from teltubby.simulator.people import User
-from tests.acceptance.accounts import person, pictures, relay_channel, said, seen_by_camera
+from tests.acceptance.accounts import person, pictures, relay_channel, said, scan_newest
 from tests.acceptance.accounts import sign_in_by_qr as sign_in
 from tests.acceptance.household import Household
 from tests.chaos.recoveries import Recoveries
@@ -85,9 +85,7 @@ class PersonWhoFetches(Nobody):
             if enough.is_set():
                 return
             try:
-                file = pictures(ada)[-1].file
-                assert file is not None
-                self._someone.phone.scan(seen_by_camera(file))
+                scan_newest(ada, self._someone.phone)
             except (RpcError, LookupError):  # it was renewed, or deleted, in this moment
                 continue
             self._recoveries.expect(BACK, self._is_consuming)

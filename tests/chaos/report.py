@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import percentile
+from scripts.marked_page import fill
 from tests.chaos.run import Outcome
 
 MARKS = ("<!-- recovery times -->", "<!-- end of recovery times -->")
@@ -70,7 +71,7 @@ def write_json(path: Path, outcomes: Sequence[Outcome]) -> None:
 def table(report: dict[str, Any]) -> str:
     """Recovery times as they stand in the documentation."""
     rows = [
-        f"| {kind} | {len(seconds)} | {_percentile(seconds, 50):.1f} | {_percentile(seconds, 95):.1f} "
+        f"| {kind} | {len(seconds)} | {percentile(seconds, 50):.1f} | {percentile(seconds, 95):.1f} "
         f"| {max(seconds):.1f} |"
         for kind, seconds in sorted(report["recoveries"].items())
     ]
@@ -106,17 +107,7 @@ def _success(files: dict[str, int]) -> list[str]:
 
 def write_docs(page: Path, report: dict[str, Any]) -> None:
     """Put the table between its marks. Raises ValueError where they are missing."""
-    before, begin, rest = page.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        raise ValueError(f"{page} has no place for recovery times")
-    page.write_text(f"{before}{begin}\n{table(report)}\n{end}{after}")
-
-
-def _percentile(values: Iterable[float], percent: int) -> float:
-    """The nearest rank."""
-    ranked = sorted(values)
-    return ranked[max(math.ceil(percent / 100 * len(ranked)) - 1, 0)]
+    fill(page, *MARKS, table(report))
 
 
 def _faults(outcomes: Sequence[Outcome]) -> Counter[str]:

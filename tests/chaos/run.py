@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from tests.acceptance.polling import LOOK_SECONDS, eventually
@@ -18,7 +16,8 @@ from tests.chaos import invariants
 from tests.chaos.crowd import Crowd
 from tests.chaos.ground import Ground
 from tests.chaos.invariants import Artifacts
-from tests.chaos.scenario import Scenario, Strike
+from tests.chaos.programme import Programme
+from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
 
 SETTLED_WITHIN = 75.0
@@ -61,36 +60,31 @@ def play(ground: Ground, home: Path, scenario: Scenario, *, within: float = SETT
     began = time.monotonic()
     outcome = Outcome(scenario=scenario)
     with Stage(ground, home, scenario.seed, scenario.installation, **settings) as stage:
-        crowd = Crowd(stage.curators, random.Random(scenario.seed), scenario.habits)
-        stage.crowd = crowd
         longer = LEASE_SECONDS if scenario.installation.is_box else 0.0
-        performance = _Performance(stage, crowd, scenario, within=within + longer)
+        performance = _Performance(stage, scenario, within=within + longer)
         try:
             outcome.problems += performance.run()
             outcome.settled_after = round(performance.settled_after, 1)
             if not outcome.problems:
-                outcome.problems += left_wrong(stage, crowd, outcome)
+                outcome.problems += left_wrong(stage, performance.crowd, outcome)
         except (OSError, RuntimeError, AssertionError, LookupError) as error:
             outcome.problems.append(f"{type(error).__name__}: {error}")
         finally:
             performance.heal_all()
         if not any(outcome.files):
-            _count(outcome, crowd, Counter())
+            _count(outcome, performance.crowd, Counter())
         outcome.recoveries = stage.recoveries.seconds
         outcome.story = stage.story
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
 
-class _Performance:
+class _Performance(Programme):
     """The part with the faults. One thread does everything in its turn, but for kills in the midst of a call."""
 
-    def __init__(self, stage: Stage, crowd: Crowd, scenario: Scenario, *, within: float) -> None:
-        self._stage = stage
-        self._crowd = crowd
-        self._scenario = scenario
+    def __init__(self, stage: Stage, scenario: Scenario, *, within: float) -> None:
+        super().__init__(stage, scenario)
         self._within = within
-        self._struck: list[Strike] = []
         self.settled_after = 0.0
 
     def run(self) -> list[str]:
@@ -106,7 +100,7 @@ class _Performance:
             stage.tell("all is ready")
         problems: list[str] = []
         began = time.monotonic()
-        for at, act in self._acts():
+        for at, act in self.acts():
             while time.monotonic() < began + at:
                 problems += self._look()
                 time.sleep(LOOK_SECONDS)
@@ -124,42 +118,11 @@ class _Performance:
         while not self._is_settled():
             problems += self._look()
             if time.monotonic() > healed + self._within or len(problems) > 1:
-                open_matters = invariants.open_matters(stage.house, self._crowd.handed_in)
+                stage.crew.show_stacks()
+                open_matters = invariants.open_matters(stage.house, self.crowd.handed_in)
                 return [*problems, f"not quiet {time.monotonic() - healed:.0f} s after the last fault: {open_matters}"]
             time.sleep(LOOK_SECONDS)
         return problems
-
-    def heal_all(self) -> None:
-        """Whatever is broken still; safe to call twice."""
-        while self._struck:
-            self._heal(self._struck[0])
-        self._stage.heal()
-
-    def _acts(self) -> list[tuple[float, Callable[[], object]]]:
-        """Everything that is to happen, by time."""
-        acts: list[tuple[float, Callable[[], object]]] = [(at, self._hand_in) for at in self._scenario.hand_ins]
-        for strike in self._scenario.strikes:
-            acts.append((strike.at, partial(self._strike, strike)))
-            acts.append((strike.at + strike.lasts, partial(self._heal, strike)))
-        return sorted(acts, key=lambda act: act[0])
-
-    def _hand_in(self) -> None:
-        one = self._crowd.hand_in()
-        self._stage.tell(f"{one.curator.user.first_name} {one.message_ids}, {[file.size for file in one.files]} bytes")
-
-    def _strike(self, strike: Strike) -> None:
-        self._stage.tell(f"begins: {strike.fault}")
-        self._stage.recoveries.spoil()
-        self._stage.recoveries.is_open = not self._struck
-        self._struck.append(strike)
-        strike.fault.strike(self._stage)
-
-    def _heal(self, strike: Strike) -> None:
-        if strike in self._struck:
-            self._struck.remove(strike)
-            self._stage.tell(f"ends: {strike.fault}")
-            self._stage.recoveries.is_open = not self._struck
-            strike.fault.heal(self._stage)
 
     def _look(self) -> list[str]:
         self._stage.recoveries.look()
@@ -167,7 +130,7 @@ class _Performance:
 
     def _is_settled(self) -> bool:
         try:
-            return invariants.is_settled(self._stage.house, self._crowd.handed_in)
+            return invariants.is_settled(self._stage.house, self.crowd.handed_in)
         except sqlite3.OperationalError:  # there is no ledger yet
             return False
 

@@ -14,11 +14,12 @@ from tests.acceptance.nursery_main import become, imported, live, serve
 
 if __name__ == "__main__":
     imported(sys.argv[1])
-    from tests.chaos import ground, planted, power  # after the product, in the order in which it imports
+    from tests.chaos import ground, planted, power, stacks  # after the product, in the order in which it imports
 
     found = serve()
     if found is not None:
         become(found)
+        stacks.show_when_asked()
         if (number := os.environ.pop(ground.CLOCK, None)) and hasattr(preloaded := ctypes.CDLL(None), "chaos_clock"):
             preloaded.chaos_clock(int(number))
         if power.VARIABLE in os.environ:

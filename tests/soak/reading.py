@@ -7,7 +7,7 @@ import threading
 from functools import partial
 
 from teltubby.simulator.mtproto.rpc import RpcError
-from tests.acceptance.accounts import SIGNED_IN, person, pictures, said, seen_by_camera
+from tests.acceptance.accounts import SIGNED_IN, person, pictures, said, scan_newest
 from tests.acceptance.accounts import sign_in_by_qr as sign_in
 from tests.acceptance.channels import Kept, seeded
 from tests.acceptance.household import Household
@@ -95,9 +95,7 @@ class Reading:
             ada.send_text("/mtlogin")
             try:
                 ada.wait_for(lambda _: pictures(ada) or self._closing.is_set(), AGAIN_SECONDS)
-                file = pictures(ada)[-1].file
-                assert file is not None
-                self._someone.phone.scan(seen_by_camera(file))
+                scan_newest(ada, self._someone.phone)
                 ada.wait_for(partial(self._is_signed_in_since, said_before), AGAIN_SECONDS)
             except (TimeoutError, RpcError, LookupError):  # nothing yet, or it was renewed or deleted in this moment
                 continue

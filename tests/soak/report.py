@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scripts.marked_page import fill
 from tests.soak.gauges import ROLES, Sample
 from tests.soak.laws import MIB
 from tests.soak.run import Course, as_json
@@ -87,14 +88,9 @@ def table(report: Mapping[str, Any]) -> str:
 
 def write_docs(page: Path, picture: Path, latest: Path) -> None:
     """Paint `latest`, and put its table between its marks. Raises ValueError where they are missing."""
-    report = json.loads(latest.read_text())
-    before, begin, rest = page.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        raise ValueError(f"{page} has no place for an hour under load")
+    fill(page, *MARKS, table(json.loads(latest.read_text())))
     picture.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "tests.soak.picture", str(latest), str(picture)], cwd=ROOT, check=True)
-    page.write_text(f"{before}{begin}\n{table(report)}\n{end}{after}")
 
 
 def _row(finding: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> str:

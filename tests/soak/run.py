@@ -13,9 +13,10 @@ from typing import Any
 
 from tests.acceptance.polling import LOOK_SECONDS
 from tests.chaos import invariants
-from tests.chaos.crowd import Crowd
+from tests.chaos.crowd import HandedIn
 from tests.chaos.faults.telegram import KeysForgotten
 from tests.chaos.ground import Ground
+from tests.chaos.programme import Act, Programme
 from tests.chaos.run import Outcome, left_wrong
 from tests.chaos.scenario import Scenario, Strike
 from tests.chaos.stage import Stage
@@ -96,18 +97,14 @@ def play(ground: Ground, home: Path, course: Course, tell: Callable[[Sample], ob
     course.is_over = True
 
 
-class _Act:
+class _Act(Programme):
     """One thread does everything in its turn; another one measures."""
 
     def __init__(self, stage: Stage, soak: Soak, tasks: Path, tell: Callable[[Sample], object]) -> None:
-        self._stage = stage
+        super().__init__(stage, soak.scenario, measures=False)  # the chaos runs do
         self._soak = soak
         self._tell = tell
-        self._struck: list[Strike] = []
-        rng = random.Random(soak.scenario.seed)
-        self.crowd = stage.crowd = Crowd(stage.curators, rng, soak.scenario.habits)
         self.reading = Reading(stage.house, random.Random(soak.scenario.seed))
-        stage.recoveries.is_open = False  # the chaos runs measure them
         self.gauges = Gauges(
             house=stage.house,
             queues=stage.backing.queues,
@@ -131,39 +128,42 @@ class _Act:
         with self.gauges:
             for problem in self._until_the_end():
                 return [problem]
-        self._heal_all()
+        self.heal_all()
         stage.tell("all is healed")
         return self._until_quiet()
 
     def close(self) -> None:
         """Whatever is broken still is healed; safe to call twice."""
-        self._heal_all()
+        self.heal_all()
         self.reading.close()
 
     def _until_the_end(self) -> Iterator[str]:
         began = time.monotonic()
-        for at, act in self._acts():
+        for at, act in self.acts():
             while time.monotonic() < began + at:
                 yield from self._stage.crew.look_after()
                 time.sleep(LOOK_SECONDS)
             act()
 
-    def _acts(self) -> list[tuple[float, Callable[[], object]]]:
+    def acts(self) -> list[Act]:
         """Everything that is to happen, by time."""
-        scenario, seconds = self._soak.scenario, self._soak.seconds
-        acts: list[tuple[float, Callable[[], object]]] = [(at, self._hand_in) for at in scenario.hand_ins]
-        for strike in scenario.strikes:
-            acts.append((strike.at, partial(self._strike, strike)))
-            acts.append((strike.at + strike.lasts, partial(self._heal, strike)))
+        acts, seconds = super().acts(), self._soak.seconds
         acts += [(number * CHANGE_SECONDS, self._change) for number in range(int(seconds / CHANGE_SECONDS))]
         acts += [(number * MINUTE, self._say) for number in range(1, int(seconds / MINUTE) + 1)]
         acts.append((seconds, lambda: None))
         return sorted(acts, key=lambda act: act[0])
 
-    def _hand_in(self) -> None:
-        one = self.crowd.hand_in()
+    def hand_in(self) -> HandedIn:
+        """Somebody hands in something, and it counts."""
+        one = super().hand_in()
         self.gauges.messages += len(one.message_ids)
-        self._stage.tell(f"{one.curator.user.first_name} {one.message_ids}, {[file.size for file in one.files]} bytes")
+        return one
+
+    def strike(self, strike: Strike) -> None:
+        """Its fault begins, and somebody signs in again where that ended a login."""
+        super().strike(strike)
+        if isinstance(strike.fault, KeysForgotten):
+            self.reading.sign_in_again()
 
     def _change(self) -> None:
         self.reading.change()
@@ -172,24 +172,6 @@ class _Act:
     def _say(self) -> None:
         if self.gauges.samples:
             self._tell(self.gauges.samples[-1])
-
-    def _strike(self, strike: Strike) -> None:
-        self._stage.tell(f"begins: {strike.fault}")
-        self._struck.append(strike)
-        strike.fault.strike(self._stage)
-        if isinstance(strike.fault, KeysForgotten):
-            self.reading.sign_in_again()
-
-    def _heal(self, strike: Strike) -> None:
-        if strike in self._struck:
-            self._struck.remove(strike)
-            self._stage.tell(f"ends: {strike.fault}")
-            strike.fault.heal(self._stage)
-
-    def _heal_all(self) -> None:
-        while self._struck:
-            self._heal(self._struck[0])
-        self._stage.heal()
 
     def _until_quiet(self) -> list[str]:
         stage, healed = self._stage, time.monotonic()

@@ -62,6 +62,16 @@ def job_now(ledger: SqliteLedger) -> Job:
     return view.job
 
 
+def claimed_and_looked_after(ledger: SqliteLedger, clock: Hands) -> None:
+    """The job was cancelled, what it had stored is deleted, and every look at its key is over."""
+    apply(ledger, begun())
+    accepted(order(ledger, JobCommand.CANCEL))
+    assert ledger.doubts.claim(KEY)
+    for _ in range(3):
+        clock.goes_on(hours=1)
+        ledger.doubts.looked(KEY, in_trouble=False)
+
+
 def test_it_is_looked_at_after_a_minute_ten_minutes_and_an_hour_and_then_let_go() -> None:
     clock = Hands()
     with ledger_with(a_job(), clock=clock) as ledger:
@@ -211,12 +221,7 @@ def test_a_job_is_queued_again_under_another_key_while_its_leftover_is_deleted()
 def test_the_completion_of_what_was_deleted_is_void_and_its_object_is_looked_for_again() -> None:
     clock = Hands()
     with ledger_with(a_job(), clock=clock) as ledger:
-        apply(ledger, begun())
-        accepted(order(ledger, JobCommand.CANCEL))
-        assert ledger.doubts.claim(KEY)
-        for _ in range(3):
-            clock.goes_on(hours=1)
-            ledger.doubts.looked(KEY, in_trouble=False)
+        claimed_and_looked_after(ledger, clock)
         assert due(ledger) == []
         view = ledger.reports.apply(completed())
         assert view is not None and view.void and view.state is JobState.CANCELLED
@@ -231,12 +236,7 @@ def test_the_completion_of_what_was_deleted_is_void_and_its_object_is_looked_for
 def test_that_something_was_deleted_is_remembered_for_a_month() -> None:
     clock = Hands()
     with ledger_with(a_job(), clock=clock) as ledger:
-        apply(ledger, begun())
-        accepted(order(ledger, JobCommand.CANCEL))
-        assert ledger.doubts.claim(KEY)
-        for _ in range(3):
-            clock.goes_on(hours=1)
-            ledger.doubts.looked(KEY, in_trouble=False)
+        claimed_and_looked_after(ledger, clock)
         clock.goes_on(seconds=REMEMBERED.total_seconds() - 1)
         assert due(ledger) == [] and accepted(order(ledger, JobCommand.RETRY)).job.target.key != KEY
         clock.goes_on(seconds=1)
