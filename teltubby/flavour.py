@@ -75,11 +75,17 @@ def backend_options(name: Backend) -> dict[str, Any]:
 async def hosted() -> AsyncIterator[None]:
     """Hosts the asyncio loop that `asyncio_hosted` calls run on; opened once, around the whole program.
 
-    On asyncio there is nothing to do. On trio, errors of tasks that nobody awaits are logged: left to itself
-    the hosted loop would end the program. An exception of the body leaves as it is, not in a group.
+    On asyncio that loop runs already. On either, errors of tasks that nobody awaits are logged: left to itself trio's
+    hosted loop would end the program. An exception of the body leaves as it is, not in a group.
     """
     if current() == "asyncio":
-        yield
+        running = asyncio.get_running_loop()
+        before = running.get_exception_handler()
+        running.set_exception_handler(_log_stray_error)
+        try:
+            yield
+        finally:
+            running.set_exception_handler(before)
         return
     failure: Exception | None = None
     async with _trio_asyncio().open_loop() as loop:
@@ -133,7 +139,10 @@ def _trio_asyncio() -> Any:
 
 
 def _log_stray_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A future that is no task is an answer for which nobody waits, as those to Telethon's pings: no error of ours."""
     del loop
-    logger.error(
-        "hosted asyncio loop: %s", context.get("message", "unhandled error"), exc_info=context.get("exception")
-    )
+    error, what = context.get("exception"), context.get("message", "unhandled error")
+    if error is not None and what.startswith("Future exception was never retrieved"):
+        logger.info("an answer for which nobody waits did not come: %s", type(error).__name__)
+    else:
+        logger.error("hosted asyncio loop: %s", what, exc_info=error)

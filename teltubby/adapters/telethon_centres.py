@@ -20,10 +20,9 @@ from teltubby.adapters.mtproto_link import Link, open_link
 from teltubby.adapters.mtproto_plain import PlainLink
 from teltubby.adapters.mtproto_proxy import Proxy
 from teltubby.adapters.mtproto_rpc import RpcConnection, RpcFault
-from teltubby.adapters.telethon_errors import FOREIGN, translate
+from teltubby.adapters.telethon_errors import translate
 from teltubby.adapters.telethon_parts import TelethonParts
 from teltubby.adapters.telethon_private import UNREADABLE, PrivateNames
-from teltubby.adapters.telethon_stock import StockParts
 from teltubby.errors import (
     ConnectionLost,
     Permanent,
@@ -49,6 +48,7 @@ HANDSHAKES = 5
 class Centres:
     """Dials for one signed-in client. asyncio-flavoured: call it from hosted bodies.
 
+    `ask` has a request answered on its own connection, and raises our errors; `stock` makes parts come over that one.
     `keys` are those of foreign data centres that an earlier session agreed upon; `keep` stores what they are now.
     """
 
@@ -57,6 +57,8 @@ class Centres:
         client: TelegramClient,
         names: PrivateNames,
         *,
+        ask: Callable[[Any], Awaitable[Any]],
+        stock: Callable[[int], PartConnection],
         introduction: Callable[[Any], Any],
         keys: Mapping[int, bytes],
         keep: Callable[[Mapping[int, bytes]], Awaitable[None]],
@@ -65,6 +67,8 @@ class Centres:
     ) -> None:
         self._client = client
         self._names = names
+        self._ask = ask
+        self._stock = stock
         self._timeout = timeout
         self._proxy = proxy
         self._prefix = bytes(introduction(functions.help.GetConfigRequest()))[:-4]
@@ -99,7 +103,7 @@ class Centres:
                 return await self._connect(addresses, data_centre, self._client.session.auth_key.key)
         except ConnectionLost as error:
             _LOG.warning("parts are fetched over Telethon's one connection, slowly: %s", error)
-        return StockParts(self._client, data_centre, self._timeout)
+        return self._stock(data_centre)
 
     async def _dial_abroad(self, data_centre: int) -> PartConnection:
         addresses = await self._addresses(data_centre, media_only=False)
@@ -196,10 +200,3 @@ class Centres:
             except (errors.SecurityError, AssertionError, *UNREADABLE) as error:
                 problem = error
         raise ConnectionLost(f"no key could be agreed upon: {problem!r}") from problem
-
-    async def _ask(self, request: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._client(request)
-        except FOREIGN as error:
-            raise translate(error) from error

@@ -31,6 +31,7 @@ from teltubby.adapters.telethon_client import (
 from teltubby.adapters.telethon_errors import FOREIGN, translate
 from teltubby.adapters.telethon_places import Places
 from teltubby.adapters.telethon_private import TelethonChanged, private_names
+from teltubby.adapters.telethon_silence import Silence
 from teltubby.adapters.telethon_stock import StockParts
 from teltubby.errors import SessionFileDamaged, SessionFileUnusable, SessionNotReady, TelegramUnavailable
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
@@ -42,8 +43,6 @@ _LOG = logging.getLogger(__name__)
 
 OPEN_REQUESTS = 3
 """Connecting may take so many times as long as one request."""
-PING_SECONDS = 10.0
-"""How long at most a connection has to prove that it is alive, when a request got no answer on it."""
 
 
 class TelethonSession:
@@ -74,6 +73,7 @@ class TelethonSession:
         self._vault = vault
         self._timeout = timeout
         self._client: TelegramClient | None = None
+        self._silence: Silence | None = None
         self._centres: Centres | None = None
         self._places: Places | None = None
         self._saved: SavedSession | None = None
@@ -124,7 +124,7 @@ class TelethonSession:
         """See MtprotoGateway."""
         client = self._connected()
         if self._centres is None:
-            return StockParts(client, data_centre, self._timeout)
+            return StockParts(client, data_centre, timeout=self._timeout, silence=self._watched())
         return await self._centres.dial(data_centre)
 
     @telegram_hosted
@@ -178,6 +178,7 @@ class TelethonSession:
         """Connect with this login, in place of a client that is there. Raises what FOREIGN names, Unauthorised."""
         await self._disconnect()
         self._client = self._new_client(session)
+        self._silence = Silence(self._client, self._timeout)
         try:
             await self._client.connect()
         except ConnectionError as error:  # all that it says is how often it tried
@@ -191,6 +192,9 @@ class TelethonSession:
 
     async def _disconnect(self) -> None:
         client, self._client, self._centres, self._places = self._client, None, None, None
+        silence, self._silence = self._silence, None
+        if silence is not None:
+            silence.end()
         await disconnect(client)
 
     async def _begin(self, me: types.User, keys: Mapping[int, bytes]) -> Account:
@@ -210,27 +214,16 @@ class TelethonSession:
 
     async def _ask(self, request: Any) -> Any:
         """The answer to a request of the account that is signed in."""
-        client = self._connected()
+        client, silence = self._connected(), self._watched()
         try:
-            async with asyncio.timeout(self._timeout):
-                return await client(request)
+            with silence.asking():
+                async with asyncio.timeout(self._timeout):
+                    return await client(request)
         except TimeoutError as error:
-            await self._end_if_silent(client)
+            await silence.end_if_dead()
             raise translate(error) from error
         except FOREIGN as error:
             raise translate(error) from error
-
-    async def _end_if_silent(self, client: TelegramClient) -> None:
-        """End a connection that is open and dead, so that it is made anew: Telethon itself takes minutes to notice."""
-        try:
-            async with asyncio.timeout(min(self._timeout, PING_SECONDS)):
-                await client(functions.users.GetUsersRequest([types.InputUserSelf()]))
-        except TimeoutError:
-            if client.is_connected() and client is self._client:
-                _LOG.warning("nothing is answered on the connection to Telegram any more: it is made anew")
-                await disconnect(client)
-        except FOREIGN:
-            return  # an answer, be it a refusal; or the connection has ended already
 
     def _signed_in(self) -> Places:
         self._connected()
@@ -243,6 +236,10 @@ class TelethonSession:
             raise TelegramUnavailable("the MTProto session is not connected")
         return self._client
 
+    def _watched(self) -> Silence:
+        assert self._silence is not None, "it comes and goes with the client"
+        return self._silence
+
     def _centres_of(self, client: TelegramClient, keys: Mapping[int, bytes]) -> Centres | None:
         """Connections of our own for parts, or None where the installed Telethon does not allow them."""
         try:
@@ -253,6 +250,8 @@ class TelethonSession:
         return Centres(
             client,
             names,
+            ask=self._ask,
+            stock=partial(StockParts, client, timeout=self._timeout, silence=self._watched()),
             introduction=partial(self._application.introduced, names),
             keys=keys,
             keep=self._keep_keys,

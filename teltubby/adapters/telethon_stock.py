@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from telethon import TelegramClient, errors, functions
 
 from teltubby.adapters.telethon_client import until_lost
 from teltubby.adapters.telethon_errors import FOREIGN, translate_part
 from teltubby.adapters.telethon_parts import input_location, range_hashes
+from teltubby.adapters.telethon_silence import Silence
 from teltubby.errors import ConnectionLost, FileMoved
 from teltubby.flavour import ForeignCancelled, asyncio_hosted
 from teltubby.messages.transfer import FileLocation, RangeHash
@@ -23,10 +25,14 @@ REQUEST_BYTES = 512 * 1024
 
 
 class StockParts:
-    """`timeout` in seconds bounds each request. Closing ends none of them, for the connection is the session's."""
+    """`timeout` in seconds bounds each request. Closing ends none of them, for the connection is the session's.
 
-    def __init__(self, client: TelegramClient, data_centre: int, timeout: float) -> None:
+    `silence` ends that connection when it is dead; abroad Telethon keeps another one, which nobody can watch.
+    """
+
+    def __init__(self, client: TelegramClient, data_centre: int, *, timeout: float, silence: Silence) -> None:
         self._client = client
+        self._silence = silence
         self._is_home = data_centre == client.session.dc_id
         self._timeout = timeout
         self._closed = asyncio.Event()
@@ -61,8 +67,7 @@ class StockParts:
     @asyncio_hosted
     async def _ask(self, location: FileLocation, offset: int, length: int) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout):
-                found = await self._client(functions.upload.GetFileRequest(input_location(location), offset, length))
+            found = await self._answer(functions.upload.GetFileRequest(input_location(location), offset, length))
         except FOREIGN as error:
             raise translate_part(error) from error
         return bytes(found.bytes)
@@ -93,11 +98,15 @@ class StockParts:
     @asyncio_hosted
     async def _hashes(self, location: FileLocation, offset: int) -> Sequence[RangeHash]:
         try:
-            async with asyncio.timeout(self._timeout):
-                found = await self._client(functions.upload.GetFileHashesRequest(input_location(location), offset))
+            found = await self._answer(functions.upload.GetFileHashesRequest(input_location(location), offset))
         except FOREIGN as error:
             raise translate_part(error) from error
         return range_hashes(found)
+
+    async def _answer(self, request: Any) -> Any:
+        with self._silence.asking():
+            async with asyncio.timeout(self._timeout):
+                return await self._client(request)
 
     @asyncio_hosted
     async def _wait_lost(self) -> None:

@@ -252,6 +252,28 @@ async def test_one_silent_connection_is_given_up_by_itself(line: Line) -> None:
     assert 0.9 <= anyio.current_time() - began <= 5, "1 s of silence is too much"
 
 
+@pytest.mark.parametrize("patience", [1.0])
+@pytest.mark.parametrize("kind", ["Telethon's at home"], indirect=True)
+async def test_the_sessions_own_connection_is_ended_when_it_is_dead_though_nobody_waits_long_for_a_part(
+    line: Line,
+) -> None:
+    line.fault(stall=True)
+    with anyio.fail_after(WITHIN), pytest.raises(ConnectionLost):
+        while True:
+            with anyio.move_on_after(0.3):
+                await line.comes(0)
+
+
+@pytest.mark.parametrize("patience", [1.0])
+@pytest.mark.parametrize("kind", ["Telethon's at home"], indirect=True)
+async def test_the_sessions_own_connection_outlives_a_part_that_alone_is_not_answered(line: Line) -> None:
+    line.fault(silent=True, times=2)
+    for _ in range(2):
+        with anyio.fail_after(WITHIN), pytest.raises(PartUnavailable):
+            await line.comes(0)
+    assert await line.comes(0)
+
+
 @pytest.mark.parametrize("kind", OURS, indirect=True)
 async def test_closing_ends_what_is_on_its_way_and_may_be_done_twice(line: Line) -> None:
     line.fault(silent=True)

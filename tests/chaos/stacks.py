@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.acceptance.product import Product
+if TYPE_CHECKING:  # nothing of it is needed in a process of the product
+    from tests.acceptance.product import Product
 
 ASKED = signal.SIGUSR1
 WRITTEN_SECONDS = 1.0

@@ -1,7 +1,8 @@
-"""What is put into a process of the product, from outside: a count of its tasks, and, to be found, a leak.
+"""What is put into a process of the product, from outside: a count of its tasks, a word on where they stand, a leak.
 
-The product knows nothing of either; the variables are gone from the environment before it reads it. Nothing of the
-product is imported but for the leak, so that the memory that is measured is what a process needs by itself.
+The product knows nothing of them, and the leak is there to be found; the variables are gone from the environment before
+it reads it. Nothing of the product is imported but for the leak, so that the memory that is measured is what a process
+needs by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.chaos import stacks
+
 TASKS, LEAK, CLOCK = "SOAK_TASKS", "SOAK_LEAK", "SOAK_CLOCK"
 """The folder in which each process counts its tasks; whether there is to be a leak; which clock of clock.c it has."""
 COUNT_SECONDS = 1.0
@@ -23,6 +26,7 @@ _leaked: list[tuple[bytes, int]] = []
 
 def begin() -> None:
     """Do what the environment asks for."""
+    stacks.show_when_asked()
     if (number := os.environ.pop(CLOCK, None)) and hasattr(preloaded := ctypes.CDLL(None), "chaos_clock"):
         preloaded.chaos_clock(int(number))
     if folder := os.environ.pop(TASKS, None):

@@ -180,6 +180,7 @@ class _Act(Programme):
             if problems := stage.crew.look_after():
                 return problems
             if time.monotonic() > healed + SETTLED_WITHIN:
+                stage.crew.show_stacks()
                 open_matters = invariants.open_matters(stage.house, self.crowd.handed_in)
                 return [f"not quiet {SETTLED_WITHIN:.0f} s after the last fault: {open_matters}"]
             time.sleep(SETTLED_LOOK_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -298,6 +299,34 @@ def test_an_exception_of_the_body_leaves_as_it_is(run: Run) -> None:
 
     with pytest.raises(OSError, match="as it is"):
         run(main)
+
+
+@pytest.mark.parametrize("kind", ["task", "answer"])
+def test_an_error_that_nobody_awaits_is_logged_and_an_answer_that_nobody_awaits_is_no_error(
+    run: Run, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "teltubby.flavour")
+
+    @asyncio_hosted
+    async def forgetful() -> None:
+        if kind == "answer":
+            asyncio.get_running_loop().create_future().set_exception(ConnectionResetError("cut"))
+            return
+
+        async def fail() -> None:
+            raise ConnectionResetError("cut")
+
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+
+    async def main() -> None:
+        await forgetful()
+        gc.collect()
+
+    run(main)
+    ((level, text),) = {(record.levelname, record.getMessage()) for record in caplog.records}
+    assert (level, "ConnectionResetError" in text) == (("INFO", True) if kind == "answer" else ("ERROR", False))
+    assert kind == "answer" or "Task exception was never retrieved" in text
 
 
 def test_the_body_can_be_cancelled_from_outside(backend: Backend) -> None:
