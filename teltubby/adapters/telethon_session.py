@@ -124,7 +124,7 @@ class TelethonSession:
         """See MtprotoGateway."""
         client = self._connected()
         if self._centres is None:
-            return StockParts(client, data_centre, timeout=self._timeout, silence=self._watched())
+            return StockParts(client, data_centre, silence=self._watched())
         return await self._centres.dial(data_centre)
 
     @telegram_hosted
@@ -251,7 +251,7 @@ class TelethonSession:
             client,
             names,
             ask=self._ask,
-            stock=partial(StockParts, client, timeout=self._timeout, silence=self._watched()),
+            stock=partial(StockParts, client, silence=self._watched()),
             introduction=partial(self._application.introduced, names),
             keys=keys,
             keep=self._keep_keys,

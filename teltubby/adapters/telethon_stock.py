@@ -25,16 +25,16 @@ REQUEST_BYTES = 512 * 1024
 
 
 class StockParts:
-    """`timeout` in seconds bounds each request. Closing ends none of them, for the connection is the session's.
+    """Closing ends no request, for the connection is the session's.
 
-    `silence` ends that connection when it is dead; abroad Telethon keeps another one, which nobody can watch.
+    `silence` ends that connection when it is dead; abroad Telethon keeps another one, which nobody can watch. How long
+    a request may take is for whoever asks to say: more than the session's own requests, for parts are large.
     """
 
-    def __init__(self, client: TelegramClient, data_centre: int, *, timeout: float, silence: Silence) -> None:
+    def __init__(self, client: TelegramClient, data_centre: int, *, silence: Silence) -> None:
         self._client = client
         self._silence = silence
         self._is_home = data_centre == client.session.dc_id
-        self._timeout = timeout
         self._closed = asyncio.Event()
 
     async def fetch(self, location: FileLocation, offset: int, length: int) -> bytes:
@@ -86,9 +86,8 @@ class StockParts:
             dc_id=location.data_centre,
         )
         try:
-            async with asyncio.timeout(self._timeout):
-                async for chunk in chunks:
-                    received += chunk
+            async for chunk in chunks:
+                received += chunk
         except errors.FileMigrateError as error:
             raise FileMoved(error.new_dc) from error
         except FOREIGN as error:
@@ -105,8 +104,7 @@ class StockParts:
 
     async def _answer(self, request: Any) -> Any:
         with self._silence.asking():
-            async with asyncio.timeout(self._timeout):
-                return await self._client(request)
+            return await self._client(request)
 
     @asyncio_hosted
     async def _wait_lost(self) -> None:
