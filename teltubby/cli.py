@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.request
 from collections.abc import Awaitable, Callable
@@ -140,7 +141,7 @@ def tree(
         try:
             status = _fetch(address)
             text = json.dumps(status["snapshot"], ensure_ascii=False) if as_json else str(status["tree"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = error.reason if isinstance(error, URLError) else error
             typer.echo(f"No teltubby answers on {address}: {reason}.", err=True)
             raise typer.Exit(EX_FAILED) from None
@@ -247,7 +248,7 @@ def _fetch(address: str) -> dict[str, object]:
     # Without the environment's proxies: the process is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(address, timeout=STATUS_WITHIN) as response:
-        status = json.load(response)
+        status = json.loads(response.read(probing.LONGEST_ANSWER))
     if not isinstance(status, dict):
         raise TypeError("its answer is no status")
     return status

@@ -176,6 +176,10 @@ class ChatUnavailable(Permanent):
     """The chat does not exist, or the person blocked the bot."""
 
 
+class RecordDamaged(Permanent):
+    """What the ledger keeps of a submission cannot be read, or is no artifact; an operator must mend it."""
+
+
 class BadRequest(Permanent):
     """Telegram refuses the request as it is; `str(error)` is Telegram's description."""
 

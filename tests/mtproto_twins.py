@@ -150,10 +150,6 @@ class ConnectionTwin:
         for request in self._requests:
             request.cancel()
 
-    async def wait_lost(self) -> None:
-        while self.is_open:
-            await self._lost.wait()
-
     async def aclose(self) -> None:
         self.lose()
         await anyio.lowlevel.checkpoint()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from teltubby.actors import phrases
+from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.actors.keyboards import job_keyboard
 from teltubby.actors.phrases import intake as words
@@ -13,6 +13,7 @@ from teltubby.actors.phrases.words import is_acknowledgement, names_job
 from teltubby.archive.album import late_messages
 from teltubby.archive.estimate import estimate
 from teltubby.archive.recall import recall
+from teltubby.errors import RecordDamaged
 from teltubby.messages.ledger import Acknowledged, LedgerMessage, Submission
 from teltubby.messages.ledger_jobs import FindJob, ReadPace, SetNotice
 from teltubby.messages.media import IncomingMessage, ItemOutcome, JsonObject
@@ -31,11 +32,13 @@ class Acknowledging:
         self,
         *,
         ledger: Ref[LedgerMessage],
+        artifacts: Artifacts,
         chat: Chat,
         location: Callable[[str], str],
         obstacle: Callable[[], str | None],
     ) -> None:
         self._ledger = ledger
+        self._artifacts = artifacts
         self._chat = chat
         self._location = location
         self._obstacle = obstacle
@@ -43,11 +46,19 @@ class Acknowledging:
     async def acknowledge(self, known: Submission, messages: Sequence[IncomingMessage]) -> None:
         """Tell the curator of these messages of the submission what he was not told before.
 
-        Raises NotAnswered when a stop ends the waiting, and what asking the ledger raises.
+        Where the ledger's artifact is damaged, that is told instead. Raises NotAnswered when a stop ends the waiting,
+        and what asking the ledger raises.
         """
-        artifact = json.loads(known.artifact_json)
-        late = late_messages(artifact)
-        outcomes = recall(known.artifact_json, messages)
+
+        def recalled(artifact: JsonObject) -> tuple[JsonObject, frozenset[int], Sequence[ItemOutcome]]:
+            words.album(artifact)  # what is said of an album has to be there too
+            return artifact, late_messages(artifact), recall(known.artifact_json, messages)
+
+        try:
+            artifact, late, outcomes = await self._artifacts.read(known, recalled)
+        except RecordDamaged:
+            await self._chat.say(known.chat_id, words.RECORD_DAMAGED, reply_to=messages[0].message_id)
+            return
         await self._first(known, artifact, [outcome for outcome in outcomes if outcome.message.message_id not in late])
         await self._late(known, artifact, [outcome for outcome in outcomes if outcome.message.message_id in late])
 
@@ -58,7 +69,7 @@ class Acknowledging:
         acknowledged = known.ack_message_id is not None
         if not acknowledged and any(outcome.job_id is None for outcome in outcomes):
             text = phrases.acknowledgement(outcomes, location=self._location(known.base_path))
-            if len(outcomes) > 1:
+            if len({outcome.message.message_id for outcome in outcomes}) > 1:
                 text += f"\n🧾 Album: {words.album(artifact)}"
             first = outcomes[0].message.message_id
             line = await self._chat.say(known.chat_id, text, reply_to=first, said=is_acknowledgement)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,12 +17,14 @@ from teltubby.actors.chat import Chat
 from teltubby.actors.in_turn import InTurn
 from teltubby.actors.items import Items
 from teltubby.actors.new_jobs import jobs_for
+from teltubby.actors.phrases import intake as words
 from teltubby.actors.quota import ArchiveFull, QuotaKeeper
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.album import joined, next_ordinal
 from teltubby.archive.artifact import build, dumps
 from teltubby.archive.keys import Layout, plan_layout
 from teltubby.archive.origins import ChatSlugFrom
+from teltubby.errors import RecordDamaged
 from teltubby.messages.jobs import Job
 from teltubby.messages.ledger import ExtendSubmission, FindAlbum, FindSubmission, LedgerMessage, Submission, Submit
 from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, JsonObject
@@ -68,7 +69,9 @@ class Archiving:
         self._ledger = ledger
         self._artifacts = artifacts
         self._quota = quota
-        self._acknowledging = Acknowledging(ledger=ledger, chat=chat, location=books.location, obstacle=obstacle)
+        self._acknowledging = Acknowledging(
+            ledger=ledger, artifacts=artifacts, chat=chat, location=books.location, obstacle=obstacle
+        )
         self._chat = chat
         self._announcing = announcing
         self._metrics = metrics
@@ -80,7 +83,7 @@ class Archiving:
         Raises ArchiveFull when there is no room for what is new, and Transient when the store, the database or Telegram
         cannot be reached: repeat the submission then.
         """
-        began, first = anyio.current_time(), messages[0]
+        began, first, homeless = anyio.current_time(), messages[0], False
         album = first.message_id if first.media_group_id is None else first.media_group_id
         with ExitStack() as announcing:
             # Turn and slot for the work only: what waits for the curator's chat must not hold up the others.
@@ -88,15 +91,21 @@ class Archiving:
                 recorded, new = await self._sort(messages)
                 for known, _ in recorded:  # before a crash
                     announcing.enter_context(self._announcing.of(known.jobs))
-                    await self._artifacts.store(known.chat_id, known.message_id)
+                    await self._store(known)
                 paused = bool(new) and self._quota.full
                 if new and not paused:
                     async with self._chat.typing(first.chat_id):
-                        recorded.append((await self._record(new, announcing), new))
+                        try:
+                            recorded.append((await self._record(new, announcing), new))
+                        except RecordDamaged:
+                            homeless = True
             if any(known.jobs for known, _ in recorded):
                 publish()  # before the curator's chat, which Telegram may hold up for hours; news of them wait for it
             for known, belonging in recorded:
                 await self._acknowledging.acknowledge(known, belonging)
+        if homeless:
+            await self._chat.say(first.chat_id, words.ITEM_OF_DAMAGED, reply_to=new[0].message_id)
+            return
         if paused:
             raise ArchiveFull("the archive is full: what arrives waits in the inbox")
         if new:
@@ -116,7 +125,7 @@ class Archiving:
         return list(found.values()), new
 
     async def _record(self, messages: Sequence[IncomingMessage], announcing: ExitStack) -> Submission:
-        """Archive what is small, and record all of it."""
+        """Archive what is small, and record all of it. Raises RecordDamaged where the album is that it should join."""
         first = messages[0]
         album = None
         if first.media_group_id is not None:
@@ -126,15 +135,17 @@ class Archiving:
             messages,
             chat_slug_from=self._books.chat_slug_from,
             base_path=None if album is None else album.base_path,
-            first_ordinal=1 if album is None else next_ordinal(json.loads(album.artifact_json)),
+            first_ordinal=1 if album is None else await self._artifacts.read(album, _next_ordinal),
         )
+        earlier = await self._items.earlier(layout)
         outcomes = await self._items.archive(messages, layout)
+        doubtful = _unnamed(layout, outcomes, earlier)
         jobs = await jobs_for(outcomes, ledger=self._ledger, max_retries=self._books.max_retries)
         announcing.enter_context(self._announcing.of(job.job_id for job in jobs))
         if album is None:
-            known = await self._submit(messages, layout, outcomes, jobs)
+            known = await self._submit(messages, layout, outcomes, jobs, doubtful)
         else:
-            known = await self._extend(album, messages, layout, outcomes, jobs)
+            known = await self._extend(album, messages, outcomes, jobs, doubtful)
         for job in jobs:
             with tracing(job.job_id):
                 _LOG.info(
@@ -142,8 +153,12 @@ class Archiving:
                     *(job.job_id, job.user_id, job.message_id, known.message_id, known.chat_id),
                 )
         self._count(outcomes)
-        await self._artifacts.store(known.chat_id, known.message_id)
+        await self._store(known)
         return known
+
+    async def _store(self, known: Submission) -> None:
+        with suppress(RecordDamaged):  # the trail has it, and whoever looks through the artifacts tries again
+            await self._artifacts.store(known.chat_id, known.message_id)
 
     async def _submit(
         self,
@@ -151,6 +166,7 @@ class Archiving:
         layout: Layout,
         outcomes: Sequence[ItemOutcome],
         jobs: tuple[Job, ...],
+        doubtful: _Unnamed,
     ) -> Submission:
         first = messages[0]
         artifact = build(
@@ -170,7 +186,8 @@ class Archiving:
                 artifact_json=dumps(artifact).decode(),
                 jobs=jobs,
                 member_message_ids=tuple(message.message_id for message in messages),
-                doubtful=_unnamed(layout, outcomes),
+                doubtful=doubtful.elsewhere,
+                left_out=doubtful.left_out,
             ),
             within=ASK_SECONDS,
         )
@@ -179,9 +196,9 @@ class Archiving:
         self,
         album: Submission,
         messages: Sequence[IncomingMessage],
-        layout: Layout,
         outcomes: Sequence[ItemOutcome],
         jobs: tuple[Job, ...],
+        doubtful: _Unnamed,
     ) -> Submission:
         def extension(artifact: JsonObject) -> ExtendSubmission:
             return ExtendSubmission(
@@ -190,7 +207,8 @@ class Archiving:
                 artifact_json=dumps(joined(artifact, messages, outcomes)).decode(),
                 jobs=jobs,
                 member_message_ids=tuple(message.message_id for message in messages),
-                doubtful=_unnamed(layout, outcomes),
+                doubtful=doubtful.elsewhere,
+                left_out=doubtful.left_out,
             )
 
         return await self._artifacts.extend(extension, album)
@@ -209,7 +227,32 @@ class Archiving:
                     self._metrics.skipped_items.inc()
 
 
-def _unnamed(layout: Layout, outcomes: Sequence[ItemOutcome]) -> tuple[str, ...]:
-    """Keys of files that are neither there nor on their way: what a run that was cut off stored there, nobody names."""
-    named = (ItemStatus.STORED, ItemStatus.QUEUED)
-    return tuple(key for key, outcome in zip(layout.keys, outcomes, strict=True) if outcome.status not in named)
+def _next_ordinal(album: JsonObject) -> int:
+    """Of the first that joins. Raises what `joined` does, too: before anything is archived."""
+    joined(album, (), ())
+    return next_ordinal(album)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unnamed:
+    """Keys of files that are archived elsewhere, and of those that are not archived."""
+
+    elsewhere: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def _unnamed(layout: Layout, outcomes: Sequence[ItemOutcome], earlier: Sequence[Sequence[str]]) -> _Unnamed:
+    """Where nobody names what a run may have stored that was cut off."""
+    elsewhere: list[str] = []
+    left_out: list[str] = []
+    for key, others, outcome in zip(layout.keys, earlier, outcomes, strict=True):
+        match outcome.status:
+            case ItemStatus.STORED:
+                elsewhere += [other for other in others if other != outcome.s3_key]
+            case ItemStatus.DUPLICATE:
+                elsewhere += (key, *others)
+            case ItemStatus.QUEUED:
+                left_out += others
+            case ItemStatus.SKIPPED | ItemStatus.FAILED:
+                left_out += (key, *others)
+    return _Unnamed(elsewhere=tuple(elsewhere), left_out=tuple(left_out))

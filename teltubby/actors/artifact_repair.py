@@ -7,6 +7,7 @@ from datetime import datetime
 
 from teltubby.actors.artifacts import Artifacts
 from teltubby.archive.settlement import (
+    ARCHIVED,
     OPEN,
     DuplicateItem,
     FailedItem,
@@ -31,11 +32,13 @@ NEWEST_JOBS = 2000
 """Older jobs were compared when they were newer."""
 
 _SAYS = {
-    JobState.COMPLETED: (ItemStatus.STORED, ItemStatus.DUPLICATE),
-    JobState.FAILED: (ItemStatus.FAILED,),
-    JobState.CANCELLED: (ItemStatus.SKIPPED,),
-} | dict.fromkeys(OPEN, (ItemStatus.QUEUED,))
-"""What an artifact may say of a file whose job is in this state."""
+    JobState.COMPLETED: ARCHIVED,
+    JobState.FAILED: (ItemStatus.FAILED, *ARCHIVED),
+    JobState.CANCELLED: (ItemStatus.SKIPPED, *ARCHIVED),
+} | dict.fromkeys(OPEN, (ItemStatus.QUEUED, *ARCHIVED))
+"""What an artifact may say of a file whose job is in this state; one that is archived after a backup was restored and
+the ledger was brought to what the store says, whatever its job is by the backup.
+"""
 
 
 class ArtifactRepair:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
+from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming, Unreadable
 from teltubby.messages.ledger import InboxGroup
 from teltubby.messages.media import IncomingMessage
 
@@ -180,5 +180,7 @@ def _sight_of(incoming: Incoming | None) -> _Sight:
             return _Sight(Lane.EDITS, message.chat_id, (message.chat_id, message.message_id))
         case ButtonPress(user_id=user_id):
             return _Sight(Lane.QUICK, user_id, None)
+        case Unreadable(chat_id=chat_id):
+            return _Sight(Lane.QUICK, chat_id, None)
         case None:
             return _Sight(Lane.QUICK, None, None)

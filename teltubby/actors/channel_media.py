@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from contextlib import suppress
@@ -19,6 +18,7 @@ from teltubby.archive.album import exchanged, has_file, next_ordinal
 from teltubby.archive.artifact import build, dumps
 from teltubby.archive.channel_posts import message_of
 from teltubby.archive.keys import Layout, plan_layout
+from teltubby.errors import RecordDamaged
 from teltubby.messages.collector import ChannelMediaFound
 from teltubby.messages.ledger import ExtendSubmission, FindFile, FindSubmission, LedgerMessage, Submission, Submit
 from teltubby.messages.media import DedupReason, IncomingMessage, ItemOutcome, ItemStatus, JsonObject, Media, SkipReason
@@ -62,6 +62,7 @@ class ChannelMedia:
     async def take(self, found: ChannelMediaFound) -> None:
         """Return when the post is recorded: then the collector need not tell again.
 
+        What belongs to a post whose artifact is damaged in the ledger is left to whoever mends that; the trail tells.
         Raises what the ledger does, and the store where a duplicate joins: it has to be brought again then. In a full
         archive the job waits in the outbox, and an artifact that the store does not take now is the reconciler's to
         store.
@@ -73,10 +74,14 @@ class ChannelMedia:
         async with self._posts.at((message.chat_id, message.message_id)), self._slots:
             request = FindSubmission(chat_id=message.chat_id, message_id=message.message_id)
             known = await self._ledger.ask(request, within=ASK_SECONDS)
-            if known is None:
-                known = await self._record(message, message.media, found.user_id)
-            elif not has_file(json.loads(known.artifact_json), message):
-                known = await self._exchange(known, message, message.media, found.user_id)
+            try:
+                if known is None:
+                    known = await self._record(message, message.media, found.user_id)
+                elif not await self._artifacts.read(known, lambda artifact: has_file(artifact, message)):
+                    known = await self._exchange(known, message, message.media, found.user_id)
+            except RecordDamaged as error:
+                _LOG.error("post %d of channel %d is not looked at: %s", message.message_id, message.chat_id, error)
+                return
             try:
                 await self._artifacts.store(known.chat_id, known.message_id)
             except (SupervisionError, TimeoutError) as error:  # every TeltubbyError is a SupervisionError
@@ -111,7 +116,7 @@ class ChannelMedia:
         return known
 
     async def _exchange(self, known: Submission, message: IncomingMessage, media: Media, user_id: int) -> Submission:
-        ordinal = next_ordinal(json.loads(known.artifact_json))
+        ordinal = await self._artifacts.read(known, next_ordinal)
         layout = plan_layout([message], base_path=known.base_path, first_ordinal=ordinal)
         outcome = await self._outcome(message, media, layout)
         jobs = await jobs_for([outcome], ledger=self._ledger, max_retries=self._books.max_retries, user_id=user_id)

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -59,6 +60,10 @@ class _Turn:
     wanted: int = 0
 
 
+def _ends(text: str, *, end: str) -> bool:
+    return text.endswith(end)
+
+
 def _is_wordless(text: str) -> bool:
     """As a file is that is sent as a part of an answer."""
     return not text
@@ -98,19 +103,34 @@ class Chat:
         """Send until it is through, long texts in several messages (the `keyboard` under the last).
 
         Answers the first one's id, or None when nobody can be told. Where it is in doubt whether this was said before a
-        crash, an answer to `reply_to` whose plain text is it by `said` is taken for it. Raises NotAnswered when a stop
-        ends the waiting.
+        crash, an answer to `reply_to` whose plain text is it by `said` is taken for it, and of several messages each by
+        its end. Raises NotAnswered when a stop ends the waiting.
         """
+        pages = phrases.pages(html)
+        if len(pages) == 1:
+            return await self._say(chat_id, html, reply_to=reply_to, keyboard=keyboard, said=said)
+        sent = []
+        for number, page in enumerate(pages, 1):
+            end = phrases.page_end(number, len(pages))
+            is_said = None if said is None else partial(_ends, end=end)
+            buttons = keyboard if number == len(pages) else ()
+            sent.append(await self._say(chat_id, page + end, reply_to=reply_to, keyboard=buttons, said=is_said))
+        return sent[0]
+
+    async def _say(
+        self, chat_id: int, html: str, *, reply_to: int | None, keyboard: Keyboard, said: Callable[[str], bool] | None
+    ) -> int | None:
+        """One message; see `say`."""
         known = None if said is None else await self._recollection.said(chat_id, reply_to, said)
         if known is not None:
             return known
         async with self._turn(chat_id) as turn:
-            first, *others = phrases.pages(html)
-            look = self._look(chat_id, reply_to, said)
-            sent = await self._send(turn, chat_id, first, reply_to, () if others else keyboard, look)
-            for page in others:
-                await self._send(turn, chat_id, page, reply_to, keyboard if page is others[-1] else ())
-        return sent
+            return await self._until_through(
+                turn,
+                chat_id,
+                lambda: self._gateway.send(chat_id, html, reply_to=reply_to, keyboard=keyboard),
+                self._look(chat_id, reply_to, said),
+            )
 
     async def has_said(self, chat_id: int, reply_to: int, said: Callable[[str], bool]) -> bool:
         """Whether this was answered before a crash, as far as it is in doubt and can be found out."""
@@ -264,25 +284,12 @@ class Chat:
             if not turn.wanted:
                 self._turns.pop(chat_id, None)
 
-    async def _send(
-        self,
-        turn: _Turn,
-        chat_id: int,
-        html: str,
-        reply_to: int | None,
-        keyboard: Keyboard,
-        look: Callable[[], Awaitable[int | None]] | None = None,
-    ) -> int | None:
-        return await self._until_through(
-            turn, chat_id, lambda: self._gateway.send(chat_id, html, reply_to=reply_to, keyboard=keyboard), look
-        )
-
     async def _until_through(
         self,
         turn: _Turn,
         chat_id: int,
         send: Callable[[], Awaitable[R]],
-        look: Callable[[], Awaitable[R | None]] | None = None,
+        look: Callable[[], Awaitable[R | None]],
     ) -> R | None:
         """Send again and again; where Telegram may have taken it without our hearing so, `look` for it before."""
         failures, again_at, in_doubt = 0, 0.0, False
@@ -292,7 +299,7 @@ class Chat:
                     return await send()
                 async with turn.trouble:
                     await self._patience.wait(max(0.0, again_at - anyio.current_time()))
-                    if in_doubt and look is not None and (known := await look()) is not None:
+                    if in_doubt and (known := await look()) is not None:
                         return known
                     return await send()
             except NotAnswered:

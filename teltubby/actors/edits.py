@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import logging
-
-from teltubby.actors.artifacts import Artifacts
+from teltubby.actors.artifacts import DAMAGED, Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.actors.phrases import intake as words
 from teltubby.actors.trail import Trail
 from teltubby.archive.edits import edited, knows_file, replaces_file
+from teltubby.errors import RecordDamaged
 from teltubby.messages.chat import EditedMessage
-from teltubby.messages.ledger import FindSubmission, LedgerMessage, Submission
+from teltubby.messages.ledger import FindSubmission, LedgerMessage
+from teltubby.messages.media import JsonObject
 from teltubby.supervision import Ref
-
-_LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
 
@@ -41,19 +38,16 @@ class Edits:
         if known is None:
             return False
         try:
-            artifact = json.loads(known.artifact_json)
-            edited(artifact, edit)
-            replaced = replaces_file(artifact, edit) and not knows_file(artifact, edit)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            await self._tell_damaged(known, edit, error)
-            return True
-        if replaced:
-            await self._chat.say(message.chat_id, words.FILE_REPLACED, reply_to=message.message_id)
-        await self._artifacts.change(known.chat_id, known.message_id, lambda newest: edited(newest, edit))
+            if await self._artifacts.read(known, lambda artifact: _brings_a_file(artifact, edit)):
+                await self._chat.say(message.chat_id, words.FILE_REPLACED, reply_to=message.message_id)
+            await self._artifacts.change(known.chat_id, known.message_id, lambda newest: edited(newest, edit))
+        except RecordDamaged as error:
+            self._trail.decided(DAMAGED, f"{error}: an edit of message {message.message_id} is lost")
+            await self._chat.say(message.chat_id, words.EDIT_OF_DAMAGED, reply_to=message.message_id)
         return True
 
-    async def _tell_damaged(self, known: Submission, edit: EditedMessage, error: Exception) -> None:
-        chat_id, message_id = edit.message.chat_id, edit.message.message_id
-        _LOG.error("an edit is not recorded: the artifact of %s is damaged in the ledger: %r", known.base_path, error)
-        self._trail.decided("damaged", f"the artifact of {known.base_path}: an edit of message {message_id} is lost")
-        await self._chat.say(chat_id, words.RECORD_DAMAGED, reply_to=message_id)
+
+def _brings_a_file(artifact: JsonObject, edit: EditedMessage) -> bool:
+    """Whether the file is another one, of which its curator was not told. Raises what `edited` does, too."""
+    edited(artifact, edit)
+    return replaces_file(artifact, edit) and not knows_file(artifact, edit)

@@ -41,7 +41,7 @@ from teltubby.messages.media import (
     Route,
     SkipReason,
 )
-from teltubby.messages.transfer import DropObject, FetchSmall, FindObject, StoreFile, UploadMessage
+from teltubby.messages.transfer import DropObject, FetchSmall, FindObject, MeasurePrefix, StoreFile, UploadMessage
 from teltubby.supervision import Backoff, Ref
 from teltubby.transfer.spool import FileSource
 
@@ -71,6 +71,7 @@ class _Item:
     message: IncomingMessage
     media: Media
     key: str
+    earlier: tuple[str, ...]
 
     @property
     def served_as(self) -> str:
@@ -117,34 +118,46 @@ class Items:
         """
         ordered = sorted((message for message in messages if message.media), key=lambda message: message.message_id)
         items = [
-            _Item(ordinal=ordinal, message=message, media=message.media, key=key)
-            for ordinal, (message, key) in enumerate(zip(ordered, layout.keys, strict=True), start=layout.first_ordinal)
+            _Item(ordinal=ordinal, message=message, media=message.media, key=key, earlier=earlier)
+            for ordinal, (message, key, earlier) in enumerate(
+                zip(ordered, layout.keys, layout.earlier, strict=True), start=layout.first_ordinal
+            )
             if message.media is not None
         ]
         # One after the other: an album may hold the same file twice, and its second copy must meet the first.
         return tuple([await self._archive(item) for item in items])
 
+    async def earlier(self, layout: Layout) -> tuple[tuple[str, ...], ...]:
+        """For each file, where a run may have stored it that was cut off before more of the album came; to be asked
+        before `archive`. Raises Transient.
+        """
+        if any(layout.earlier):
+            there = await self._upload.ask(MeasurePrefix(prefix=layout.base_path), within=ASK_SECONDS)
+            if there.objects:
+                return layout.earlier
+        return ((),) * len(layout.keys)
+
     async def _archive(self, item: _Item) -> ItemOutcome:
         outcome = await self._outcome(item)
         if outcome.status is ItemStatus.DUPLICATE:
-            await self._drop_leftover(item)
+            await self._drop_leftover(item, outcome)
         return outcome
 
-    async def _drop_leftover(self, item: _Item) -> None:
+    async def _drop_leftover(self, item: _Item, outcome: ItemOutcome) -> None:
         """Delete what a run stored that was cut off before it could record it: the same file came again meanwhile, and
-        was recorded first.
+        was recorded first. What has another size is not that file, and stays.
         """
-        if not await self._is_stored(item.key):
+        if outcome.size_bytes is None or await self._size_at(item.key) != outcome.size_bytes:
             return
         _LOG.info("message %d is a duplicate: %s goes, which a run left", item.message.message_id, item.key)
         # The file last: a preview is stored after its file, and is looked for only where that is.
         preview = preview_key(item.key)
-        if preview is not None and await self._is_stored(preview):
+        if preview is not None and await self._size_at(preview) is not None:
             await self._upload.ask(DropObject(key=preview), within=ASK_SECONDS)
         await self._upload.ask(DropObject(key=item.key), within=ASK_SECONDS)
 
-    async def _is_stored(self, key: str) -> bool:
-        return await self._upload.ask(FindObject(key=key), within=ASK_SECONDS) is not None
+    async def _size_at(self, key: str) -> int | None:
+        return await self._upload.ask(FindObject(key=key), within=ASK_SECONDS)
 
     async def _outcome(self, item: _Item) -> ItemOutcome:
         if item.message.protected:
@@ -177,6 +190,8 @@ class Items:
         if file is None:
             return None
         read = NOTHING
+        if file.s3_key in item.earlier:  # where it stays: the album has grown since
+            item = replace(item, key=file.s3_key)
         if file.s3_key == item.key:  # a run that was cut off stored it
             preview = await self._media.stored_before(item.key, item.media.kind, item.served_as, upload=self._upload)
             read = MediaRead(preview=preview)

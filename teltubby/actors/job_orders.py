@@ -6,6 +6,8 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
+import anyio
+
 from teltubby.actors.announcing import Announcing
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
@@ -25,6 +27,10 @@ _LOG = logging.getLogger(__name__)
 
 ASK_SECONDS = 20.0
 ORDER_SECONDS = 10.0
+LINE_SECONDS = 45.0
+"""The answer to an order waits so long for the job's line, which Telegram may keep from being edited for hours. It is
+less than what Chat.conclude waits, whose end would look like a stop.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +131,8 @@ class JobOrders:
     async def _tell(self, view: JobView, text: str, *, passing: bool = False) -> None:
         """Bring the job's line up to date, unless the job went on meanwhile: then who moved it says so.
 
-        A `passing` word is not waited for: the worker's report brings the last one.
+        A `passing` word is not waited for: the worker's report brings the last one. Any other is wished for until it
+        stands there. Raises NotAnswered at a stop: then the order is to be given again.
         """
         await self._announcing.over(view.job.job_id)
         now = await self._ledger.ask(FindJob(job_id=view.job.job_id), within=ASK_SECONDS)
@@ -134,4 +141,5 @@ class JobOrders:
             if passing:
                 self._chat.show(line, text, keyboard=keyboard)
             else:
-                await self._chat.conclude(line, text, keyboard=keyboard)
+                with anyio.move_on_after(LINE_SECONDS):
+                    await self._chat.conclude(line, text, keyboard=keyboard)

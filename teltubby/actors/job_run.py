@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import mimetypes
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +32,13 @@ _LOG = logging.getLogger(__name__)
 ABORT_SECONDS = 30.0
 STOP_SECONDS = 10.0
 """What the store gets, once an attempt is to stop, to finish the request that is on its way."""
+
+_BYTES = "application/octet-stream"
+_LONGEST_TYPE = 127
+"""Of each of its two names, says RFC 6838, 4.2; whole ones that are in use are shorter."""
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TYPE = re.compile(rf'{_WORD}/{_WORD}(?:[ \t]*;[ \t]*{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*"))*')
+"""RFC 9110, 8.3.1 (media-type), without characters that need to be quoted twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +227,10 @@ def _content_type(job: Job) -> str:
 
 
 def content_type(name: str | None, mime_type: str | None) -> str:
-    """What the object is served as: what Telegram said, else what the name suggests."""
-    guessed, _ = mimetypes.guess_type(name or "")
-    return mime_type or guessed or "application/octet-stream"
+    """What the object is served as: what Telegram said, else what the name suggests; bytes where neither is a type.
+
+    Whoever sent the file chose both, and a store is told it in a header.
+    """
+    guessed, _ = mimetypes.guess_type(name or "")  # also of "data:" and whatever follows
+    types = (kind for kind in (mime_type, guessed) if kind is not None)
+    return next((kind for kind in types if len(kind) <= _LONGEST_TYPE and _TYPE.fullmatch(kind)), _BYTES)

@@ -16,8 +16,8 @@ async def answer_about_doubts(access: LedgerAccess, message: DoubtsMessage) -> o
         case DueDoubts():
             return await access.read(doubts.due, message.limit)
         case ClaimLeftover():
-            return await access.write(doubts.claim, message.key)
+            return await access.write(partial(doubts.claim, named=message.named, size=message.size), message.key)
         case DoubtLooked():
-            return await access.write(partial(doubts.looked, in_trouble=message.in_trouble), message.key)
+            return await access.write(partial(doubts.looked, counts=message.counts), message.key)
         case _:
             assert_never(message)

@@ -14,6 +14,7 @@ from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.actors.keyboards import job_keyboard
 from teltubby.actors.late_stops import LateStops
+from teltubby.actors.phrases import intake as words
 from teltubby.actors.phrases import ordered
 from teltubby.actors.phrases.words import names_job
 from teltubby.actors.quota import QuotaKeeper
@@ -106,6 +107,10 @@ class News:
             _LOG.warning("job %s: %s, which it stored, was deleted meanwhile", event.job_id, event.key)
             if view.state is not JobState.COMPLETED:
                 event = as_stopped(event)
+        if view.state is JobState.CANCELLED and isinstance(event, JobRetrying | JobFailed):
+            if event.attempt < view.attempt:
+                return
+            event = as_stopped(event)  # it had ended when its worker was told; nothing more comes of it
         match event:
             case JobStarted() | JobProgress() if view.state is JobState.CANCELLED:
                 await self._late.stop(event.job_id)
@@ -126,8 +131,8 @@ class News:
                     await self._completed(view, event)
             case JobCancelled():
                 if view.state is JobState.CANCELLED:
-                    await self._settle(view, SkippedItem())
-                    await self._conclude(view, ordered.stopped_line(view.job, event))
+                    note = await self._settle(view, SkippedItem())
+                    await self._conclude(view, ordered.stopped_line(view.job, event) + note)
             case _:
                 assert_never(event)
 
@@ -138,17 +143,17 @@ class News:
             self._chat.show((view.job.chat_id, view.notice_message_id), text, keyboard=keyboard)
 
     async def _failed(self, view: JobView, event: JobFailed) -> None:
-        await self._settle(view, FailedItem(reason=event.reason))
+        note = await self._settle(view, FailedItem(reason=event.reason))
         if self._to_be_counted(view):
             self._metrics.jobs_failed.inc()
-        await self._conclude(view, phrases.job_failed(view.job, reason=event.reason))
+        await self._conclude(view, phrases.job_failed(view.job, reason=event.reason) + note)
 
     async def _completed(self, view: JobView, event: JobCompleted) -> None:
         info = view.job.file_info
         if view.void:
             first = await self._ledger.ask(FindContent(sha256=event.sha256), within=ASK_SECONDS)
-            if first is None:
-                return  # it was a copy of what is purged by now
+            if first is None or event.key != view.job.target.key:
+                return  # it was a copy of what is purged by now; or the job is done under another key
         else:
             first = await self._ledger.ask(
                 SettleFile(
@@ -157,7 +162,7 @@ class News:
                     size_bytes=event.size_bytes,
                     mime=info.mime_type,
                     file_unique_id=info.file_unique_id,
-                    job_id=event.job_id if event.duplicate_of is None else None,
+                    job_id=event.job_id if self._dedup and event.duplicate_of is None else None,
                 ),
                 within=ASK_SECONDS,
             )
@@ -190,8 +195,8 @@ class News:
                 details=event.details,
             )
             text = phrases.job_duplicate(view.job, location=self._location(first.s3_key), sha256=event.sha256)
-        await self._settle(view, settlement)
-        if isinstance(settlement, DuplicateItem) and event.duplicate_of is None:
+        note = await self._settle(view, settlement)
+        if isinstance(settlement, DuplicateItem) and event.duplicate_of is None and not note:
             # The artifact points to the first copy by now: only then may the second one go.
             await self._upload.ask(DropObject(key=event.key), within=STORE_SECONDS)
             if event.preview is not None:
@@ -207,7 +212,7 @@ class News:
                     self._quota.count(event.preview.size_bytes, 1)
             else:
                 self._metrics.dedup_hits.inc()
-        await self._conclude(view, text)
+        await self._conclude(view, text + note)
 
     async def _was_cancelled(self, view: JobView) -> bool:
         """Whether it was the completion of a cancelled job: the curator reads why it is archived all the same."""
@@ -220,9 +225,11 @@ class News:
         self._uncounted.discard(view.job.job_id)
         return not counted
 
-    async def _settle(self, view: JobView, settlement: Settlement) -> None:
+    async def _settle(self, view: JobView, settlement: Settlement) -> str:
+        """What the curator is told besides: the artifact may be damaged in the ledger."""
         with self._metrics.timed(Stage.ARTIFACT):
-            await self._artifacts.settle(view, settlement)
+            is_settled = await self._artifacts.settle(view, settlement)
+        return "" if is_settled else f"\n{words.RECORD_DAMAGED}"
 
     async def _note(self, event: JobEvent, stages: Stages) -> None:
         """Keep what the bot's part of an attempt took; that it is not known is no reason to hear the report again."""

@@ -19,6 +19,11 @@ class Patience:
     def heed(self, context: Context[Any]) -> None:
         self._context = context
 
+    @property
+    def is_over(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._context is not None and self._context.stopping.is_set()
+
     async def wait(self, seconds: float) -> None:
         """Return after `seconds`. Raises NotAnswered as soon as a stop is asked for."""
         if self._context is None:
@@ -26,5 +31,5 @@ class Patience:
             return
         with self._context.interruptible():
             await anyio.sleep(seconds)
-        if self._context.stopping.is_set():
+        if self.is_over:
             raise NotAnswered("teltubby stops; this is taken up again after the next start")

@@ -57,8 +57,7 @@ class Recollection:
             return None
         async with self._asking:
             try:
-                with anyio.fail_after(WITHIN_SECONDS):
-                    await self._look_through(reply_to)
+                await self._look(reply_to)
             except (TeltubbyError, TimeoutError) as error:
                 _LOG.warning("what was said before cannot be looked up, some of it may be said again: %s", error)
                 await self.aclose()
@@ -71,6 +70,22 @@ class Recollection:
         self._is_open = False
         if self._source is not None:
             await self._source.aclose()
+
+    async def _look(self, message_id: int) -> None:
+        """Once more where the connection was there before: it may be dead, for Telegram cuts one that is idle."""
+        was_open = self._is_open
+        try:
+            with anyio.fail_after(WITHIN_SECONDS):
+                await self._look_through(message_id)
+        except (TelegramUnavailable, TimeoutError) as error:
+            if not was_open:
+                raise
+            _LOG.info("what was said before is looked up over a new connection: %s", str(error) or "no answer")
+        else:
+            return
+        await self.aclose()
+        with anyio.fail_after(WITHIN_SECONDS):
+            await self._look_through(message_id)
 
     async def _look_through(self, message_id: int) -> None:
         """Everything from this id to the end of the mailbox, as far as it was not looked at before."""

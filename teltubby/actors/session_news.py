@@ -17,6 +17,7 @@ from teltubby.actors.trail import Trail
 from teltubby.actors.wakeup import Wakeup
 from teltubby.actors.workers import Workers
 from teltubby.archive.conditions import subject_of
+from teltubby.archive.lateness import is_older
 from teltubby.archive.session_news import News, NewsKind, session_news
 from teltubby.errors import NotAnswered
 from teltubby.messages.alerts import NoteEnd
@@ -94,9 +95,10 @@ class SessionNews:
 
     async def _judge(self, report: WorkerStanding, session: SessionStanding) -> None:
         here = (report.place, session.account)
-        if session.since < self._newest.get(here, session.since):
+        now = self._clock()
+        if is_older(session.since, self._newest.get(here, session.since), now=now):
             return
-        self._newest[here] = min(session.since, self._clock())
+        self._newest[here] = min(session.since, now)
         known = await self._ledger.ask(FindTrouble(place=report.place, account=session.account), within=ASK_SECONDS)
         news = session_news(session, known, now=self._clock())
         if news is None:

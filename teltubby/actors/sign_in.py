@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -58,6 +60,7 @@ class SignInDesk:
         queue: Ref[SendOrder],
         chat: Chat,
         pictures: SignInPictures,
+        clock: Callable[[], datetime],
     ) -> None:
         self._workers = workers
         self._whispers = whispers
@@ -65,6 +68,7 @@ class SignInDesk:
         self._queue = queue
         self._chat = chat
         self._pictures = pictures
+        self._clock = clock
         self._running: dict[str, Dialogue] = {}
         self._begun: deque[Dialogue] = deque()
         self._changed = Wakeup()
@@ -188,6 +192,7 @@ class SignInDesk:
             chat_id=message.chat_id,
             user_id=user_of(message),
             who=_who(message),
+            clock=self._clock,
         )
         self._running[dialogue.sign_in_id] = dialogue
         if not await self._send(dialogue.order):

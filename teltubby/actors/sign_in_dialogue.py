@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import deque
+from collections.abc import Callable
+from datetime import datetime
 
 import anyio
 
@@ -15,6 +17,7 @@ from teltubby.actors.sign_in_pictures import SignInPictures
 from teltubby.actors.wakeup import Wakeup
 from teltubby.adapters.qr_codes import png
 from teltubby.adapters.sealed_boxes import SealedBoxes
+from teltubby.archive.lateness import comes_late
 from teltubby.errors import MalformedMessage, NotAnswered
 from teltubby.messages.control import BeginSignIn, SignInMethod
 from teltubby.messages.session import SIGNING_IN, SessionState
@@ -43,6 +46,7 @@ class Dialogue:
         chat_id: int,
         user_id: int,
         who: str,
+        clock: Callable[[], datetime],
     ) -> None:
         self.worker = worker
         self.user_id = user_id
@@ -55,6 +59,7 @@ class Dialogue:
         self._chat = chat
         self._pictures = pictures
         self._chat_id = chat_id
+        self._clock = clock
         self._id = str(uuid.uuid4())
         self._boxes = SealedBoxes()
         self._last: SignInTold | None = None
@@ -80,7 +85,10 @@ class Dialogue:
 
     def note(self, step: SignInTold) -> None:
         """The worker says so. What comes late or twice is nothing."""
-        if self.is_told_over or (self._last is not None and (step == self._last or step.at < self._last.at)):
+        if self.is_told_over:
+            return
+        last = self._last
+        if last is not None and (step == last or comes_late(step.at, last.at, now=self._clock())):
             return
         self._last = step
         self.state, self.is_told_over = step.state, step.is_over

@@ -11,7 +11,7 @@ import anyio
 
 from teltubby.actors.wakeup import Wakeup
 from teltubby.errors import CannotBeKept
-from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
+from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming, Unreadable
 from teltubby.messages.media import IncomingMessage
 from teltubby.messages.trail import RecordTrail, TrailEntry, TrailKind
 from teltubby.supervision import Ref, SupervisionError
@@ -207,6 +207,9 @@ def _stranger(incoming: Incoming) -> tuple[int | None, str]:
             return incoming.user_id, f"button {_place(incoming.chat_type)}"
         case EditedMessage(message=message):
             return message.sender_id, f"edit {_place(message.chat_type)}"
+        case Unreadable():
+            what = "button" if incoming.press_id is not None else "edit" if incoming.edited else "message"
+            return incoming.sender_id, f"{what} {_place(incoming.chat_type)}"
         case IncomingMessage() as message:
             is_command = (message.text or "").startswith("/")
             return message.sender_id, f"{'command' if is_command else 'message'} {_place(message.chat_type)}"

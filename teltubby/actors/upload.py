@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from teltubby.actors.store_prefixes import measure_prefix, purge_prefix
 from teltubby.adapters.base import ObjectStore
 from teltubby.adapters.metrics import Metrics
 from teltubby.archive.artifact import same_submission
+from teltubby.archive.newer_items import newer_items, with_items
 from teltubby.errors import ObjectExists, Transient
 from teltubby.messages.stages import Stage
 from teltubby.messages.transfer import (
@@ -33,6 +36,8 @@ from teltubby.messages.transfer import (
 )
 from teltubby.supervision import Pool
 from teltubby.transfer.upload import FirstCopy, Upload, abort_unfinished
+
+_LOG = logging.getLogger(__name__)
 
 PARALLEL_PARTS = 2
 """Parts of one file on their way up at once."""
@@ -133,21 +138,35 @@ class UploadActor(Pool[UploadMessage]):
 
     async def _store_artifact(self, request: StoreArtifact) -> PrefixSize:
         """Answers by how much the store grew."""
-        digest = hashlib.sha256(request.body).hexdigest()
-        kind, size = "application/json", len(request.body)
         try:
-            await self._store.put(request.key, request.body, content_type=kind, sha256=digest)
+            await self._put_artifact(request.key, request.body)
         except ObjectExists:
             older = await self._store.get(request.key)
-            ours = same_submission(older, request.body)
-            beside = None if ours else await self._store.head(request.beside)
-            key = request.key if ours else request.beside
-            await self._store.put(key, request.body, content_type=kind, sha256=digest, replace=True)
-            if ours:
-                return PrefixSize(used_bytes=size - len(older), objects=0)
+            if same_submission(older, request.body):
+                body = await self._with_newer_items(request.body, older)
+                await self._put_artifact(request.key, body, replace=True)
+                return PrefixSize(used_bytes=len(body) - len(older), objects=0)
+            beside = await self._store.head(request.beside)
+            await self._put_artifact(request.beside, request.body, replace=True)
             if beside is not None:
-                return PrefixSize(used_bytes=size - beside.size, objects=0)
-        return PrefixSize(used_bytes=size, objects=1)
+                return PrefixSize(used_bytes=len(request.body) - beside.size, objects=0)
+        return PrefixSize(used_bytes=len(request.body), objects=1)
+
+    async def _put_artifact(self, key: str, body: bytes, *, replace: bool = False) -> None:
+        digest = hashlib.sha256(body).hexdigest()
+        await self._store.put(key, body, content_type="application/json", sha256=digest, replace=replace)
+
+    async def _with_newer_items(self, body: bytes, older: bytes) -> bytes:
+        """A ledger that was restored does not know what was archived since: the artifact goes on naming what is there.
+
+        Nothing else would name it, and `teltubby reindex` reads it from there.
+        """
+        newer = newer_items(body, older)
+        places = [place for place, key in newer.items() if key is None or await self._store.head(key) is not None]
+        if not places:
+            return body
+        _LOG.warning("the ledger is behind %s: run `teltubby reindex`", json.loads(body)["base_path"])
+        return with_items(body, older, places)
 
     async def _store_preview(self, request: StorePreview) -> None:
         digest = hashlib.sha256(request.body).hexdigest()

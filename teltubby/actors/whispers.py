@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from teltubby.messages.media import RawUpdate
@@ -21,9 +21,13 @@ class _Whisper:
 
 
 class Whispers:
-    """Secrets by the message that brought them; `clock` counts seconds, whatever from."""
+    """Secrets by the message that brought them; `clock` counts seconds, whatever from.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Those of strangers are not kept: a private chat has the id of who writes there, and `listened_to` are those let in.
+    """
+
+    def __init__(self, listened_to: Collection[int], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._listened_to = frozenset(listened_to)
         self._clock = clock
         self._kept: dict[Spot, _Whisper] = {}
 
@@ -50,7 +54,8 @@ class Whispers:
     def _take(self, update: RawUpdate) -> RawUpdate:
         if update.secret is None:
             return update
-        if update.chat_id is not None and update.message_id is not None:
+        chat_id, message_id = update.chat_id, update.message_id
+        if chat_id is not None and message_id is not None and chat_id in self._listened_to:
             until = self._clock() + KEPT_SECONDS
-            self._kept[update.chat_id, update.message_id] = _Whisper(update.secret, until)
+            self._kept[chat_id, message_id] = _Whisper(update.secret, until)
         return replace(update, secret=None)

@@ -12,6 +12,7 @@ import anyio
 from teltubby.actors.chat import Answer
 from teltubby.actors.order_sent import send_order
 from teltubby.actors.phrases import workers as words
+from teltubby.archive.lateness import comes_late
 from teltubby.messages.control import DescribeWorkers
 from teltubby.messages.queue import SendOrder
 from teltubby.messages.session import SessionState
@@ -96,7 +97,7 @@ class Workers:
         """
         known = None if standing.place not in self._heard else self._heard[standing.place].standing
         is_same = known is not None and known.public_key == standing.public_key
-        if known is not None and is_same and standing.at < known.at:
+        if known is not None and is_same and comes_late(standing.at, known.at, now=self._clock()):
             return False
         if standing.leaves:
             if is_same:

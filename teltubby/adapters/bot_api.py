@@ -18,10 +18,12 @@ from aiogram.types import (
     InputMediaPhoto,
     ReplyParameters,
 )
+from aiohttp import ClientTimeout
 
 from teltubby.adapters.base import Account
 from teltubby.adapters.bot_client import BotClient
-from teltubby.adapters.bot_updates import KINDS, raw_update
+from teltubby.adapters.bot_fields import KINDS
+from teltubby.adapters.bot_updates import raw_update
 from teltubby.errors import BadRequest, ContentMismatch, FileGone, MalformedMessage, TelegramUnavailable
 from teltubby.messages.chat import Keyboard
 from teltubby.messages.media import RawUpdate
@@ -175,7 +177,9 @@ async def _download(bot: Bot, file_id: str, into: Path) -> int:
     file = await bot.get_file(file_id)
     if file.file_path is None:
         raise FileGone("Telegram has no path for this file")
-    await bot.download_file(file.file_path, into, timeout=DOWNLOAD_SECONDS, chunk_size=1 << 18)
+    silence = bot.session.timeout  # a server that is gone without a word is noticed as soon as in any other request
+    timeout = ClientTimeout(total=DOWNLOAD_SECONDS, sock_connect=silence, sock_read=silence)
+    await bot.download_file(file.file_path, into, timeout=timeout, chunk_size=1 << 18)  # type: ignore[arg-type]
     received = (await asyncio.to_thread(into.stat)).st_size
     if file.file_size is not None and received != file.file_size:
         raise ContentMismatch(f"Telegram announced {file.file_size} bytes and sent {received}")

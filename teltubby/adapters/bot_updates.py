@@ -12,6 +12,7 @@ from aiogram.types import (
     Audio,
     CallbackQuery,
     Document,
+    LivePhoto,
     Message,
     PhotoSize,
     Sticker,
@@ -20,21 +21,17 @@ from aiogram.types import (
     VideoNote,
     Voice,
 )
-from pydantic import ValidationError
+from pydantic import JsonValue
 
+from teltubby.adapters.bot_fields import LARGEST, has_other_files, needed, object_in, unreadable, whole_id
 from teltubby.archive.masks import masked, without_secrets
 from teltubby.errors import MalformedMessage
 from teltubby.messages.chat import ButtonPress, EditedMessage, Incoming
 from teltubby.messages.media import IncomingMessage, Media, MediaKind, RawUpdate, StickerFormat
 
-KINDS = ("message", "edited_message", "callback_query")
-"""The updates that we ask for (Bot API, allowed_updates)."""
-
-_LARGEST = 2**63 - 1
-"""What the inbox can keep as a number; ids of the Bot API have at most 52 significant bits."""
 _EXTRAS = ("location", "venue", "contact", "poll", "dice", "game")
 
-_File = Animation | Audio | Document | PhotoSize | Sticker | Video | VideoNote | Voice
+_File = Animation | Audio | Document | LivePhoto | PhotoSize | Sticker | Video | VideoNote | Voice
 
 
 def raw_update(update: object) -> RawUpdate:
@@ -47,18 +44,17 @@ def raw_update(update: object) -> RawUpdate:
     """
     if not isinstance(update, Mapping) or type(update.get("update_id")) is not int:
         raise MalformedMessage("an update is an object with a whole number as update_id")
-    if not -_LARGEST <= update["update_id"] <= _LARGEST:
+    if not -LARGEST <= update["update_id"] <= LARGEST:
         raise MalformedMessage(f"update_id {update['update_id']} is out of range")
-    secret = _secret(_object(update.get("message")))
+    secret = _secret(object_in(update, "message"))
     kept = without_secrets(update)
-    message = _object(kept.get("message"))
-    shown = message or _object(kept.get("edited_message"))
-    shown = shown or _object(_object(kept.get("callback_query")).get("message"))
+    message = object_in(kept, "message")
+    shown = message or object_in(kept, "edited_message") or object_in(object_in(kept, "callback_query"), "message")
     return RawUpdate(
         update_id=update["update_id"],
         payload=json.dumps(kept, ensure_ascii=True, separators=(",", ":")),
-        chat_id=_id(_object(shown.get("chat")).get("id")),
-        message_id=_id(shown.get("message_id")),
+        chat_id=whole_id(object_in(shown, "chat").get("id")),
+        message_id=whole_id(shown.get("message_id")),
         media_group_id=_whole(message.get("media_group_id")),
         secret=secret,
     )
@@ -66,7 +62,7 @@ def raw_update(update: object) -> RawUpdate:
 
 def _secret(message: Mapping[str, Any]) -> str | None:
     text = message.get("text")
-    if _object(message.get("chat")).get("type") != "private" or not isinstance(text, str):
+    if object_in(message, "chat").get("type") != "private" or not isinstance(text, str):
         return None
     found = masked(text)
     return None if found is None else found.secret
@@ -75,23 +71,36 @@ def _secret(message: Mapping[str, Any]) -> str | None:
 def parse_update(payload: str) -> Incoming | None:
     """What the update brings: a new message, an edited one or a press on a button; None for anything else.
 
-    What the artifact repeats "as the Bot API gives it" (origin, entities, extras) is taken from the JSON itself.
-    Raises MalformedMessage when this is no update that the Bot API documents.
+    What the artifact repeats "as the Bot API gives it" (origin, entities, extras) is taken from the JSON itself, and of
+    what is not read nothing is demanded. Where that is still no update that the Bot API documents, it is Unreadable;
+    raises MalformedMessage where not even the sender and the chat can be told.
     """
     try:
-        raw = _object(json.loads(payload))
-        # Of kinds that we did not ask for nothing is read: what is newer than this program is no mistake there.
-        update = Update.model_validate({name: raw[name] for name in ("update_id", *KINDS) if name in raw})
-        if update.message is not None:
-            return _incoming(update.message, raw["message"])
-        if update.edited_message is not None:
-            edited = update.edited_message
-            return EditedMessage(
-                message=_incoming(edited, raw["edited_message"]),
-                edited_at=edited.date if edited.edit_date is None else datetime.fromtimestamp(edited.edit_date, UTC),
-            )
-    except (ValueError, ValidationError, RecursionError, OverflowError, OSError) as error:
-        raise MalformedMessage(f"not an update that this version understands: {error}") from error
+        raw = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not an update: {error}") from error
+    if not isinstance(raw, Mapping):
+        raise MalformedMessage("not an update: it is no object")
+    try:
+        return _read(raw)
+    except (MalformedMessage, ValueError, OverflowError, OSError) as error:  # pydantic's are ValueErrors
+        why = f"not an update that this version understands: {error}"
+        found = unreadable(raw, why)
+        if found is None:
+            raise MalformedMessage(why) from error
+        return found
+
+
+def _read(raw: Mapping[str, Any]) -> Incoming | None:
+    update = Update.model_validate(needed(raw))
+    if update.message is not None:
+        return _incoming(update.message, raw["message"])
+    if update.edited_message is not None:
+        edited = update.edited_message
+        return EditedMessage(
+            message=_incoming(edited, raw["edited_message"]),
+            edited_at=edited.date if edited.edit_date is None else datetime.fromtimestamp(edited.edit_date, UTC),
+        )
     return None if update.callback_query is None else _press(update.callback_query)
 
 
@@ -110,7 +119,9 @@ def _press(query: CallbackQuery) -> ButtonPress | None:
 
 
 def _incoming(message: Message, fields: Mapping[str, Any]) -> IncomingMessage:
-    sender = message.from_user
+    sender, moving = message.from_user, message.live_photo
+    moving_file = None if moving is None else _describe(MediaKind.VIDEO, moving)
+    still_file = _media(message)
     return IncomingMessage(
         message_id=_known(message.message_id),
         chat_id=_known(message.chat.id),
@@ -121,29 +132,27 @@ def _incoming(message: Message, fields: Mapping[str, Any]) -> IncomingMessage:
         chat_title=message.chat.title,
         chat_username=message.chat.username,
         media_group_id=_whole(message.media_group_id),
-        media=_media(message),
+        media=still_file or moving_file,
+        moving=None if still_file is None else moving_file,
+        other_files=has_other_files(fields),
         text=message.text,
         caption=message.caption,
-        entities=tuple(fields.get("entities") or ()),
-        caption_entities=tuple(fields.get("caption_entities") or ()),
-        forward_origin=fields.get("forward_origin"),
+        entities=_entities(fields.get("entities")),
+        caption_entities=_entities(fields.get("caption_entities")),
+        forward_origin=object_in(fields, "forward_origin") or None,
         protected=bool(message.has_protected_content),
         extras={name: fields[name] for name in _EXTRAS if name in fields} or None,
     )
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _id(value: object) -> int | None:
-    return value if type(value) is int and -_LARGEST <= value <= _LARGEST else None
+def _entities(value: object) -> tuple[JsonValue, ...]:
+    return tuple(entity for entity in value if isinstance(entity, dict)) if isinstance(value, list) else ()
 
 
 def _known(number: int) -> int:
     """An id. Raises MalformedMessage for what is none of the Bot API's, and no database keeps."""
-    if _id(number) is None:
-        raise MalformedMessage("not an update that this version understands: an id is out of range")
+    if whole_id(number) is None:
+        raise MalformedMessage("an id is out of range")
     return number
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -32,8 +33,8 @@ Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class BoundedHttp:
     """Lives in the asyncio flavour. A connection is cut after `seconds`.
 
-    Where one comes too many, the oldest is cut that has not said yet what it wants: whoever only holds connections
-    shuts nobody out. If all have, the new one is cut.
+    Where one comes too many, the oldest is cut that has not said yet what it wants, or has its answer: whoever only
+    holds connections shuts nobody out. If all wait for answers, the new one is cut.
     """
 
     def __init__(self, answer: Answer, *, max_connections: int, seconds: float) -> None:
@@ -42,6 +43,7 @@ class BoundedHttp:
         self._seconds = seconds
         self._open: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._heard: set[web.RequestHandler] = set()
+        """They said what they want, and have no answer yet."""
         self._http: web.Server | None = None
         self._listener: asyncio.Server | None = None
 
@@ -72,18 +74,25 @@ class BoundedHttp:
         self._heard.clear()
 
     async def _one(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._heard.add(request.protocol)
-        response = await self._answer(request)
-        response.force_close()
+        connection = request.protocol
+        self._heard.add(connection)
+        try:
+            response = await self._answer(request)
+            response.force_close()
+            with suppress(ConnectionError):  # aiohttp finds the same, and ends it
+                await response.prepare(request)
+                await response.write_eof()
+        finally:
+            self._heard.discard(connection)  # what else it sends is nobody's
         return response
 
     def _connection(self, http: web.Server) -> asyncio.Protocol:
         if len(self._open) >= self._max_connections:  # http.connections knows those of a burst too late
-            silent = next((connection for connection in self._open if connection not in self._heard), None)
-            if silent is None:
+            idle = next((connection for connection in self._open if connection not in self._heard), None)
+            if idle is None:
                 return _NoRoom()
-            self._open[silent].cancel()
-            self._cut(silent)
+            self._open[idle].cancel()
+            self._cut(idle)
         connection = http()
         self._open[connection] = asyncio.get_running_loop().call_later(self._seconds, self._cut, connection)
         return connection

@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ PREVIEW_PIXELS = 320
 """Of a preview's longer side, at most."""
 PREVIEW_BYTES = 1 << 18
 """What is more is no picture of that size."""
+MOST_SAID = 1 << 20
+"""Bytes; a reader that says more is in the hands of its file."""
 JPEG = b"\xff\xd8\xff"
 """How every JPEG begins."""
 
@@ -71,19 +74,34 @@ async def read_details(path: Path, *, preview: bool = True) -> MediaDetails | No
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
         with anyio.fail_after(READ_SECONDS):
-            done = await anyio.run_process(command, check=False, stderr=subprocess.DEVNULL, env=environment)
+            said, code = await _run(command, environment)
     except TimeoutError:
         _LOG.info("nothing is known of %s: reading it took more than %.0f s", path.name, READ_SECONDS)
         return None
     except OSError as error:
         _LOG.warning("the reader of media does not start: %s", error)
         return None
-    if done.returncode == NOT_INSTALLED:
+    if code == NOT_INSTALLED:
         _LOG.info("details of media are not read: pip install 'teltubby[media]'")
         return None
-    if done.returncode != 0:
-        _LOG.info("of %s not everything is known: its reader ended with %d", path.name, done.returncode)
-    return details_of(done.stdout)
+    if code != 0:
+        _LOG.info("of %s not everything is known: its reader ended with %d", path.name, code)
+    return details_of(said)
+
+
+async def _run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[bytes, int]:
+    """What it says, MOST_SAID at most, and how it ended. Raises OSError when it does not start."""
+    said = bytearray()
+    async with await anyio.open_process(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as reader:
+        assert reader.stdout is not None, "it is a pipe"
+        async for more in reader.stdout:
+            said += more
+            if len(said) > MOST_SAID:
+                reader.kill()
+                break
+        return bytes(said[:MOST_SAID]), await reader.wait()
 
 
 def details_of(said: bytes) -> MediaDetails | None:
@@ -92,7 +110,7 @@ def details_of(said: bytes) -> MediaDetails | None:
     for line in said.splitlines():
         try:
             told = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if isinstance(told, dict):
             facts.update(told)

@@ -100,9 +100,6 @@ class RpcConnection:
             if query.answer.cancelled():
                 self._forget(query)
 
-    async def wait_lost(self) -> None:
-        await asyncio.shield(self._gone)
-
     async def aclose(self) -> None:
         """Cut the connection; safe to call twice."""
         if not self._gone.done():

@@ -120,6 +120,7 @@ class Submissions:
             for job in handed_in.jobs:
                 insert_job(connection, job, submission_message_id=message_id, now=now)
             doubt(connection, handed_in.doubtful, Doubt.ELSEWHERE, now)
+            doubt(connection, handed_in.left_out, Doubt.LEFT_OUT, now)
             submission = self.find(chat_id, message_id)
             assert submission is not None
             return submission
@@ -152,6 +153,7 @@ class Submissions:
             for job in jobs:
                 insert_job(connection, job, submission_message_id=message_id, now=now)
             doubt(connection, more.doubtful, Doubt.ELSEWHERE, now)
+            doubt(connection, more.left_out, Doubt.LEFT_OUT, now)
             extended = self.find(chat_id, message_id)
             assert extended is not None
             return extended

@@ -19,14 +19,22 @@ class Inbox:
         self._clock = clock
 
     def record(self, updates: Sequence[RawUpdate]) -> int:
-        """Write what is not there yet, all in one transaction, and return how many that was."""
+        """Write what is not there yet, all in one transaction, and return how many that was.
+
+        After a quiet week Telegram chooses the ids of updates anew (Bot API, Update): one that is done, and is of
+        another message, gives way to what has its id now.
+        """
         now = to_text(self._clock())
         rows = [(u.update_id, now, u.chat_id, u.message_id, u.media_group_id, u.payload) for u in updates]
         with self._file.write() as connection:
             before = connection.total_changes
             connection.executemany(
                 "INSERT INTO inbox (update_id, received_at, chat_id, message_id, media_group_id, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (update_id) DO NOTHING",
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (update_id) DO UPDATE SET received_at = excluded.received_at,"
+                " chat_id = excluded.chat_id, message_id = excluded.message_id,"
+                " media_group_id = excluded.media_group_id, payload = excluded.payload, done_at = NULL"
+                " WHERE done_at IS NOT NULL AND payload <> excluded.payload"
+                " AND (chat_id IS NOT excluded.chat_id OR message_id IS NOT excluded.message_id)",
                 rows,
             )
             return connection.total_changes - before

@@ -110,16 +110,19 @@ class Jobs:
     def quiet(self, before: datetime, limit: int) -> tuple[JobView, ...]:
         """Open, published, and nothing durable heard since `before`, by the ledger's own clock: the oldest of them.
 
-        What runs comes first: however many wait in the queue, they hide no job whose worker died.
+        What runs comes first: however many wait in the queue, they hide no job whose worker died. What was heard in
+        times as far to come was heard by a clock that ran ahead, and is as quiet.
         """
-        moment = to_text(before)
+        now = self._clock()
         rows = self._file.read(
-            f"{SELECT_JOBS} WHERE jobs.state IN {OPEN_STATES} AND jobs.updated_at < ?1"
-            " AND (outbox.job_id IS NULL OR outbox.published_at < ?1)"
+            f"{SELECT_JOBS} WHERE jobs.state IN {OPEN_STATES} "
+            " AND (jobs.updated_at < ?1 OR jobs.updated_at > ?3)"
+            " AND (outbox.job_id IS NULL OR outbox.published_at < ?1 OR outbox.published_at > ?3)"
             " AND (jobs.state <> 'RETRYING' OR jobs.due_at IS NULL OR jobs.due_at < ?1)"
             " ORDER BY jobs.state <> 'PROCESSING', jobs.updated_at, jobs.rowid LIMIT ?2",
-            moment,
+            to_text(before),
             limit,
+            to_text(now + (now - before)),
         )
         return readable(rows)
 

@@ -47,6 +47,9 @@ _IDS = f"""INSERT INTO main.tg_map (file_unique_id, sha256) SELECT file_unique_i
 _SUBMISSIONS = f"""SELECT key FROM (SELECT key, at, chat_id, message_id, row_number() OVER (
         PARTITION BY chat_id, message_id ORDER BY key NOT LIKE '%/{ARTIFACT_NAME}', key) AS place FROM bucket.artifacts)
     WHERE place = 1 ORDER BY at, chat_id, message_id"""
+# They may be doubtful since before what was archived there; what is claimed stays so, and is looked at no more.
+_TRUSTED = """DELETE FROM main.doubtful_keys WHERE claimed_at IS NULL
+    AND key IN (SELECT key FROM bucket.claims WHERE status = 'stored')"""
 _PURGED = """UPDATE main.messages SET purged_keys = (SELECT CASE WHEN count(*) THEN json_group_array(value) END
         FROM json_each(purged_keys) WHERE value NOT IN (SELECT key FROM bucket.objects))
     WHERE purged_keys IS NOT NULL"""
@@ -132,6 +135,7 @@ def _rebuilt(connection: Transaction) -> Rebuilt:
     ids = connection.execute(_IDS).rowcount
     submissions = _take_submissions(connection)
     connection.execute(_PURGED)
+    connection.execute(_TRUSTED)
     artifacts = _number(connection, "SELECT count(*) FROM bucket.artifacts")
     return Rebuilt(
         submissions_new=submissions["new"],

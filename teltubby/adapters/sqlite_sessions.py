@@ -87,14 +87,15 @@ class SignIns:
             )
 
     def count(self, request: CountCommands) -> int:
-        """How often it was commanded and accepted."""
+        """How often it was commanded and accepted; not what a clock that ran ahead says will be."""
         (row,) = self._file.read(
-            "SELECT count(*) AS times FROM commands WHERE job_id = ?1 AND command = ?2 AND accepted AND at >= ?3"
-            " AND (?4 IS NULL OR user_id = ?4)",
+            "SELECT count(*) AS times FROM commands WHERE job_id = ?1 AND command = ?2 AND accepted"
+            " AND at BETWEEN ?3 AND ?5 AND (?4 IS NULL OR user_id = ?4)",
             NO_JOB,
             request.command,
             to_text(request.since),
             request.user_id,
+            to_text(self._clock()),
         )
         return int(row["times"])
 

@@ -60,10 +60,6 @@ class TelethonParts:
         return range_hashes(found)
 
     @asyncio_hosted
-    async def wait_lost(self) -> None:
-        await self._rpc.wait_lost()
-
-    @asyncio_hosted
     async def aclose(self) -> None:
         await self._rpc.aclose()
 

@@ -6,13 +6,11 @@ names have changed. All "connections" of this kind share Telethon's own.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from telethon import TelegramClient, errors, functions
 
-from teltubby.adapters.telethon_client import until_lost
 from teltubby.adapters.telethon_errors import FOREIGN, translate_part
 from teltubby.adapters.telethon_parts import input_location, range_hashes
 from teltubby.adapters.telethon_silence import Silence
@@ -35,7 +33,6 @@ class StockParts:
         self._client = client
         self._silence = silence
         self._is_home = data_centre == client.session.dc_id
-        self._closed = asyncio.Event()
 
     async def fetch(self, location: FileLocation, offset: int, length: int) -> bytes:
         try:
@@ -54,15 +51,8 @@ class StockParts:
         except ForeignCancelled as error:
             raise ConnectionLost("Telethon gave the connection up") from error
 
-    async def wait_lost(self) -> None:
-        try:
-            await self._wait_lost()
-        except ForeignCancelled:
-            return  # Telethon cancels its own future when it gives a connection up
-
-    @asyncio_hosted
     async def aclose(self) -> None:
-        self._closed.set()
+        """Nothing to close: see above."""
 
     @asyncio_hosted
     async def _ask(self, location: FileLocation, offset: int, length: int) -> bytes:
@@ -105,16 +95,6 @@ class StockParts:
     async def _answer(self, request: Any) -> Any:
         with self._silence.asking():
             return await self._client(request)
-
-    @asyncio_hosted
-    async def _wait_lost(self) -> None:
-        ends = [asyncio.create_task(self._closed.wait()), asyncio.create_task(until_lost(self._client))]
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in ends:
-                task.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
 
 
 def _request_size(offset: int, length: int) -> int:

@@ -32,8 +32,5 @@ class WatchedParts:
     async def hashes(self, location: FileLocation, offset: int) -> Sequence[RangeHash]:
         return await self._connection.hashes(location, offset)
 
-    async def wait_lost(self) -> None:
-        await self._connection.wait_lost()
-
     async def aclose(self) -> None:
         await self._connection.aclose()

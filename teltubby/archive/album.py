@@ -17,12 +17,12 @@ def joined(
 ) -> dict[str, JsonValue]:
     """The album's artifact with these files added behind those that it has, and everything that follows recomputed.
 
-    Idempotent: a message whose file it has already is left as it is. Each new item is marked `late`; a caption and
+    Idempotent: a message whose files it has already is left as it is. Each new item is marked `late`; a caption and
     what else came with a late message are added as `build` would have, and nothing that is there is changed. Raises
     ValueError when this is no artifact.
     """
     grown, telegram, items = _opened(artifact)
-    known = {item.get("message_id") for item in items}
+    known = {item.get("message_id") for item in items}  # a live photo's two files come together
     added = [outcome for outcome in outcomes if str(outcome.message.message_id) not in known]
     items += [describe_item(outcome) | {"late": True} for outcome in sorted(added, key=lambda added: added.ordinal)]
     new = {outcome.message.message_id for outcome in added}

@@ -214,7 +214,7 @@ def _seen(
 def _is_to_be_repeated(period: Period, repeat: timedelta, now: datetime) -> bool:
     if period.told_at is None or not period.is_open or not repeat:
         return False
-    return now - (period.reminded_at or period.told_at) >= repeat
+    return not timedelta(0) <= now - (period.reminded_at or period.told_at) < repeat  # a clock may have been set back
 
 
 def _tidied(book: AlertBook, now: datetime) -> AlertBook:

@@ -9,10 +9,12 @@ from datetime import timedelta
 
 _LOOKS = (timedelta(minutes=1), timedelta(minutes=9), timedelta(minutes=50))
 """From one look to the next: after a minute, ten minutes and an hour, which no request outlives."""
+LOOKS = len(_LOOKS)
+"""So many looks settle a doubt."""
 REMEMBERED = timedelta(days=30)
 """How long it is known of a key that what lay there was deleted: no worker holds back a report for longer."""
-AFTER_TROUBLE = timedelta(minutes=10)
-"""Until the next look where one could not be finished; it does not count."""
+IN_THE_STEAD = timedelta(minutes=10)
+"""Until the next look after one that does not count: it could not be finished, or what it saw is not the last word."""
 
 
 def next_look(looks: int, *, claimed: bool) -> timedelta | None:
@@ -20,6 +22,6 @@ def next_look(looks: int, *, claimed: bool) -> timedelta | None:
 
     `claimed`: something was found there, and deleted.
     """
-    if looks < len(_LOOKS):
+    if looks < LOOKS:
         return _LOOKS[looks]
-    return REMEMBERED if claimed and looks == len(_LOOKS) else None
+    return REMEMBERED if claimed and looks == LOOKS else None

@@ -35,19 +35,22 @@ PREVIEWS = "previews/"
 """The folder of a submission's previews, beside its files."""
 
 
-_NUMBERED = re.compile(r"_r[0-9]+\Z")
+_NUMBERED = re.compile(r"--r[0-9]+\Z")
+"""What `another_key` adds: no slug has two hyphens in a row, so that no caption looks like it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Where a submission belongs: `base_path` ends in `/`, `keys` are those of its files in message_id order.
 
-    The first of these files has the ordinal `first_ordinal`, and the others follow.
+    The first of these files has the ordinal `first_ordinal`, and the others follow. `earlier` are, for each file, the
+    keys that it would have if fewer messages of its album were known.
     """
 
     base_path: str
     keys: tuple[str, ...]
     artifact_key: str
+    earlier: tuple[tuple[str, ...], ...]
     first_ordinal: int = 1
 
 
@@ -98,11 +101,17 @@ def plan_layout(
         base_path = f"{PREFIX}{month_path(first.date)}/{directory}/{first.message_id}/"
     names = [_name(message, media, ordinal) for ordinal, (message, media) in enumerate(carrying, start=first_ordinal)]
     chat, sender = _fit(chat, sender_slug(first), FILE_NAME_MAX - max(name.fixed_length for name in names))
+    keys = [base_path + name.render(chat, sender) for name in names]
+    earlier = [
+        [base_path + _name(message, media, lower).render(chat, sender) for lower in range(1, ordinal)]
+        for ordinal, (message, media) in enumerate(carrying, start=first_ordinal)
+    ]
     return Layout(
         base_path=base_path,
-        keys=tuple(base_path + name.render(chat, sender) for name in names),
+        keys=tuple(keys),
         artifact_key=base_path + ARTIFACT_NAME,
         first_ordinal=first_ordinal,
+        earlier=tuple(tuple(key for key in lower if key not in keys) for lower in earlier),
     )
 
 
@@ -112,7 +121,7 @@ def another_key(key: str, number: int) -> str:
     stem, dot, ending = name.rpartition(".")
     if not stem:
         stem, dot, ending = name, "", ""
-    return f"{folder}{slash}{_NUMBERED.sub('', stem)}_r{number}{dot}{ending}"
+    return f"{folder}{slash}{_NUMBERED.sub('', stem)}--r{number}{dot}{ending}"
 
 
 def preview_key(key: str) -> str | None:

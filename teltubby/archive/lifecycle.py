@@ -116,14 +116,14 @@ def next_state(state: JobState, event: JobEvent, *, known_attempt: int = 0) -> J
             assert_never(event)
 
 
-def as_stopped(event: JobCompleted) -> JobCancelled:
-    """What it counts as when the object that it tells of is deleted: its attempt was stopped."""
+def as_stopped(event: JobCompleted | JobRetrying | JobFailed) -> JobCancelled:
+    """What it counts as when the object that it tells of is deleted, or its job is cancelled: it was stopped."""
     return JobCancelled(
         job_id=event.job_id,
         worker=event.worker,
         attempt=event.attempt,
         at=event.at,
-        transferred_bytes=event.size_bytes,
+        transferred_bytes=event.size_bytes if isinstance(event, JobCompleted) else event.transferred_bytes,
         seconds=event.seconds,
         route=event.route,
         routes=event.routes,

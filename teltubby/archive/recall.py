@@ -10,20 +10,27 @@ from teltubby.messages.media import DedupReason, IncomingMessage, ItemOutcome, I
 
 
 def recall(artifact_json: str, messages: Sequence[IncomingMessage]) -> tuple[ItemOutcome, ...]:
-    """The outcomes that were written for these messages, in the order of their ids. Raises KeyError or ValueError for
-    others.
+    """The outcomes that were written for these messages, in the order of their ids; of the two files of a live photo,
+    each has its own. Raises KeyError or ValueError for others.
 
     Artifacts that do not name the message of each item have one for every message, in order.
     """
     carrying = sorted((message for message in messages if message.media), key=lambda message: message.message_id)
     items = json.loads(artifact_json)["telegram"]["items"]
-    named = {item["message_id"]: item for item in items if "message_id" in item}
+    named: dict[str, dict[str, Any]] = {item["message_id"]: item for item in items if "message_id" in item}
+    exact: dict[Any, dict[str, Any]] = {
+        (item["message_id"], item.get("file_unique_id")): item for item in items if "message_id" in item
+    }
     nameless = [item for item in items if "message_id" not in item]
     older = [message for message in carrying if str(message.message_id) not in named] if nameless else []
     paired = {message.message_id: item for item, message in zip(nameless if older else (), older, strict=True)}
-    return tuple(
-        _outcome(paired.get(message.message_id) or named[str(message.message_id)], message) for message in carrying
-    )
+
+    def recalled(message: IncomingMessage) -> dict[str, Any]:
+        number = str(message.message_id)
+        file = None if message.media is None else message.media.file_unique_id
+        return paired.get(message.message_id) or exact.get((number, file)) or named[number]
+
+    return tuple(_outcome(recalled(message), message) for message in carrying)
 
 
 def recorded_items(artifact: JsonObject) -> tuple[JsonObject, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
+from teltubby.archive.lateness import is_older
 from teltubby.messages.ledger_sessions import KnownTrouble
 from teltubby.messages.session import SessionStanding, SessionState
 
@@ -36,10 +37,11 @@ def session_news(session: SessionStanding, known: KnownTrouble | None, *, now: d
 
     `known` in the state READY says that the last trouble is over since then. Only READY ends trouble: what lies
     between (connecting, somebody who signs in, a worker that starts anew) is on the way there or back. A clock that is
-    ahead of ours is not believed, or what it says after somebody set it right would count as late.
+    ahead of ours is not believed, or what it says after somebody set it right would count as late; neither is what is
+    known, where our own ran ahead.
     """
     since = min(session.since, now)
-    if known is not None and since <= known.since:
+    if known is not None and (since == known.since or is_older(since, known.since, now=now)):
         return None
     told = None if known is None or known.state is SessionState.READY else known.state
     if session.state is SessionState.READY:

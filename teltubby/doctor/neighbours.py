@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import urllib.request
@@ -13,6 +14,8 @@ from anyio import to_thread
 from teltubby.config import Config
 
 ANSWER_SECONDS = 3.0
+LONGEST_ANSWER = 1 << 20
+"""Bytes; ours has some thousand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +47,9 @@ def _ask(port: int) -> Neighbour | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/status", timeout=ANSWER_SECONDS) as response:
-            snapshot = json.load(response)["snapshot"]
+            snapshot = json.loads(response.read(LONGEST_ANSWER))["snapshot"]
             return Neighbour(role=str(snapshot["name"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -146,7 +146,7 @@ async def _overwriting(store: ObjectStore, trial: StoreTrial) -> str:
 def _remove_traces(folder: Path, *, uploads: bool) -> None:
     """What doctor's keys left beside their objects: folders, and the notes of what came of their uploads."""
     for note in (folder / UPLOADS).glob("*/upload"):
-        with suppress(OSError, ValueError, KeyError):
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # not ours, then
             if json.loads(note.read_bytes())["key"].startswith(KEYS):
                 shutil.rmtree(note.parent)
     doctors = folder / KEYS

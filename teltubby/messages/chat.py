@@ -44,5 +44,21 @@ class EditedMessage:
     edited_at: datetime
 
 
-Incoming = IncomingMessage | EditedMessage | ButtonPress
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something that somebody sent, changed (`edited`) or pressed (`press_id`), and this version cannot read.
+
+    `message_id` is that of the message, None where not even that can be told; `why` is for the log.
+    """
+
+    sender_id: int
+    chat_id: int
+    chat_type: str
+    message_id: int | None
+    edited: bool = False
+    press_id: str | None = None
+    why: str
+
+
+Incoming = IncomingMessage | EditedMessage | ButtonPress | Unreadable
 """What an update of the inbox can be."""

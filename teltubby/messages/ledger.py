@@ -136,7 +136,8 @@ class FindSubmission(Request[Submission | None]):
 class Submit(Request[Submission]):
     """Record a submission, its jobs and their outbox entries, all or nothing; one that is there stays as it is.
 
-    `doubtful` are keys of its files that the artifact does not name: an earlier run may have stored something there.
+    `doubtful` are keys of its files that are archived elsewhere, `left_out` of those that are not archived: an earlier
+    run may have stored something there.
     """
 
     chat_id: int
@@ -147,14 +148,15 @@ class Submit(Request[Submission]):
     jobs: tuple[Job, ...]
     member_message_ids: tuple[int, ...]
     doubtful: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendSubmission(Request[Submission]):
     """More messages of an album that was recorded before: its new artifact, and jobs for the new files, all or nothing.
 
-    A member that is recorded already stays as it is, and jobs that are there are not made twice. `doubtful`: see
-    Submit. Refused with UnknownSubmission.
+    A member that is recorded already stays as it is, and jobs that are there are not made twice. `doubtful`
+    and `left_out`: see Submit. Refused with UnknownSubmission.
     """
 
     chat_id: int
@@ -163,6 +165,7 @@ class ExtendSubmission(Request[Submission]):
     jobs: tuple[Job, ...]
     member_message_ids: tuple[int, ...]
     doubtful: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,10 @@ class IncomingMessage:
     chat_username: str | None = None
     media_group_id: str | None = None
     media: Media | None = None
+    moving: Media | None = None
+    """The video of a live photo, whose still picture is `media`."""
+    other_files: bool = False
+    """Whether it has files in a form in which bots cannot archive them: paid media, stories, rich text."""
     text: str | None = None
     caption: str | None = None
     entities: Sequence[JsonValue] = ()

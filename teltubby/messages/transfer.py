@@ -103,9 +103,6 @@ class PartConnection(Protocol):
         """Hashes of the ranges from `offset` on, as many as the server gives at once; none where it has none."""
         ...
 
-    async def wait_lost(self) -> None:
-        """Return when the connection is lost or closed."""
-
     async def aclose(self) -> None:
         """Disconnect; requests in flight raise ConnectionLost. Safe to call twice."""
 
@@ -247,10 +244,14 @@ class FindObject(Request[int | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """Objects that lie under a file's key and its preview's, the file last; `named`: an artifact beside them does."""
+    """Objects that lie under a file's key and its preview's, the file last; `named`: an artifact beside them does.
+
+    `size` is the file's, None where only its preview is there.
+    """
 
     keys: tuple[str, ...]
     named: bool
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

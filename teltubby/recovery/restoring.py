@@ -84,10 +84,10 @@ def _next(manifest: Manifest, restored: Restored, wish: Wish) -> list[str]:
     if wish.into is None:
         if any(file.content is Content.SETTINGS for file in manifest.files):
             lines.append("The settings are in the backup too: `teltubby restore --settings FILE` writes them.")
-        lines.append(
-            f"Now run `teltubby doctor`, then start again. The databases are as of "
-            f"{manifest.name.made_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
+        lines.append(f"The databases are as of {manifest.name.made_at:%Y-%m-%d %H:%M:%S} UTC.")
+        if Content.LEDGER in restored.files:
+            lines.append("What was archived since is in the store: `teltubby reindex` tells the ledger of it.")
+        lines.append("Then run `teltubby doctor`, and start again.")
     return lines
 
 

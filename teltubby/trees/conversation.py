@@ -110,7 +110,7 @@ def bot_actor(
         bot_api_max_file_size_bytes=config.ingest.bot_api_max_file_size_bytes,
         max_retries=config.worker.max_retries,
     )
-    workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers()
+    workers, whispers = Workers(queue=queue, missing=missing, clock=utc_now), Whispers(config.telegram.whitelist_ids)
     archiving = Archiving(
         books,
         items=items,
@@ -133,6 +133,7 @@ def bot_actor(
         queue=queue,
         chat=chat,
         pictures=SignInPictures(ledger=ledger, chat=chat),
+        clock=utc_now,
     )
     channels = ChannelsDesk(queue=queue, audit=audit, chat=chat, workers=workers, clock=utc_now)
     alerts = alerting.alerts(config, outlook, ledger=ledger, chat=chat, workers=workers)

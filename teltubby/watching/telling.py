@@ -86,5 +86,8 @@ def _refusal(error: HTTPError) -> tuple[str, float]:
         description = str(answer["description"])
         pause = int(answer.get("parameters", {}).get("retry_after", 0))
         return description, float(max(0, min(pause, LONGEST_PAUSE)))
-    except (OSError, http.client.HTTPException, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
-        return f"status {error.code}", 0.0
+    except (OSError, http.client.HTTPException):
+        pass  # it was cut off
+    except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass  # it is not Telegram that answers so
+    return f"status {error.code}", 0.0

@@ -255,7 +255,7 @@ async def bot_wing(
                 metrics=metrics,
             )
         )
-        whispers.append(Whispers(clock=anyio.current_time))
+        whispers.append(Whispers((ANNA, BORIS), clock=anyio.current_time))
         trail = Trail(ledger=ledger.ref, clock=wall_clock)
         audit = Audit(ledger=ledger.ref, clock=wall_clock, trail=trail)
         sign_in = SignInDesk(
@@ -265,6 +265,7 @@ async def bot_wing(
             queue=queue_mail.ref,
             chat=chat,
             pictures=SignInPictures(ledger=ledger.ref, chat=chat),
+            clock=wall_clock,
         )
         channels = ChannelsDesk(
             queue=queue_mail.ref,

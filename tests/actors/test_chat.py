@@ -97,7 +97,9 @@ async def test_a_long_text_comes_in_several_messages(chat: Chat, gateway: BotTwi
     first = await chat.say(ANNA, "\n".join(lines), reply_to=11)
     said = gateway.telegram.said(ANNA)
     assert len(said) > 5
-    assert "\n".join(said).split("\n") == lines, "nothing is lost and no line is torn"
+    texts, ends = zip(*(text.rsplit("\n", 1) for text in said), strict=True)
+    assert "\n".join(texts).split("\n") == lines, "nothing is lost and no line is torn"
+    assert ends[0] == f"1 of {len(said)} ↓" and ends[-1] == f"{len(said)} of {len(said)}"
     assert first == gateway.telegram.bubbles[0].message_id
 
 

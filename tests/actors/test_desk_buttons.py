@@ -20,6 +20,7 @@ from tests.actors.stage import ANNA, restarts
 from tests.actors.test_desk import BORIS, fails
 from tests.actors.updates import sent, update
 from tests.actors.world import World
+from tests.virtual_time import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual_time")]
 
@@ -134,6 +135,18 @@ async def test_a_press_is_answered_in_time_however_long_its_work_takes(world: Wo
         assert told.text == orders.BUTTON_TAKES_TIME
         await line_reads(wing, world.telegram.bubbles[0].message_id, "Cancelled")
         assert wing.said()[1:] == ["was waiting: taken out of the queue"]
+
+
+async def test_what_is_said_late_has_the_names_that_people_gave(world: World) -> None:
+    file = sent(world.telegram, "video", 1, size=400 << 10, name="<b>&.mp4")
+    async with bot_wing(world) as wing:
+        await wing.receives(update(1, file))
+        (row,) = world.facts("SELECT job_id FROM jobs")
+        wing.ledger_script.slow("FindJob", 15)
+        await presses(wing, f"job:status:{row['job_id']}")
+        await until(lambda: len(wing.said()) == 2)
+        assert "\n&lt;b&gt;&amp;.mp4, " in wing.said()[1]
+        assert restarts(wing.tree) == {}
 
 
 @pytest.mark.parametrize(

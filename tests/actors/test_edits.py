@@ -9,7 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from teltubby.actors.intake import EDIT_PATIENCE
+from teltubby.actors import phrases
+from teltubby.actors.dealing import EDIT_PATIENCE
+from teltubby.actors.intake import BUG_TRIES
 from teltubby.actors.phrases import intake as words
 from teltubby.errors import DatabaseUnavailable, StoreUnavailable
 from tests.actors.bot_wing import STRANGER, bot_wing
@@ -118,13 +120,26 @@ async def test_an_edit_that_is_kept_over_a_restart_is_recorded(world: World) -> 
         assert captions(world) == ["new"]
 
 
-async def test_an_edit_of_what_was_never_archived_is_nothing(world: World) -> None:
+@pytest.mark.parametrize("number", [10, 9], ids=["a text", "a message that was lost"])
+async def test_an_edit_that_brings_a_file_where_none_is_archived_is_told(world: World, number: int) -> None:
     photo = sent(world.telegram, "photo", 1)
     async with bot_wing(world) as wing:
-        await wing.receives(update(10, text="hello"), edited(11, 10, None, text="hello there"), edited(12, 9, photo))
+        await wing.receives(update(10, text="hello"), edited(11, 10, None, text="hello there"))
+        assert len(wing.said()) == 1, "of a text nothing is said"
+        await wing.receives(edited(12, number, photo))
         assert world.objects == {}
-        assert len(wing.said()) == 1
+        assert wing.said()[1:] == [words.FILE_ADDED]
+        assert wing.telegram.bubbles[1].reply_to == number
         assert restarts(wing.tree) == {}
+
+
+async def test_an_edit_that_meets_a_bug_is_given_up_with_an_answer(world: World) -> None:
+    old, new = sent(world.telegram, "photo", 1), sent(world.telegram, "photo", 2)
+    async with bot_wing(world) as wing:
+        await wing.receives(update(10, old))
+        wing.ledger_script.fail("SaveArtifact", *[RuntimeError("a bug")] * BUG_TRIES)
+        await wing.receives(edited(11, 10, new))
+        assert phrases.INTERNAL_ERROR in wing.said()
 
 
 async def test_an_edit_of_text_is_over_at_once(world: World) -> None:
@@ -168,7 +183,11 @@ async def test_an_edit_survives_a_store_and_a_ledger_that_are_away(world: World)
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "{", "[]", '{"telegram": 1}', '{"telegram": {}}', '{"telegram": {"items": [1]}}']
+    "damage",
+    [
+        *("", "{", "[]", '{"telegram": 1}', '{"telegram": {}}', '{"telegram": {"items": [1]}}'),
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 async def test_an_edit_of_what_is_damaged_in_the_ledger_is_told_once(world: World, damage: str) -> None:
     photo = sent(world.telegram, "photo", 1)
@@ -178,7 +197,7 @@ async def test_an_edit_of_what_is_damaged_in_the_ledger_is_told_once(world: Worl
     async with bot_wing(world) as wing:
         await wing.receives(edited(11, 10, photo, caption="new"))
         await anyio.sleep(20)
-        assert wing.said()[1:] == [words.RECORD_DAMAGED]
-        (line,) = world.facts("SELECT detail FROM commands WHERE command = 'damaged'")
-        assert "message 10" in line["detail"]
+        assert wing.said()[1:] == [words.EDIT_OF_DAMAGED]
+        first, line = world.facts("SELECT detail FROM commands WHERE command = 'damaged' ORDER BY rowid")
+        assert "is damaged in the ledger" in first["detail"] and "message 10" in line["detail"]
         assert restarts(wing.tree) == {} and world.at_rest()

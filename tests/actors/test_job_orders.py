@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -10,9 +11,16 @@ import pytest
 from teltubby.actors.job_orders import JobOrders
 from teltubby.actors.late_stops import STOP_SECONDS
 from teltubby.adapters.base import Destination
-from teltubby.errors import BrokerUnavailable, DatabaseUnavailable, NotAnswered, StoreUnavailable
+from teltubby.errors import (
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    FloodWait,
+    NotAnswered,
+    StoreUnavailable,
+    TelegramUnavailable,
+)
 from teltubby.messages.control import StopJob
-from teltubby.messages.jobs import Job, JobCancelled, JobState, Priority
+from teltubby.messages.jobs import Job, JobCancelled, JobEvent, JobState, Priority
 from teltubby.messages.wire import decode_order
 from tests.actors.bot_wing import KIB, BotWing, bot_wing
 from tests.actors.stage import ANNA, restarts
@@ -106,6 +114,21 @@ async def test_what_runs_is_stopped_and_says_how_far_it_was(world: World) -> Non
         assert line(wing).startswith("🚫 Cancelled: stopped after 12.3 MB")
         assert (item_of(world, job)["status"], (await view(wing, job)).state) == ("skipped", JobState.CANCELLED)
         assert restarts(wing.tree) == {}
+
+
+@pytest.mark.parametrize("ends", [failed, retrying])
+async def test_an_attempt_that_ended_when_it_was_cancelled_is_told_as_stopped(
+    world: World, ends: Callable[[Job], JobEvent]
+) -> None:
+    """Its report was on its way: nobody runs the job, so that no worker says that it has stopped."""
+    async with bot_wing(world) as wing:
+        job = await queued(wing)
+        await tells(wing, started(job))
+        await orders(wing).cancel(job.job_id, ANNA)
+        await anyio.sleep(10)
+        await tells(wing, ends(job))
+        assert line(wing).startswith("🚫 Cancelled: stopped after")
+        assert (item_of(world, job)["status"], (await view(wing, job)).state) == ("skipped", JobState.CANCELLED)
 
 
 async def test_the_workers_word_is_the_last_one(world: World) -> None:
@@ -326,6 +349,36 @@ async def test_a_store_that_is_away_does_not_undo_the_order(world: World) -> Non
         wing.store.script.repair("put")
         await orders(wing).cancel(job.job_id, ANNA)
         assert item_of(world, job)["status"] == "skipped"
+
+
+async def test_a_line_that_cannot_be_edited_for_long_keeps_no_order_from_being_answered(world: World) -> None:
+    async with bot_wing(world) as wing:
+        job = await queued(wing)
+        await anyio.sleep(10)
+        wing.gateway.script.fail("edit", FloodWait(900))
+        for number, command in enumerate(("cancel", "retry", "cancel")):
+            wing.telegram.deliver(update(50 + number, text=f"/{command} {job.job_id[:8]}"))
+            await anyio.sleep(60)
+        first, *answers = wing.said()
+        assert ["taken out of the queue" in answer for answer in answers] == [True, False, True]
+        assert "🚫" not in first
+        await anyio.sleep(900)
+        assert wing.said()[0].startswith("🚫 Cancelled: taken out of the queue"), "the last word, when it may be said"
+        rows = world.facts("SELECT command, accepted FROM commands WHERE kind = 'command' ORDER BY id")
+        assert [tuple(row) for row in rows] == [("cancel", 1), ("retry", 1), ("cancel", 1)]
+        assert world.facts("SELECT 1 FROM inbox WHERE done_at IS NULL") == []
+
+
+async def test_a_stop_while_the_line_cannot_be_edited_leaves_the_order_to_the_next_process(world: World) -> None:
+    async with bot_wing(world) as wing:
+        job = await queued(wing)
+        await anyio.sleep(10)
+        wing.gateway.script.break_down("edit", TelegramUnavailable("away"))
+        wing.telegram.deliver(update(50, text=f"/cancel {job.job_id}"))
+        await until(lambda: world.facts("SELECT 1 FROM commands WHERE command = 'cancel'"))
+    assert world.facts("SELECT 1 FROM inbox WHERE done_at IS NULL") != []
+    async with bot_wing(world) as wing:
+        await until(lambda: wing.said()[0].startswith("🚫 Cancelled"))
 
 
 async def test_every_order_is_in_the_audit_trail(world: World) -> None:

@@ -105,7 +105,7 @@ async def receiving(
     folder: Path, telegram: Telegram, webhook: Webhook | None = None, *, listens: bool = False
 ) -> AsyncIterator[Stage]:
     mailbox, script = Mailbox[LedgerMessage]("ledger"), Script()
-    stage = Stage(BotTwin(telegram), mailbox.ref, script, Wakeup(), Troubles(), Whispers())
+    stage = Stage(BotTwin(telegram), mailbox.ref, script, Wakeup(), Troubles(), Whispers((ANNA,)))
     receiving = Receiving(
         gateway=stage.gateway,
         ledger=mailbox.ref,
@@ -312,7 +312,7 @@ async def test_a_port_that_is_taken_is_a_mistake_in_the_configuration(tmp_path: 
             troubles=Troubles(),
             backoff=BACKOFF,
             rng=random.Random(0),
-            whispers=Whispers(),
+            whispers=Whispers((ANNA,)),
             webhook=webhook(other.getsockname()[1]),
         )
         with pytest.raises(ConfigurationError, match="WEBHOOK_LISTEN_PORT"):

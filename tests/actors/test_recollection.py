@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+import anyio
 import pytest
 
 from teltubby.actors.recollection import FARTHEST, GAP, PAGE, Recollection
@@ -23,6 +25,7 @@ class Mailbox:
         self.asked: list[tuple[int, int]] = []
         self.opened = 0
         self.broken = False
+        self.connection: Literal["none", "good", "cut", "silent"] = "none"
 
     def receive(self, message_id: int) -> None:
         self.lines[message_id] = None
@@ -34,13 +37,18 @@ class Mailbox:
         self.opened += 1
         if self.broken:
             raise TelegramUnavailable("nobody answers")
+        self.connection = "good"
         return Account(id=1, username=None, is_bot=True)
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        self.connection = "none"
 
     async def sent(self, first: int, last: int) -> tuple[Sequence[SentLine], int | None]:
         assert last - first < PAGE
+        if self.connection == "silent":
+            await anyio.sleep_forever()
+        if self.connection != "good":
+            raise TelegramUnavailable("the MTProto session is not connected")
         self.asked.append((first, last))
         there = [number for number in self.lines if first <= number <= last]
         ours = [line for number in there if (line := self.lines[number]) is not None]
@@ -130,6 +138,23 @@ async def test_a_session_whose_key_telegram_forgot_is_no_dead_end() -> None:
     recollection.doubt(ANNA, [10])
     assert await recollection.said(ANNA, 10, archived) == 12
     assert len(made) == 1 and made[0].opened == 2
+
+
+@pytest.mark.usefixtures("virtual_time")
+@pytest.mark.parametrize("connection", ["cut", "silent"])
+async def test_a_connection_that_died_since_the_last_question_is_made_anew(
+    connection: Literal["cut", "silent"],
+) -> None:
+    mailbox = Mailbox()
+    mailbox.receive(10)
+    recollection = Recollection(lambda: mailbox)
+    recollection.doubt(ANNA, [10])
+    assert await recollection.said(ANNA, 10, archived) is None
+    mailbox.connection = connection
+    mailbox.say(12, "Archived", reply_to=10)
+    recollection.doubt(ANNA, [10])
+    assert await recollection.said(ANNA, 10, archived) == 12
+    assert mailbox.opened == 2
 
 
 async def test_after_very_many_messages_doubts_are_still_looked_up_and_memory_is_bounded() -> None:

@@ -348,6 +348,20 @@ async def test_a_cut_download_is_told(
         assert await gateway.download(wanted, tmp_path / "a.bin") == 5_000_000
 
 
+async def test_a_download_on_a_dead_connection_is_given_up(
+    wire: TcpProxy, telegram: SimulatedTelegram, bot: User, curator: Curator, tmp_path: Path
+) -> None:
+    """Nothing resets it, and nothing comes any more."""
+    curator.send_document(curator.new_file(FileKind.DOCUMENT, 300_000))
+    async with opened(gateway_to(f"http://{wire.host}:{wire.port}", bot, timeout=1.0)) as gateway:
+        wanted = await file_id(gateway)
+        program(telegram, "file", then=wire.stall)
+        with anyio.fail_after(WITHIN), pytest.raises(TelegramUnavailable):
+            await gateway.download(wanted, tmp_path / "a.bin")
+        wire.resume()
+        assert await gateway.download(wanted, tmp_path / "a.bin") == 300_000
+
+
 async def test_what_is_no_bot_api_is_told(bot: User) -> None:
     """A proxy's login page, say."""
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"

@@ -9,13 +9,14 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import anyio
 import pytest
 from aiohttp import web
 from anyio import to_thread
 
+from teltubby.adapters import bounded_http
 from teltubby.adapters.http_server import MAX_CONNECTIONS, Handler, HttpServer, Page
 from teltubby.errors import ConfigurationError
 
@@ -44,7 +45,21 @@ async def slow() -> Page:
     return await hello()
 
 
-PAGES: Mapping[str, Handler] = {"/hello": hello, "/unwell": unwell, "/broken": broken, "/slow": slow}
+LARGE = 16 << 20
+"""Bytes; no kernel keeps so many for one who does not read."""
+
+
+async def large() -> Page:
+    return Page(body=bytes(LARGE), content_type="application/octet-stream")
+
+
+PAGES: Mapping[str, Handler] = {
+    "/hello": hello,
+    "/unwell": unwell,
+    "/broken": broken,
+    "/slow": slow,
+    "/large": large,
+}
 WITHIN = 30.0
 
 
@@ -125,6 +140,16 @@ def reads_end(connection: socket.socket) -> bytes:
     return said
 
 
+def counts(connection: socket.socket) -> int:
+    """How many bytes the server still sends until it ends the connection."""
+    connection.settimeout(30)
+    received = 0
+    with suppress(ConnectionResetError):
+        while more := len(connection.recv(1 << 20)):
+            received += more
+    return received
+
+
 async def test_who_never_ends_his_request_is_cut_off() -> None:
     async with serving(connection_seconds=0.2) as url:
         port = int(url.rpartition(":")[2])
@@ -153,6 +178,35 @@ async def test_when_all_wait_for_answers_one_more_is_cut_at_once() -> None:
                 answered.set_result(None)
             assert (await to_thread.run_sync(reads_end, crowd[0])).startswith(b"HTTP/1.1 200 ")
             assert (await get(f"{url}/hello"))[0] == 200, "who is gone leaves his place"
+
+
+async def test_whoever_has_his_answer_and_stays_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He promised more than he sends, so that it is waited for."""
+    monkeypatch.setattr(bounded_http, "LINGER_SECONDS", 60.0)
+    async with serving(connection_seconds=60.0) as url:
+        port = int(url.rpartition(":")[2])
+        with ExitStack() as opened:
+            crowd = [
+                opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(MAX_CONNECTIONS)
+            ]
+            for connection in crowd:
+                connection.settimeout(WITHIN)
+                connection.sendall(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+            for connection in crowd:
+                assert b" 405 " in await to_thread.run_sync(connection.recv, 4096)
+            assert (await get(f"{url}/hello"))[0] == 200
+            assert await to_thread.run_sync(reads_end, crowd[0]) == b"", "the oldest of them went"
+
+
+async def test_who_does_not_read_his_answer_is_cut_off_too() -> None:
+    async with serving(connection_seconds=0.5) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as deaf, ExitStack() as opened:
+            deaf.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert await to_thread.run_sync(deaf.recv, 12) == b"HTTP/1.1 200"
+            later = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            assert await to_thread.run_sync(reads_end, later) == b"", "his time is over, and so was the other's"
+            assert await to_thread.run_sync(counts, deaf) < LARGE
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,30 @@ async def test_a_reader_that_takes_all_of_the_processor_is_ended_by_its_own_limi
     assert await read_details(tmp_path / "any") == MediaDetails(width=5)
 
 
+async def test_a_reader_that_never_stops_talking_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loud_reader.py").write_text(
+        "import sys, time\nwhile True:\n    print('{\"width\": 5}\\n' * 20_000, flush=True)\n    time.sleep(0.02)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(media_details, "READER", "loud_reader")
+    assert await read_details(tmp_path / "any") == MediaDetails(width=5)
+
+
+async def test_a_reader_that_its_file_took_over_finds_no_secret_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "curious_reader.py").write_text(
+        "import json, os\nfrom teltubby.adapters import media_reader\nmedia_reader._limit()\n"
+        "print(json.dumps({'codec': os.environ.get('S3_SECRET_ACCESS_KEY', 'nothing')}), flush=True)\n"
+        f"with open({str(tmp_path / 'written')!r}, 'w') as file:\n    file.write('words')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setattr(media_details, "READER", "curious_reader")
+    assert await read_details(tmp_path / "any") == MediaDetails(codec="nothing")
+    assert not (tmp_path / "written").exists() or not (tmp_path / "written").read_bytes()
+
+
 async def test_without_the_extra_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hachoir.py").write_text("raise ImportError('not here')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")

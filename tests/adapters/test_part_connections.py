@@ -221,7 +221,6 @@ async def test_a_cut_is_that_of_all_that_is_on_its_way_and_the_connection_stays_
 
     with anyio.fail_after(WITHIN):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(line.parts.wait_lost)
             for index in range(4):
                 tasks.start_soon(fetch, index)
             await anyio.sleep(0.5)
@@ -230,7 +229,6 @@ async def test_a_cut_is_that_of_all_that_is_on_its_way_and_the_connection_stays_
     assert [type(error) for error in errors] == [ConnectionLost] * 4
     with pytest.raises(ConnectionLost):
         await line.comes(0)
-    await line.parts.wait_lost()
 
 
 @pytest.mark.parametrize("patience", [1.0])
@@ -290,14 +288,9 @@ async def test_closing_ends_what_is_on_its_way_and_may_be_done_twice(line: Line)
             await line.comes(0)
 
 
-async def test_closing_ends_the_wait_for_the_loss(line: Line) -> None:
-    with anyio.fail_after(WITHIN):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(line.parts.wait_lost)
-            await anyio.wait_all_tasks_blocked()
-            await line.parts.aclose()
-        await line.parts.wait_lost()
-    assert (await line.film.location(line.session)).document_id == line.film.file.id, "the session is as before"
+async def test_closing_it_leaves_the_session_as_it_was(line: Line) -> None:
+    await line.parts.aclose()
+    assert (await line.film.location(line.session)).document_id == line.film.file.id
 
 
 # -- hashes

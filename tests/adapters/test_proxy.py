@@ -72,7 +72,6 @@ async def test_sessions_and_parts_go_by_it(house: House, proxy: SocksProxy, cent
             assert for_parts is not None
             assert {port for _, port in proxy.reached} == {house.wire.port, for_parts.port}
             proxy.close()
-            await parts.wait_lost()
             await session.wait_lost()
             await parts.aclose()
         await session.aclose()

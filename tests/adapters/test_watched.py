@@ -251,9 +251,6 @@ class Parts:
     async def hashes(self, location: FileLocation, offset: int) -> Sequence[RangeHash]:
         return ()
 
-    async def wait_lost(self) -> None:
-        """It is lost."""
-
     async def aclose(self) -> None:
         """It is closed."""
 

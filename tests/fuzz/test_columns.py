@@ -40,6 +40,7 @@ def write(file: SqliteFile, table: str, column: str, value: str) -> None:
 @examples(8)
 @given(st.fixed_dictionaries({column: hostile(whole) for column, whole in WHOLE.items()}))
 @example(dict.fromkeys(WHOLE, "{"))
+@example(dict.fromkeys(WHOLE, "[" * 100_000))
 @example(dict.fromkeys(WHOLE, '[{"route": "by pigeon", "reason": 3}]'))
 def test_of_an_attempt_the_rest_is_told_and_the_next_report_counts(columns: dict[str, str]) -> None:
     with ledger_with(a_job()) as ledger:

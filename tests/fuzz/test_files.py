@@ -7,7 +7,9 @@ import json
 import shutil
 import sqlite3
 import zlib
+from base64 import b64encode
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,20 @@ from hypothesis import strategies as st
 
 from teltubby.adapters.base import ObjectInfo
 from teltubby.adapters.folder_store import FolderStore
+from teltubby.adapters.session_key import SessionKey
 from teltubby.archive.artifact import dumps
 from teltubby.archive.claims import NoArtifact, read_artifact
 from teltubby.archive.findable import findable
+from teltubby.backup.catalogue import Entry, State, dead
 from teltubby.backup.errors import BackupDamaged
 from teltubby.backup.manifest import Manifest
+from teltubby.backup.names import CLAIM, BackupName
+from teltubby.config import Role
 from teltubby.errors import SessionFileDamaged, UploadVanished
 from teltubby.fixity.reindex import reindexed
 from teltubby.transfer.journal import PartWritten, first_line, line, read_journal
 from tests.fuzz.shapes import JSON, NUMBERS, TEXTS, damaged, examples, nearly
+from tests.twins import MemoryStore
 from tests.unit.archive.test_album import album
 from tests.unit.archive.test_album import begun as artifact_of
 from tests.unit.backup.test_manifest import manifests
@@ -36,6 +43,7 @@ from tests.unit.transfer.spools import folder, put, spooled, verify
 
 BODY = b"some bytes"
 DIGEST = hashlib.sha256(BODY).hexdigest()
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 # -- sessions of other programs
@@ -84,6 +92,29 @@ def test_a_damaged_session_is_told_as_such(tmp_path_factory: pytest.TempPathFact
         json.dumps(data.draw(nearly({"account": 1, "keys": {"2": AUTH_KEY.hex()}})))
     )
     assert_loaded_or_damaged(path)
+
+
+def test_keys_that_are_nested_without_an_end_are_none(tmp_path: Path) -> None:
+    """They can always be had anew: the session is good without them."""
+    session_at(tmp_path / "a.session", 2, "149.154.167.51", 443, AUTH_KEY)
+    (tmp_path / "a.session.centres").write_text("[" * 100_000)
+    with held(vault_at(tmp_path / "a.session")) as vault:
+        loaded = vault.load()
+    assert loaded is not None and loaded.session == TEXT and loaded.centres == {}
+
+
+def test_a_session_of_ours_that_is_nested_without_an_end_is_damaged(tmp_path: Path) -> None:
+    """It is sealed as ours are: whoever has the key made it."""
+    path = tmp_path / "a.session"
+    session_at(path, 2, "149.154.167.51", 443, AUTH_KEY)
+    with held(vault_at(path)) as vault:
+        saved = vault.load()
+        assert saved is not None
+        *head, _ = vault.seal(saved).splitlines(keepends=True)
+        sealed = SessionKey.load("a secret", path).seal(b"[" * 100_000)
+        path.write_bytes(b"".join(head) + b64encode(sealed) + b"\n")
+        with pytest.raises(SessionFileDamaged):
+            vault.load()
 
 
 # -- spools
@@ -150,6 +181,18 @@ def test_an_upload_whose_record_is_damaged_is_begun_again(
     anyio.run(run)
 
 
+@pytest.mark.anyio
+async def test_an_upload_whose_record_is_nested_without_an_end_is_begun_again(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path, part_size=64)
+    await store.open()
+    upload = await store.begin("teltubby/a", content_type="a/b")
+    (record,) = tmp_path.glob(f"*/{upload}/upload")
+    record.write_bytes(b"[" * 100_000)
+    with pytest.raises(UploadVanished):
+        await store.put_part("teltubby/a", upload, 1, BODY, sha256=DIGEST)
+    await store.aclose()
+
+
 # -- artifacts
 
 
@@ -199,3 +242,29 @@ def test_a_forged_manifest_is_read_or_refused(manifest: Manifest, data: st.DataO
         forged["digest"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
     with suppress(BackupDamaged):
         Manifest.read(json.dumps(forged).encode(), manifest.name, None)
+
+
+PLACE = "/var/lib/teltubby"
+CLAIMED = {"place": PLACE, "pid": 7, "teltubby": "1.0"}
+
+
+@examples(60)
+@given(
+    nearly(CLAIMED).map(lambda claim: json.dumps(claim).encode())
+    | JSON.map(lambda claim: json.dumps(claim).encode())
+    | damaged(json.dumps(CLAIMED).encode())
+)
+@example(json.dumps(CLAIMED).encode())
+@example(b"[" * 100_000)
+def test_only_a_claim_of_this_place_gives_its_backup_up(claim: bytes) -> None:
+    name = BackupName.new("box", Role.BOX, NOON)
+    key = name.folder + CLAIM
+    entry = Entry(name=name, state=State.UNFINISHED, objects={key: len(claim)})
+
+    async def is_dead() -> bool:
+        store = MemoryStore(part_size=64)
+        await store.open()
+        store.objects[key] = claim
+        return await dead(store, entry, place=PLACE, now=NOON)
+
+    assert not anyio.run(is_dead) or json.loads(claim)["place"] == PLACE

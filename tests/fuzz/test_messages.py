@@ -94,6 +94,13 @@ def test_what_is_nearly_a_message_is_read_or_refused(
         assert str(error).isprintable() and len(str(error)) < 500
 
 
+@pytest.mark.parametrize(("kinds", "decode"), READERS, ids=["event", "worker", "collector", "order", "question", "job"])
+def test_what_is_nested_without_an_end_is_refused(kinds: list[Kind], decode: Callable[[bytes, str], object]) -> None:
+    for body in (b"[" * 100_000, b'{"job_id": ' * 100_000):
+        with pytest.raises(MalformedMessage):
+            decode(body, kinds[0][0])
+
+
 @pytest.mark.anyio
 @pytest.mark.usefixtures("virtual_time")
 @examples(3, shrunk=False)

@@ -16,6 +16,7 @@ from tests.actors.bot_wing import bot_wing
 from tests.actors.stage import ANNA, restarts
 from tests.actors.updates import SENT_AT, sent, update
 from tests.actors.world import World, assert_true
+from tests.fuzz.owed import unanswered
 from tests.fuzz.quiet import assert_for_people, no_tracebacks
 from tests.fuzz.shapes import JSON, damaged, examples, nearly
 
@@ -35,12 +36,16 @@ DOCUMENT = {
 }
 PHOTO = {**PLAIN, "photo": [{**FILE, "width": 9, "height": 6}], "media_group_id": "13"}
 VIDEO = {**PLAIN, "video": {**FILE, "width": 6, "height": 3, "duration": 9, "file_name": "v.mp4"}}
+LIVE = {**PHOTO, "live_photo": {**FILE, "file_unique_id": "l", "width": 9, "height": 6, "duration": 3}}
+PAID = {**PLAIN, "paid_media": {"star_count": 1, "paid_media": [{"type": "preview"}]}}
 QUERY = {"id": "1", "from": WHO, "chat_instance": "1", "message": {**PLAIN, "text": "x"}, "data": "queue:0"}
 BODIES: list[dict[str, Any]] = [
     {"message": DOCUMENT},
     {"message": PHOTO},
     {"message": VIDEO},
     {"message": {**PLAIN, "text": "/find x", "entities": BOLD}},
+    {"message": LIVE},
+    {"message": PAID},
     {"edited_message": {**DOCUMENT, "edit_date": SENT_AT + 5}},
     {"callback_query": QUERY},
 ]
@@ -101,6 +106,12 @@ def test_a_payload_that_the_disk_damaged_is_read_or_malformed(payload: bytes) ->
 @example(
     [holding("document", {**FILE, "file_unique_id": "\ud83d"}), holding("document", {**FILE, "mime_type": "\ud83d"})]
 )
+@example(
+    [holding("forward_origin", {"type": "community"}), holding("reply_to_message", 7), holding("document", {"a": 1})]
+)
+@example([{"edited_message": DOCUMENT}, {"edited_message": {**DOCUMENT, "date": "x"}}, holding("message_id", "x")])
+@example([{"callback_query": {**QUERY, "id": "2", "data": 7}}, {"message": {**DOCUMENT, "from": {"id": ANNA}}}])
+@example([holding("media_group_id", "13"), {"message": {**PHOTO, "photo": 7}}, {"message": {**LIVE, "photo": []}}])
 async def test_none_stops_the_next_one(tmp_path_factory: pytest.TempPathFactory, bodies: list[dict[str, Any]]) -> None:
     world = World(folder=tmp_path_factory.mktemp("world"))
     world.telegram.files["f"] = b"x" * 100
@@ -110,6 +121,7 @@ async def test_none_stops_the_next_one(tmp_path_factory: pytest.TempPathFactory,
             updates = [numbered(10 + number, body) for number, body in enumerate(bodies)]
             await wing.receives(*updates, update(900, photo))
             assert [body for body in world.objects.values() if body == photo.body], "it is archived"
+            assert list(unanswered(world, updates)) == []
             assert restarts(wing.tree) == {}
             assert_for_people(wing.said())
             assert_true(world)

@@ -26,10 +26,10 @@ def moves(state: State, bug: Bug | None, *, nets: bool) -> Iterator[Move]:
             yield from _reconcile(state, job, row)
         if state.orders[job] is not None:
             yield _follow(state, job)
-        yield from _look(state, job, row)
+        yield from _look(state, job, row, bug)
     for report in dict.fromkeys(state.reports):
         if state.readings[report.job] is None:
-            yield f"the bot reads {tuple(report)}", _apply(state, report, bug)
+            yield f"the bot reads {tuple(report)}", heard(state, report, bug)
 
 
 def mark(state: State, job: int) -> State:
@@ -40,23 +40,27 @@ def mark(state: State, job: int) -> State:
 # -- reports: actors.news
 
 
-def _apply(state: State, report: Report, bug: Bug | None) -> State:
+def heard(state: State, report: Report, bug: Bug | None) -> State:
     """`Reports.apply`, then the steps that follow from where the job stands by that."""
     job, before, taken = report.job, state.rows[report.job], less(state.reports, report)
-    is_void = report.kind == "completed" and report.duplicate_of < 0 and report.ticket <= state.void[job]
-    if is_void and before.state is not JobState.COMPLETED:
+    void = report.kind == "completed" and report.duplicate_of < 0 and report.ticket <= state.void[job]
+    if bug is Bug.VOID_COUNTS:
+        void = False
+    if void and before.state is not JobState.COMPLETED:
         report = report._replace(kind="cancelled", ticket=0)
     row = recorded(before, report, late_counts=bug is Bug.LATE_COUNTS)
-    reading = Reading(report, state=row.state)
+    reading = Reading(report, state=row.state, void=void and report.kind == "completed")
     after = state._replace(rows=put(state.rows, job, row), reports=taken)
-    if (
-        (report.kind == "failed" and before.state is not row.state is JobState.FAILED)
-        or (report.kind == "cancelled" and row.state is JobState.CANCELLED)
-        or (report.kind == "completed" and report.duplicate_of >= 0)
+    if (report.kind == "cancelled" and row.state is JobState.CANCELLED) or (
+        report.kind == "completed" and report.duplicate_of >= 0
     ):
+        after = after._replace(doubtful=put(after.doubtful, job, True))
+    if bug is Bug.FAILED_GOES and report.kind == "failed" and row.state is JobState.FAILED:
         after = after._replace(doubtful=put(after.doubtful, job, True))
     follows = {"completed": JobState.COMPLETED, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
     step = "settle" if follows.get(report.kind) is row.state else "done"
+    if reading.void and row.ticket > state.void[job] and bug is not Bug.OWN_DUPLICATE:
+        step = "done"  # the job is done under another key
     return after._replace(readings=put(after.readings, report.job, reading._replace(step=step)))
 
 
@@ -69,7 +73,8 @@ def recorded(row: Row, report: Report, *, late_counts: bool = False) -> Row:
     newest = max(row.attempt, report.attempt)
     state = rules.next_state(row.state, report.kind, report.attempt, 0 if late_counts else row.attempt)
     published = row.published or (state is not row.state and state in (JobState.COMPLETED, JobState.FAILED))
-    return row._replace(state=state, attempt=newest, attempts=ended, published=published)
+    failed = row.failed or (state is JobState.FAILED and state is not row.state)
+    return row._replace(state=state, attempt=newest, attempts=ended, published=published, failed=failed)
 
 
 def _read_on(state: State, job: int, bug: Bug | None) -> Move:
@@ -78,6 +83,10 @@ def _read_on(state: State, job: int, bug: Bug | None) -> Move:
     assert reading is not None
     kind = reading.report.kind
     match reading.step:
+        case "settle" if reading.void:
+            first = state.first[job % len(state.first)]
+            decided = reading._replace(step="done" if first == -1 else "artifact", duplicate_of=first)
+            return f"job {job}: its content is looked for", _reading(state, job, decided)
         case "settle" if kind == "completed":
             content = job % len(state.first)
             first = state.first[content] if state.first[content] >= 0 else job
@@ -99,7 +108,9 @@ def _read_on(state: State, job: int, bug: Bug | None) -> Move:
             return f"job {job}: its artifact is settled", _reading(after, job, reading._replace(step="drop"))
         case "drop":
             after = state
-            if reading.duplicate_of >= 0 and reading.report.duplicate_of < 0:
+            if reading.void:
+                after = state._replace(debris=put(state.debris, job, False))
+            elif reading.duplicate_of >= 0 and reading.report.duplicate_of < 0:
                 after = state._replace(objects=put(state.objects, job, False))
             return f"job {job}: a second copy is dropped", _reading(after, job, reading._replace(step="line"))
         case "line":
@@ -125,7 +136,7 @@ def settle(state: State, job: int, says: str, whose: int) -> State:
 # -- orders: actors.job_orders
 
 
-def ordered(state: State, job: int, command: JobCommand) -> State | None:
+def ordered(state: State, job: int, command: JobCommand, bug: Bug | None = None) -> State | None:
     """The ledger's part of a command; None where it is refused."""
     row = state.rows[job]
     after = rules.after_command(row.state, command)
@@ -140,6 +151,8 @@ def ordered(state: State, job: int, command: JobCommand) -> State | None:
         changed = row._replace(
             state=after, published=False, ticket=message.ticket, tries=message.tries, parked=message.parked
         )
+        if bug is Bug.KEY_KEPT:
+            state = state._replace(void=put(state.void, job, -1))
     # With a new ticket the key is named again, or it is another one, if what lay there is being deleted.
     return state._replace(rows=put(state.rows, job, changed), doubtful=put(state.doubtful, job, doubtful))
 
@@ -147,24 +160,32 @@ def ordered(state: State, job: int, command: JobCommand) -> State | None:
 # -- doubtful keys: actors.leftovers, adapters.sqlite_doubts
 
 
-def _look(state: State, job: int, row: Row) -> Iterator[Move]:
+def _look(state: State, job: int, row: Row, bug: Bug | None) -> Iterator[Move]:
     """What nobody names is claimed, then deleted; both only while there is anything."""
-    if state.debris[job]:
-        yield f"job {job}: what nobody names is deleted", state._replace(debris=put(state.debris, job, False))
-    if state.doubtful[job] and state.objects[job] and not _is_named(state, job, row):
-        yield (
-            f"job {job}: its object is claimed",
-            state._replace(
-                doubtful=put(state.doubtful, job, False),
-                void=put(state.void, job, row.ticket),
-                objects=put(state.objects, job, False),
-                debris=put(state.debris, job, True),
-            ),
-        )
+    if state.debris[job] and not row.failed:
+        gone = state._replace(debris=put(state.debris, job, False))
+        if bug is Bug.KEY_KEPT and state.void[job] < 0:
+            gone = gone._replace(objects=put(state.objects, job, False))
+        yield f"job {job}: what nobody names is deleted", gone
+    if state.objects[job]:
+        claimed = claim(state, job, bug)
+        if claimed is not None:
+            lost = claimed._replace(objects=put(state.objects, job, False), debris=put(state.debris, job, True))
+            yield f"job {job}: its object is claimed", lost
+
+
+def claim(state: State, job: int, bug: Bug | None = None) -> State | None:
+    """`Doubts.claim` of an object that lies under the job's key; None where it is refused."""
+    row = state.rows[job]
+    is_kept = bug is not Bug.FAILED_GOES and row.failed
+    is_named = bug is not Bug.NAMES_IGNORED and _is_named(state, job, row)
+    if not state.doubtful[job] or is_named or is_kept:
+        return None
+    return state._replace(doubtful=put(state.doubtful, job, False), void=put(state.void, job, row.ticket))
 
 
 def _is_named(state: State, job: int, row: Row) -> bool:
-    """`Doubts.claim`: by the ledger's files, an artifact, or a job that may still name it."""
+    """By the ledger's files, an artifact, or a job that may still name it."""
     says, _ = state.artifacts[job]
     given_up = row.state in SETTLED or (row.state is JobState.COMPLETED and says == "duplicate")
     named = says in ("queued", "stored") or any(whose == job for _, whose in state.artifacts) or job in state.first

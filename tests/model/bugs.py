@@ -13,3 +13,8 @@ class Bug(StrEnum):
     OUTBOX_DROPPED = "a job counts as published before the broker has confirmed it"
     LATE_COUNTS = "a late report counts like the newest"
     BOTH_ARE_SECOND = "the first copy is whichever object is found, not the one that the ledger recorded"
+    VOID_COUNTS = "the report of an object that was deleted counts"
+    KEY_KEPT = "a job is queued again under the key at which an object is being deleted"
+    NAMES_IGNORED = "what lies at a doubtful key is deleted, whatever names it"
+    FAILED_GOES = "what a job left that failed for good is deleted"
+    OWN_DUPLICATE = "the late report of another key of a job that is done counts as that of a copy"

@@ -18,7 +18,7 @@ def moves(state: State, bug: Bug | None) -> Iterator[Move]:
     """Everything that may go wrong next."""
     if state.budget == 0:
         return
-    for told in (_killed(state), _cut(state), _bot(state, bug), _misled(state), _commands(state), fails(state)):
+    for told in (_killed(state), _cut(state), _bot(state, bug), _misled(state), _commands(state, bug), fails(state)):
         for label, after in told:
             yield label, after._replace(budget=state.budget - 1)
 
@@ -80,10 +80,10 @@ def _misled(state: State) -> Iterator[Move]:
             yield f"job {job} is revived by mistake", revived
 
 
-def _commands(state: State) -> Iterator[Move]:
+def _commands(state: State, bug: Bug | None) -> Iterator[Move]:
     for job in range(len(state.rows)):
         for command in (JobCommand.CANCEL, JobCommand.RETRY):
-            after = ordered(state, job, command) if state.orders[job] is None else None
+            after = ordered(state, job, command, bug) if state.orders[job] is None else None
             if after is not None:
                 orders = put(after.orders, job, Order(command))
                 yield f"a curator orders: {command} job {job}", after._replace(orders=orders)

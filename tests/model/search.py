@@ -77,12 +77,17 @@ def explore(beginning: State, *, bug: Bug | None = None, nets: bool = True) -> E
 
 
 def never(state: State) -> str | None:
-    """What must hold at any moment: no artifact lies."""
+    """What must hold at any moment: no artifact lies, and nothing is deleted that a failed job may have stored."""
     for job, (says, whose) in enumerate(state.artifacts):
         if says in ("stored", "duplicate") and not state.objects[whose]:
             return f"the artifact of job {job} speaks of an object that is not there"
         if says == "stored" and whose != job:
             return f"the artifact of job {job} speaks of another's object as its own"
+        if says == "duplicate" and whose == job:
+            return f"the artifact of job {job} speaks of its own object as another's"
+        row = state.rows[job]
+        if row.state is JobState.FAILED and row.ticket <= state.void[job]:
+            return f"what job {job} may have stored is deleted, and it failed"
     return None
 
 
@@ -98,7 +103,8 @@ def at_the_end(state: State) -> str | None:
             return f"job {job} is {row.state}, its artifact says {says}"
         if state.lines[job] != row.state:
             return f"job {job} is {row.state}, the curator's last word is {state.lines[job]}"
-        if (state.objects[job] and says != "stored") or state.debris[job]:
+        nameless = (state.objects[job] and says != "stored") or state.debris[job]
+        if nameless and not row.failed:  # else it stays, and is told of
             return f"job {job} has an object that nobody speaks of"
     return None
 

@@ -39,7 +39,7 @@ class Report(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A job in the ledger; `attempts` are (number, worker, has ended)."""
+    """A job in the ledger; `attempts` are (number, worker, has ended), `failed`: it did so for good, at some time."""
 
     state: JobState = JobState.PENDING
     attempt: int = 0
@@ -48,6 +48,7 @@ class Row(NamedTuple):
     parked: int = 0
     published: bool = False
     attempts: frozenset[tuple[int, int, bool]] = frozenset()
+    failed: bool = False
 
 
 class Hand(NamedTuple):
@@ -72,12 +73,16 @@ class Worker(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A report that the bot deals with, and how far it is: what the ledger said of it and what was decided."""
+    """A report that the bot deals with, and how far it is: what the ledger said of it and what was decided.
+
+    `void`: it tells of an object that is deleted.
+    """
 
     report: Report
     step: str = "settle"
     state: JobState = JobState.PENDING
     duplicate_of: int = -1
+    void: bool = False
 
 
 class Order(NamedTuple):
@@ -130,4 +135,18 @@ def beginning(*, jobs: int, workers: int, budget: int, same_bytes: bool) -> Stat
         reports=(),
         workers=tuple(Worker(name) for name in range(workers)),
         budget=budget,
+    )
+
+
+def cut_off(*, budget: int) -> State:
+    """A job was cancelled; its worker, which is cut off from the broker, has stored the file and not told it yet."""
+    row = Row(state=JobState.CANCELLED, attempt=1, published=True, attempts=frozenset({(1, 0, False)}))
+    lost = Hand(Message(0, 0, 0, 0), held=False, step="stored")
+    return beginning(jobs=1, workers=2, budget=budget, same_bytes=False)._replace(
+        rows=(row,),
+        artifacts=(("skipped", -1),),
+        lines=(JobState.CANCELLED,),
+        objects=(True,),
+        doubtful=(True,),
+        workers=(Worker(0, lost), Worker(1)),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.model.bugs import Bug
 from tests.model.search import Violation, explore
-from tests.model.states import beginning
+from tests.model.states import beginning, cut_off
 
 QUICK = [(1, 1, 2, False), (1, 2, 1, False), (2, 1, 0, True), (2, 2, 0, False)]
 DEEP = [(1, 1, 3, False), (1, 2, 2, False), (2, 1, 1, True)]
@@ -29,9 +29,17 @@ def test_one_thing_that_goes_wrong_needs_no_reconciler(jobs: int, workers: int, 
     explore(beginning(jobs=jobs, workers=workers, budget=budget, same_bytes=True), nets=False)
 
 
+@pytest.mark.parametrize("nets", [True, False])
+def test_whoever_was_cut_off_tells_late_what_is_not_wanted_any_more(nets: bool) -> None:
+    explore(cut_off(budget=1), nets=nets)
+
+
 @pytest.mark.parametrize("bug", Bug)
 def test_a_broken_rule_is_found(bug: Bug) -> None:
-    """With one or two jobs, one fault, and nobody to mend what it did."""
+    """With as few jobs and faults as that takes, and nobody to mend what it did."""
+    one, two, more = (
+        beginning(jobs=jobs, workers=1, budget=budget, same_bytes=True) for jobs, budget in ((1, 1), (2, 0), (1, 2))
+    )
     with pytest.raises(Violation):
-        for jobs, budget in ((1, 1), (2, 0)):
-            explore(beginning(jobs=jobs, workers=1, budget=budget, same_bytes=True), bug=bug, nets=False)
+        for start in (one, two, cut_off(budget=1), more):
+            explore(start, bug=bug, nets=False)

@@ -107,6 +107,13 @@ def test_a_folder_store_writes_nothing_beside_its_folder(
     assert [path for path in home.rglob("*") if path.is_file() and not path.is_relative_to(root)] == []
 
 
+@pytest.mark.parametrize("key", ["teltubby/a\0b", "teltubby/\0", "\0"])
+def test_a_key_holds_no_nul(key: str) -> None:
+    """Where the kernel would end it, or a server."""
+    with pytest.raises(ValueError, match="not an object key"):
+        check_key(key)
+
+
 @examples(60)
 @given(NAMES)
 @example("teltubby/../backups/x")

@@ -7,7 +7,9 @@ from typing import Any
 
 import anyio
 import pytest
+from aiogram.types import Update
 
+from teltubby.adapters.bot_fields import KINDS
 from teltubby.adapters.bot_updates import raw_update
 from teltubby.messages.trail import TrailKind
 from tests.actors.bot_wing import STRANGER, BotWing, bot_wing
@@ -178,6 +180,17 @@ async def test_what_we_did_not_ask_for_is_not_kept(world: World, way: str) -> No
         await anyio.sleep(60)
         assert_nothing_came_of_it(wing, world)
         assert wing.counted("refused_updates") == 0
+
+
+async def test_no_kind_of_update_that_there_is_brings_a_file_in(world: World) -> None:
+    """Of all kinds that aiogram knows: a new one must not be a new door. Each looks as if it were hers."""
+    kinds = sorted(Update.model_fields.keys() - {"update_id", *KINDS})
+    hers = {**message(ANNA, ANNA, "private", text="/status", **DOCUMENT), "data": "queue:0", "id": "1"}
+    assert len(kinds) > 15
+    async with bot_wing(world) as wing:
+        await wing.receives(*[raw_update({"update_id": 10 + n, kind: hers}) for n, kind in enumerate(kinds)])
+        await anyio.sleep(60)
+        assert_nothing_came_of_it(wing, world)
 
 
 async def test_a_stranger_s_file_in_an_album_of_hers_stays_out(world: World) -> None:

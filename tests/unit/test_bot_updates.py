@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from teltubby.adapters.bot_updates import parse_update, raw_update
 from teltubby.errors import MalformedMessage
-from teltubby.messages.chat import ButtonPress, EditedMessage
+from teltubby.messages.chat import ButtonPress, EditedMessage, Unreadable
 from teltubby.messages.media import IncomingMessage, MediaKind, RawUpdate, StickerFormat
 
 FILE = {"file_id": "f", "file_unique_id": "u", "file_size": 100}
@@ -174,13 +174,9 @@ def test_a_press_without_data_is_none_of_ours() -> None:
         '{"update_id": 1, "message": 7}',
         '{"update_id": 1, "edited_message": {}}',
         '{"update_id": 1, "callback_query": {}}',
-        json.dumps({"update_id": 1, "edited_message": {**MESSAGE, "edit_date": 10**18}}),
-        json.dumps({"update_id": 1, "callback_query": {**QUERY, "data": 7}}),
         '{"update_id": 1, "message": {}}',
         '{"update_id": 1, "message": {"message_id": 1}}',
         json.dumps({"update_id": 1, "message": {**MESSAGE, "chat": {}}}),
-        json.dumps({"update_id": 1, "message": {**MESSAGE, "document": {"file_id": 7}}}),
-        json.dumps({"update_id": 1, "message": {**MESSAGE, "photo": {"a": 1}}}),
         "[" * 100_000,
     ],
 )
@@ -254,7 +250,7 @@ def test_whatever_stands_in_a_field_it_is_read_or_malformed(kind: str, path: tup
         read = parse_update(kept.payload)
     except MalformedMessage:
         return
-    if isinstance(read, EditedMessage):
+    if isinstance(read, EditedMessage) or (isinstance(read, Unreadable) and read.edited):
         assert kept.media_group_id is None
     about = read.message if isinstance(read, EditedMessage) else read
     if about is not None:  # a number written as a text is read as one, but not kept

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from teltubby.actors import phrases
-from teltubby.actors.phrases import orders
+from teltubby.actors.phrases import intake, orders
 from teltubby.messages.media import ItemStatus, SkipReason
 from tests.unit.phrase_samples import NASTY, assert_telegram_takes, job, outcome, progress
 
@@ -44,6 +44,8 @@ def test_fixed_texts_are_taken() -> None:
         phrases.NOTHING_TO_ARCHIVE,
         phrases.WAITING_FOR_STORAGE,
         phrases.INTERNAL_ERROR,
+        *(intake.FILE_REPLACED, intake.FILE_ADDED, intake.OUT_OF_REACH, intake.PARTLY_OUT_OF_REACH),
+        *(intake.UNREADABLE, intake.EDIT_UNREADABLE, intake.RECORD_DAMAGED, intake.KEPT_WHILE_FULL),
         orders.RETRY_USAGE,
         orders.CANCEL_USAGE,
         orders.PRIORITY_USAGE,
@@ -65,7 +67,13 @@ def test_an_album_of_long_names_is_taken() -> None:
     assert_telegram_takes(phrases.acknowledgement(duplicates, location="s3://b/" + "x" * 500))
 
 
-@pytest.mark.parametrize("text", [value for name, value in vars(orders).items() if name.startswith("BUTTON_")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[value for name, value in vars(orders).items() if name.startswith("BUTTON_")],
+        *[value for name, value in vars(intake).items() if name.startswith("PRESS_")],
+    ],
+)
 def test_popups_are_short(text: str) -> None:
     assert 0 < len(text) <= 200
 

@@ -274,6 +274,17 @@ def test_open_jobs_that_are_published_and_unheard_of_are_quiet() -> None:
         assert quiet(ledger, 900) == [running, pending, unpublished]
 
 
+def test_what_was_heard_by_a_clock_that_ran_ahead_is_quiet_when_it_is_set_back() -> None:
+    clock = Clock(now=NOON + timedelta(days=1))
+    with ledger_with(a_job(), clock=clock) as ledger:
+        ledger.outbox.mark_published([(ID, 0)])
+        apply(ledger, started())
+        for back, expected in ((timedelta(minutes=4), []), (timedelta(hours=1), [ID])):
+            clock.now = NOON + timedelta(days=1) - back
+            before = clock.now - timedelta(minutes=5)
+            assert [view.job.job_id for view in ledger.jobs.quiet(before, 10)] == expected
+
+
 def test_a_job_that_waits_is_quiet_once_its_time_has_passed_too(ledger: SqliteLedger) -> None:
     ledger.outbox.mark_published([(ID, 0)])
     apply(ledger, started(), retrying(delay=600))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,6 +106,26 @@ def test_updates_are_recorded_once(ledger: SqliteLedger) -> None:
     assert ledger.inbox.record([update(6), update(7)]) == 1
     assert ledger.inbox.record([]) == 0
     assert [group.update_ids for group in ledger.inbox.open_groups()] == [(5,), (6,), (7,)]
+
+
+def test_an_update_whose_id_was_another_ones_is_recorded(ledger: SqliteLedger, clock: Clock) -> None:
+    """As after a quiet week, for which Telegram chooses ids anew."""
+    ledger.inbox.record([update(5), update(6), update(7)])
+    ledger.inbox.close([5])
+    ledger.inbox.discard([7])
+    clock.now += timedelta(days=200)
+    new = [replace(update(number, message_id=900 + number), payload=f'{{"new": {number}}}') for number in (5, 6, 7)]
+    assert ledger.inbox.record(new) == 2, "but not in the place of one that is open"
+    assert [group.payloads for group in ledger.inbox.open_groups()] == [
+        (new[0].payload,),
+        (update(6).payload,),
+        (new[2].payload,),
+    ]
+    assert ledger.inbox.open_groups()[0].newest_received_at == clock.now
+    assert ledger.inbox.record([new[0], new[2]]) == 0
+    ledger.inbox.close([5, 7])
+    assert ledger.inbox.record([new[0], new[2]]) == 0, "and Telegram may bring it again, too"
+    assert ledger.inbox.record([replace(new[0], chat_id=8, payload="{}")]) == 1
 
 
 def test_an_album_is_one_group_in_the_order_of_its_messages(ledger: SqliteLedger, clock: Clock) -> None:

@@ -23,7 +23,7 @@ from teltubby.actors.phrases.job_lines import (
     job_retrying,
     job_started,
 )
-from teltubby.actors.phrases.words import PAGE_CHARACTERS, is_followed, pages, size, span
+from teltubby.actors.phrases.words import PAGE_CHARACTERS, is_followed, page_end, pages, size, span
 
 __all__ = [
     "COMMANDS",
@@ -45,6 +45,7 @@ __all__ = [
     "job_queued",
     "job_retrying",
     "job_started",
+    "page_end",
     "pages",
     "size",
     "span",

@@ -20,9 +20,38 @@ FILE_REPLACED = (
     "✏️ You replaced the file of a message that is archived already. That is noted in the archive, but an edited file "
     "is not archived anew: send or forward it again if you want it kept too."
 )
-RECORD_DAMAGED = (
+FILE_ADDED = (
+    "✏️ There is a file in the message that you edited, but the message is not in the archive, and an edit does not "
+    "bring it there: send or forward it again if you want the file kept."
+)
+OUT_OF_REACH = (
+    "⚠️ This message was not archived: its files are in a form in which bots cannot archive them (paid media, a story, "
+    "or files inside a rich text). Save them and send them as photos, videos or documents."
+)
+PARTLY_OUT_OF_REACH = (
+    "⚠️ There are more files in this message, which are not archived: they are in a form in which bots cannot archive "
+    "them. Save them and send them as photos, videos or documents."
+)
+UNREADABLE = (
+    "❌ This version of teltubby cannot read this message, so it is not archived. Send its file again by itself, not "
+    "as a forward or a reply; the operator's log has the details."
+)
+EDIT_UNREADABLE = (
+    "❌ This version of teltubby cannot read this message as you edited it. The edit is not recorded, and a file that "
+    "came with it is not archived; the operator's log has the details."
+)
+PRESS_UNREADABLE = "This version of teltubby cannot read this button; the operator's log has the details."
+EDIT_OF_DAMAGED = (
     "⚠️ Your edit is not recorded: what the archive's database keeps of this message is damaged. Its files are where "
     "they were. The operator's log and audit trail name the message; <code>teltubby verify</code> shows more."
+)
+ITEM_OF_DAMAGED = (
+    "⚠️ Not archived: what the archive's database keeps of this album is damaged, so that nothing can join it. Forward "
+    "it once more by itself, not with the album, if you want it kept."
+)
+RECORD_DAMAGED = (
+    "⚠️ What the archive's database keeps of this message is damaged; its files are where they were. The operator's "
+    "log and audit trail name it; <code>teltubby verify</code> shows more."
 )
 PRESS_FAILED = "Something inside teltubby went wrong with this button; the operator's log has the details."
 

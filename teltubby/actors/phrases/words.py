@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import escape
 
@@ -13,6 +14,8 @@ REASON_CHARACTERS = 300
 NAME_CHARACTERS = 80
 FOLLOWED = "📊"
 """Begins the words of an answer that a file follows, and no others."""
+_CONTINUED = re.compile(r"\n[0-9]+ of [0-9]+ ↓\Z")
+"""Ends a message that others follow."""
 _TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 """Characters that set the direction of what follows (Unicode's bidirectional controls)."""
 _NEXT_UNIT = 999.95
@@ -27,6 +30,13 @@ def pages(html: str) -> list[str]:
             found.append("")
         found[-1] += ("\n" if found[-1] else "") + line
     return found
+
+
+def page_end(number: int, count: int) -> str:
+    """The last line of one of the messages of a long text, by which it is known after a crash which of them were sent:
+    `2 of 3`, with an arrow where more follow.
+    """
+    return f"\n{number} of {count}" + (" ↓" if number < count else "")
 
 
 def size(count: int | None) -> str:
@@ -78,7 +88,7 @@ def is_acknowledgement(text: str) -> bool:
 
 def is_answer(text: str) -> bool:
     """Whether a plain text of ours is an answer (or its end), and not the word that one has to wait for it."""
-    return not text.startswith("⏸") and not is_followed(text)
+    return not text.startswith("⏸") and not is_followed(text) and _CONTINUED.search(text) is None
 
 
 def is_followed(text: str) -> bool:

@@ -245,5 +245,8 @@ class UpdateParser(Protocol):
     """Reads a stored update."""
 
     def __call__(self, payload: str) -> Incoming | None:
-        """What the update brings, or None when it is of a kind that we did not ask for. Raises MalformedMessage."""
+        """What the update brings, or None when it is of a kind that we did not ask for.
+
+        What cannot be read is Unreadable; raises MalformedMessage where not even its sender can be told.
+        """
         ...

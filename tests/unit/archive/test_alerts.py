@@ -236,6 +236,15 @@ def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
     assert house.tell()
 
 
+def test_what_was_told_by_a_clock_that_ran_ahead_is_repeated() -> None:
+    house = House(replace(RULES, repeat=HOUR))
+    house.trouble((STORE, ""))
+    house.passes(10 * MINUTE)
+    house.now -= timedelta(days=2)
+    house.passes(3 * HOUR)
+    assert sum(bool(telling.lasting) for _, telling in house.said) in (3, 4)
+
+
 @pytest.mark.parametrize(
     ("at", "quiet"), [("21:59", False), ("22:00", True), ("00:00", True), ("06:59", True), ("07:00", False)]
 )

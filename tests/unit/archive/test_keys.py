@@ -220,11 +220,19 @@ def test_the_layout_depends_on_no_order_and_repeats(album: list[IncomingMessage]
 @pytest.mark.parametrize(
     ("key", "other"),
     [
-        ("teltubby/a/x.mp4", "teltubby/a/x_r3.mp4"),
-        ("teltubby/a/x_r2.mp4", "teltubby/a/x_r3.mp4"),
-        ("teltubby/a.b/x", "teltubby/a.b/x_r3"),
-        ("teltubby/a/.hidden", "teltubby/a/.hidden_r3"),
+        ("teltubby/a/x.mp4", "teltubby/a/x--r3.mp4"),
+        ("teltubby/a/x--r2.mp4", "teltubby/a/x--r3.mp4"),
+        ("teltubby/a.b/x", "teltubby/a.b/x--r3"),
+        ("teltubby/a/.hidden", "teltubby/a/.hidden--r3"),
     ],
 )
 def test_another_key_for_the_same_file_lies_beside_it(key: str, other: str) -> None:
     assert another_key(key, 3) == other
+
+
+@given(albums(max_size=1), st.sampled_from(["R3", "--r3", "x _r3", "r3-", "—r3", "- -r3"]), st.integers(1, 9))
+def test_no_caption_looks_like_another_key(album: list[IncomingMessage], caption: str, number: int) -> None:
+    key = key_of(replace(album[0], caption=caption))
+    others = [another_key(key, number), another_key(another_key(key, 3), number)]
+    assert others[0] == others[1] != key
+    assert another_key(key, number + 1) not in (key, *others)

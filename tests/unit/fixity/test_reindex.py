@@ -278,3 +278,19 @@ def test_a_message_that_still_waits_is_not_taken_for_done(bench: Bench) -> None:
         ledger.inbox.close([7])
     told = reindex(bench)
     assert (told["submissions_waiting"], told["submissions_new"], told["lost_jobs"]) == (0, 1, 2)
+
+
+def test_what_the_bucket_says_is_stored_is_doubtful_no_more(bench: Bench) -> None:
+    """A backup of before it was archived came back; what is claimed stays so, and what nothing names is looked at."""
+    bench.hand_in([Sent(content=1, unique=1)])
+    bench.hand_in([Sent(content=2, unique=2)])
+    doubtful = {bench.keys[0]: None, bench.keys[1]: "claimed", "teltubby/other": None}
+    with bench.ledger() as ledger, ledger.file.write() as connection:
+        connection.executemany(
+            "INSERT INTO doubtful_keys (key, why, since, look_at, claimed_at) VALUES (?, 'CANCELLED', 'x', 'x', ?)",
+            list(doubtful.items()),
+        )
+    reindex(bench)
+    with bench.ledger() as ledger:
+        rows = ledger.file.read("SELECT key FROM doubtful_keys ORDER BY key")
+        assert [row["key"] for row in rows] == sorted([bench.keys[1], "teltubby/other"])

@@ -11,7 +11,7 @@ from teltubby.adapters.mtproto_rpc import (
     ACK_SECONDS,
 )
 from tests.unit.mtproto import wires
-from tests.unit.mtproto.talk import RESULT, asking, introduced, settle
+from tests.unit.mtproto.talk import RESULT, asking, introduced
 from tests.unit.mtproto.wires import (
     HELLO,
     STALL_SECONDS,
@@ -149,13 +149,10 @@ async def test_it_is_watched_however_often_it_was_used(caplog: pytest.LogCapture
 
 async def test_a_lost_connection_ends_everything_on_it() -> None:
     server = Server()
-    waiting = asyncio.create_task(server.rpc.wait_lost())
     async with asking(server, b"1111", b"2222") as tasks:
-        assert not waiting.done()
         server.wire.end(ConnectionResetError("reset"))
     assert [str(task.exception()) for task in tasks] == ["reset"] * 2
-    await waiting
-    await server.rpc.wait_lost()
+    assert not server.is_open
     with pytest.raises(ConnectionResetError):
         await server.rpc.invoke(b"3333")
     await asyncio.sleep(100)
@@ -179,14 +176,5 @@ async def test_a_link_that_was_lost_before_is_told_at_once() -> None:
     async with asyncio.timeout(1):
         with pytest.raises(ConnectionResetError, match="too late"):
             await rpc.invoke(b"1111")
-        await rpc.wait_lost()
+        assert not rpc.is_open
         await rpc.aclose()
-
-
-async def test_a_wait_for_the_loss_that_is_cancelled_changes_nothing() -> None:
-    server = Server()
-    waiting = asyncio.create_task(server.rpc.wait_lost())
-    await settle()
-    waiting.cancel()
-    await introduced(server)
-    assert server.is_open
