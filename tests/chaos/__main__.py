@@ -114,12 +114,14 @@ def _planted() -> dict[str, str]:
 def _told_of_plant(ground: Ground, place: Path, name: str) -> bool:
     """Whether the bug is found, and nothing without it."""
     without, outcome = well_without(ground, place / f"{name} (not planted)", name), found_by(ground, place / name, name)
-    _say(f"{name}: {'slipped through' if outcome.is_well else 'FOUND'}, {outcome.seconds} s")
+    is_found = PLANTS[name].is_found(outcome)
+    missed = "slipped through" if outcome.is_well else "failed, and not by its harm"
+    _say(f"{name}: {'FOUND' if is_found else missed}, {outcome.seconds} s")
     for problem in outcome.problems[:3]:
         _say(f"  ! {problem[:600]}")
     if not without.is_well:
         _say(told_of_failure(without, None))
-    return without.is_well and not outcome.is_well
+    return without.is_well and is_found
 
 
 def _say(text: str) -> None:

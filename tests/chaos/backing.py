@@ -49,8 +49,8 @@ class Backing(Protocol):
         """Whether a worker has a consumer at the queue of jobs."""
         ...
 
-    def forget_uploads(self) -> None:
-        """Have the store lose what is under way."""
+    def forget_uploads(self) -> int:
+        """Have the store lose what is under way; returns how many there were."""
         ...
 
 
@@ -87,12 +87,14 @@ class Servers:
             return False
         return answer.startswith("{ok,") and answer[5:].strip(" }\n") not in ("", "0")
 
-    def forget_uploads(self) -> None:
+    def forget_uploads(self) -> int:
         if not self._ground.swift.running:
-            return
+            return 0
         client, name = self._bucket.client, self._bucket.name
-        for upload in client.list_multipart_uploads(Bucket=name).get("Uploads", ()):
+        uploads = client.list_multipart_uploads(Bucket=name).get("Uploads", ())
+        for upload in uploads:
             client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+        return len(uploads)
 
     def _leave_broker(self) -> None:
         """Without our queues. After a kill RabbitMQ 3.10 may have lost what moves its dead letters: then a new one."""
@@ -140,8 +142,9 @@ class OneBox:
     def is_consuming(self) -> bool:
         return True
 
-    def forget_uploads(self) -> None:
+    def forget_uploads(self) -> int:
         """A folder forgets nothing."""
+        return 0
 
 
 _NAMES = {Destination.EVENTS.value: EVENTS, Destination.DEAD.value: DEAD}

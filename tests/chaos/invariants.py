@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from teltubby.archive.keys import preview_key
-from teltubby.simulator.curator import ChatLine, Curator
 from tests.acceptance.archives import Archive, read_json, sha256
 from tests.acceptance.household import Household
-from tests.chaos.crowd import JOB, HandedIn
+from tests.chaos.crowd import HandedIn
+from tests.chaos.told import ACKNOWLEDGED, Conversations, Jobs
 
-_PASSING = re.compile(r"^\W*(File queued|Large file processing started|Downloading|Uploading|That did not work yet)")
-_KEPT = "⏸"
-"""How a line begins that promises another one."""
 _OTHER_FILE = "was handed in"
 """What is said of a file in whose place another one stands."""
 _ARCHIVED = ("stored", "duplicate")
@@ -34,29 +29,29 @@ def is_settled(house: Household, handed_in: Sequence[HandedIn]) -> bool:
     """Whether nothing is under way any more, and nobody waits for a word."""
     if any(house.rows(f"SELECT count(*) FROM {of}") != [(0,)] for of in _UNSETTLED):
         return False
-    if any(not _answers(one) for one in handed_in):
-        return False
-    return not any(_PASSING.search(line.text) for curator in _people(handed_in) for line in _said(curator))
+    told = Conversations(handed_in)
+    return not told.unanswered() and not any(told.untrue(_jobs(house)))
 
 
 def open_matters(house: Household, handed_in: Sequence[HandedIn]) -> str:
     """What `is_settled` waits for, in words."""
     counts = {of: house.rows(f"SELECT count(*) FROM {of}")[0][0] for of in _UNSETTLED}
     states = house.rows("SELECT state, count(*) FROM jobs GROUP BY state")
-    unanswered = [one.message_ids for one in handed_in if not _answers(one)]
-    lines = [line.text for curator in _people(handed_in) for line in _said(curator) if _PASSING.search(line.text)]
+    told = Conversations(handed_in)
+    unanswered = [one.message_ids for one in told.unanswered()]
+    lines, untrue = told.passing(), list(told.untrue(_jobs(house)))
     updates = house.rows("SELECT substr(payload, 1, 500) FROM inbox WHERE done_at IS NULL LIMIT 3")
     return (
         f"{ {of: count for of, count in counts.items() if count} }, jobs {states}, unanswered {unanswered}, "
         f"updates {[str(payload) for (payload,) in updates]}, "
-        f"{len(lines)} lines not at their end: {lines[:3]}"
+        f"{len(lines)} lines not at their end: {lines[:3]}, {len(untrue)} untrue: {untrue[:3]}"
     )
 
 
 class Artifacts:
     """Every artifact in the store, read once. `by_sha256` counts the items that say their file is archived.
 
-    What lies at a `doubtful` key that no item names is not looked at: the product deletes it after some minutes.
+    What lies at a `doubtful` key that no item names is in `leftovers`, and not in `keys` (see leftovers.py).
     """
 
     def __init__(self, archive: Archive, doubtful: Iterable[str] = ()) -> None:
@@ -75,15 +70,10 @@ def all_broken(house: Household, found: Artifacts, handed_in: Sequence[HandedIn]
     """What does not hold of archive, artifacts, ledger and conversation, in words."""
     yield from archived_once(found, handed_in)
     yield from true_artifacts(found, handed_in)
+    yield from own_items(house, found, handed_in)
     yield from ledger_agrees(house, found)
     yield from edits_recorded(house, found, handed_in)
-    yield from answered(handed_in)
-
-
-def doubtful_keys(house: Household) -> list[str]:
-    """At which an object may lie that nobody will name, as the ledger knows, and at which its preview may."""
-    keys = [str(key) for (key,) in house.rows("SELECT key FROM doubtful_keys")]
-    return keys + [preview for key in keys if (preview := preview_key(key))]
+    yield from told_truly(house, handed_in)
 
 
 def archived_once(found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
@@ -102,13 +92,10 @@ def archived_once(found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[s
 
 
 def true_artifacts(found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
-    """Every file that was handed in has its item, which says what is there; what was never ordered away is archived."""
+    """There are as many items as files that were handed in, and what they say is archived is there."""
     for key, item in found.items:
-        is_archived = item["status"] in _ARCHIVED
-        if is_archived and item["s3_key"] not in found.keys:
+        if item["status"] in _ARCHIVED and item["s3_key"] not in found.keys:
             yield f"{key} names {item['s3_key']}, which is not there"
-        if not is_archived and not _may_be_missing(item, handed_in):
-            yield f"{key} says {item['status']} ({item['reason']})"
     handed = Counter(file.sha256() for one in handed_in for file in one.files)
     sure = Counter(file.sha256() for one in handed_in if one.is_sure for file in one.files)
     if missing := sure - found.by_sha256:
@@ -119,12 +106,38 @@ def true_artifacts(found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[
         yield f"{len(found.items)} items of {handed.total()} files"
 
 
-def _may_be_missing(item: dict[str, Any], handed_in: Sequence[HandedIn]) -> bool:
+def own_items(house: Household, found: Artifacts, handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """Each file has an item under its own message, with its own bytes, archived unless its curator ordered it away or
+    Telegram has another file in its place; and the curator read the same.
+    """
+    items: dict[str, list[dict[str, Any]]] = {}
+    for _, item in found.items:
+        items.setdefault(str(item["message_id"]), []).append(item)
+    told = Conversations(handed_in)
+    for one in handed_in:
+        for message, file in zip(one.message_ids, one.files, strict=bool(one.files)):
+            whose = f"message {message} of {one.curator.user.first_name}"
+            own = items.pop(str(house.number(message, curator=one.curator)), [])
+            if len(own) != 1:
+                yield f"{whose} has {len(own)} items"
+                continue
+            (item,) = own
+            if item["status"] not in _ARCHIVED and not _may_be_missing(item, one):
+                yield f"{whose}: its item says {item['status']} ({item['reason']})"
+            if item["status"] in _ARCHIVED and item["sha256"] != file.sha256():
+                yield f"{whose}: its item has the file {item['sha256']}, and not its own, {file.sha256()}"
+            words = told.acknowledgement(one) if len(one.message_ids) == 1 and not item.get("job_id") else None
+            if words is not None and not words.startswith(ACKNOWLEDGED[item["status"]]):
+                yield f"{whose}: its item says {item['status']}, and its curator reads {words!r}"
+    if items:
+        yield f"items of messages that nobody handed in: {sorted(items)}"
+
+
+def _may_be_missing(item: dict[str, Any], one: HandedIn) -> bool:
     """Its curator wanted it so, or Telegram has another file in its place and the item says so."""
     if (item["status"], item["reason"]) == ("skipped", "cancelled"):
-        return any(one.was_ordered for one in handed_in)
-    was_exchanged = any(one.was_exchanged for one in handed_in)
-    return was_exchanged and item["status"] == "failed" and _OTHER_FILE in (item["reason"] or "")
+        return one.was_ordered
+    return one.was_exchanged and item["status"] == "failed" and _OTHER_FILE in (item["reason"] or "")
 
 
 def ledger_agrees(house: Household, found: Artifacts) -> Iterator[str]:
@@ -152,38 +165,18 @@ def edits_recorded(house: Household, found: Artifacts, handed_in: Sequence[Hande
                 yield f"the edit {caption!r} of message {message} of {one.curator.user.first_name} is not recorded"
 
 
-def answered(handed_in: Sequence[HandedIn]) -> Iterator[str]:
-    """Nobody was left without an answer: every message or album has one, every large file a line of its own."""
-    for one in handed_in:
-        if not _answers(one):
-            yield f"messages {one.message_ids} of {one.curator.user.first_name} were never answered"
+def told_truly(house: Household, handed_in: Sequence[HandedIn]) -> Iterator[str]:
+    """Nobody was left without an answer, and every large file has a line of its own that tells how its job ended."""
+    told = Conversations(handed_in)
+    for one in told.unanswered():
+        yield f"messages {one.message_ids} of {one.curator.user.first_name} were never answered"
+    yield from told.untrue(_jobs(house))
 
 
 def said_twice(handed_in: Sequence[HandedIn]) -> list[str]:
-    """What a curator reads twice: two lines for one job, two answers to a message that is no album."""
-    return [text for one in handed_in for text in _repetitions(one)]
+    """What a curator reads twice: two lines for one job, two answers to one message."""
+    return list(Conversations(handed_in).twice())
 
 
-def _repetitions(one: HandedIn) -> Iterator[str]:
-    seen: set[str] = set()
-    for line in _answers(one):
-        job = JOB.search(line.text)
-        what = f"job {job.group(1)}" if job else f"answer to {line.reply_to}"
-        if len(one.message_ids) > 1 and not job:
-            what += f": {line.text}"  # an album that a kill cut in two has an answer for each half
-        if what in seen:
-            yield f"{one.curator.user.first_name}: {what}: {line.text}"
-        seen.add(what)
-
-
-def _answers(one: HandedIn) -> list[ChatLine]:
-    """What was said to it for good."""
-    return [line for line in _said(one.curator) if line.reply_to in one.message_ids and not line.text.startswith(_KEPT)]
-
-
-def _said(curator: Curator) -> list[ChatLine]:
-    return [line for line in curator.conversation() if line.from_bot]
-
-
-def _people(handed_in: Sequence[HandedIn]) -> list[Curator]:
-    return list(dict.fromkeys(one.curator for one in handed_in))
+def _jobs(house: Household) -> Jobs:
+    return [(str(job_id), str(state)) for job_id, state in house.rows("SELECT job_id, state FROM jobs")]

@@ -12,9 +12,10 @@ from typing import Any
 
 import anyio
 
-from teltubby.actors import job_flow, outbox, receiving, ways
+from teltubby.actors import job_flow, outbox, receiving, upload, ways
 from teltubby.adapters import sqlite_file
 from teltubby.messages.media import RawUpdate
+from teltubby.messages.transfer import DropObject
 from teltubby.transfer.spool_lock import DATA
 
 WINDOW_SECONDS = 0.7
@@ -90,6 +91,16 @@ def ignore_the_identity() -> None:
     _put(ways, "prove", proved)
 
 
+def never_drop_a_copy() -> None:
+    """The second of two copies that went up side by side stays in the store."""
+    handle = upload.UploadActor.handle
+
+    async def handled(self: Any, message: Any, /) -> object:
+        return None if isinstance(message, DropObject) else await handle(self, message)
+
+    _put(upload.UploadActor, "handle", handled)
+
+
 def _put(owner: object, name: str, value: object) -> None:
     assert hasattr(owner, name), f"{owner} has no {name} any more: this bug cannot be planted"
     setattr(owner, name, value)
@@ -102,4 +113,5 @@ PLANTS: Mapping[str, Callable[[], None]] = {
     "never sync the database": never_sync_the_database,
     "drop the outbox": drop_the_outbox,
     "ignore the identity check": ignore_the_identity,
+    "never drop a copy": never_drop_a_copy,
 }

@@ -48,6 +48,8 @@ class Programme:
         self._stage.recoveries.spoil()
         self._measure()
         self._struck.append(strike)
+        if strike.fault.at_once:
+            self._stage.meets(strike.fault)
         strike.fault.strike(self._stage)
 
     def heal_all(self) -> None:

@@ -49,3 +49,16 @@ class Recoveries:
                 if each in self._expected:  # it may have been spoilt by another thread
                     self._expected.remove(each)
                 self.seconds.setdefault(each.kind, []).append(round(time.monotonic() - each.since, 3))
+
+
+def gone_and_back(is_there: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether it is there again, after a look that did not find it: what was never missed did not come back."""
+    was_gone = False
+
+    def is_back() -> bool:
+        nonlocal was_gone
+        there = is_there()
+        was_gone |= not there
+        return was_gone and there
+
+    return is_back

@@ -20,8 +20,12 @@ MARKS = ("<!-- recovery times -->", "<!-- end of recovery times -->")
 def line(outcome: Outcome) -> str:
     """One scenario for people."""
     handed_in, archived = outcome.files
-    faults = Counter(strike.fault.family for strike in outcome.scenario.strikes)
+    faults = Counter(fault.family for fault in outcome.met)
     told = ", ".join(f"{count} {family}" for family, count in sorted(faults.items()))
+    if idle := len(outcome.scenario.strikes) - len(outcome.met):
+        told = f"{told or 'no fault'} ({idle} met nothing)"
+    if outcome.leftovers:
+        told += f"; {outcome.leftovers} left over"
     end = "ok" if outcome.is_well else "FAILED"
     return (
         f"seed {outcome.scenario.seed:4}: {end:6} {outcome.seconds:5.1f} s, quiet {outcome.settled_after:4.1f} s after "
@@ -57,7 +61,9 @@ def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             "valid archived": sum(outcome.valid[1] for outcome in outcomes),
         },
         "seconds": [outcome.seconds for outcome in outcomes],
-        "faults": dict(sorted(_faults(outcomes).items())),
+        "faults": dict(sorted(_met(outcomes).items())),
+        "faults that met nothing": sum(len(each.scenario.strikes) - len(each.met) for each in outcomes),
+        "leftovers": sum(outcome.leftovers for outcome in outcomes),
         "recoveries": _recoveries(outcomes),
     }
 
@@ -80,8 +86,8 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"{len(seeds)} seeds ({min(seeds)} to {max(seeds)}), {len(report['failed'])} failed; "
-            f"{sum(report['faults'].values())} faults; {files['handed in']} files handed in, {files['archived']} "
-            f"archived (what is missing was cancelled, or another file stood in its place at Telegram). "
+            f"{_faults(report)}; {files['handed in']} files handed in, {files['archived']} archived (what is missing "
+            f"was cancelled, or another file stood in its place at Telegram){_leftovers(report)}. "
             f"{report['machine']}, {report['at'][:10]}.",
             "",
             *_success(files),
@@ -110,8 +116,20 @@ def write_docs(page: Path, report: dict[str, Any]) -> None:
     fill(page, *MARKS, table(report))
 
 
-def _faults(outcomes: Sequence[Outcome]) -> Counter[str]:
-    return Counter(type(strike.fault).__name__ for outcome in outcomes for strike in outcome.scenario.strikes)
+def _faults(report: dict[str, Any]) -> str:
+    """How many met something, and how many nothing; a report that was written before that was known has all in one."""
+    told = f"{sum(report['faults'].values())} faults"
+    idle = report.get("faults that met nothing")
+    return told if idle is None else f"{told}, and {idle} that met nothing"
+
+
+def _leftovers(report: dict[str, Any]) -> str:
+    count = report.get("leftovers")
+    return "" if count is None else f"; {count} objects were left over by what was cut off, to be deleted minutes later"
+
+
+def _met(outcomes: Sequence[Outcome]) -> Counter[str]:
+    return Counter(type(fault).__name__ for outcome in outcomes for fault in outcome.met)
 
 
 def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:

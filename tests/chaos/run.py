@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from tests.acceptance.polling import LOOK_SECONDS, eventually
 from tests.acceptance.queues import DEAD, EVENTS
 from tests.chaos import invariants
 from tests.chaos.crowd import Crowd
+from tests.chaos.faults.base import Fault
 from tests.chaos.ground import Ground
 from tests.chaos.invariants import Artifacts
+from tests.chaos.leftovers import doubtful_keys, not_dropped
 from tests.chaos.programme import Programme
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
@@ -35,7 +37,8 @@ class Outcome:
     """`problems` are what does not hold; `recoveries` seconds by kind, `files` how many were handed in and archived.
 
     `valid` counts those of them that nobody ordered away and that stayed in their place at Telegram: all should be
-    archived. Of a scenario that was never looked at, none counts as archived.
+    archived. Of a scenario that was never looked at, none counts as archived. `met` are the faults that met something,
+    `leftovers` counts objects that nobody names.
     """
 
     scenario: Scenario
@@ -43,6 +46,8 @@ class Outcome:
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     files: tuple[int, int] = (0, 0)
     valid: tuple[int, int] = (0, 0)
+    leftovers: int = 0
+    met: Sequence[Fault] = ()
     seconds: float = 0.0
     settled_after: float = 0.0
     story: list[str] = field(default_factory=list)
@@ -74,6 +79,7 @@ def play(ground: Ground, home: Path, scenario: Scenario, *, within: float = SETT
         if not any(outcome.files):
             _count(outcome, performance.crowd, Counter())
         outcome.recoveries = stage.recoveries.seconds
+        outcome.met = tuple(stage.met)
         outcome.story = stage.story
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
@@ -146,9 +152,12 @@ def left_wrong(
     house.stop_workers()
     eventually(lambda: EVENTS not in depths(), within=READ_WITHIN, what="the bot to read all reports")
     house.stop()
-    found = Artifacts(stage.backing.archive, invariants.doubtful_keys(house))
+    doubtful = doubtful_keys(house)
+    found = Artifacts(stage.backing.archive, doubtful)
+    outcome.leftovers = len(found.leftovers)
     _count(outcome, crowd, found.by_sha256)
     yield from invariants.all_broken(house, found, crowd.handed_in)
+    yield from not_dropped(found.leftovers, doubtful, stage.met)
     yield from (f"said twice: {text}" for text in invariants.said_twice(crowd.handed_in))
     left, failed = depths(), stage.count("jobs WHERE state = 'FAILED'")
     if left.keys() - {DEAD} or left.get(DEAD, 0) < failed or (left and not failed):

@@ -5,40 +5,28 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from tests.chaos import faults, installation
+from tests.chaos import faults, hands
 from tests.chaos.crowd import MIB, Habits
 from tests.chaos.faults.base import Fault
-from tests.chaos.faults.processes import Freeze, Kill
-from tests.chaos.faults.servers import KillBroker, KillStore
-from tests.chaos.faults.store import Refusing
-from tests.chaos.faults.telegram import SignedOut
-from tests.chaos.faults.wires import Cut
-from tests.chaos.installation import USUAL, WORKER, Installation, Wire
+from tests.chaos.faults.processes import KillAtCall, KillAtRequest
+from tests.chaos.faults.servers import KillBroker
+from tests.chaos.faults.store import ErrorIn200, UploadsForgotten
+from tests.chaos.faults.telegram import Trouble
+from tests.chaos.installation import USUAL, Installation
 
 SECONDS = 4.0
 """In which everything is handed in, and every fault begins."""
-MOST_FAULTS = 6
 HABITS = Habits(small=24, album=10, again=12, large=24, mixed_album=6, words=4, command=4, edit=8, order=8,
                 sizes=(MIB // 2, 12 * MIB), abroad=0.3)  # fmt: skip
 BUSY = replace(HABITS, small=8, large=60)
-"""Where it is measured how soon jobs go on."""
-MEASURED = 3
-"""Of so many scenarios one has a single fault, so that it can be measured how soon the work goes on after it."""
+"""Where it is measured how soon jobs go on, and where a fault is of large files."""
+WAITING = (KillAtCall, KillAtRequest, Trouble)
+"""Faults that wait for something to be asked, until all is healed: they begin soon, else nothing may be."""
+SOON = 1.5
+WHILE_STARTING = 20.0
+"""Who stands still for longer while it starts is taken to be unable to start, and says so (30 s)."""
 READY_FIRST = 0.7
 """The share of scenarios that begin when all is ready; in the others faults meet processes that are just starting."""
-ENDS: tuple[tuple[Fault, bool, int], ...] = (
-    (KillBroker(), False, 3),
-    (Cut(Wire.WORKER_BROKER), False, 2),
-    (Kill(WORKER, 0.3), False, 6),
-    (KillStore(), False, 2),
-    (Refusing(1.0, 0, 503, "SlowDown"), False, 2),
-    (SignedOut(cut=False, moved=False), False, 4),
-    (SignedOut(cut=False, moved=False), True, 5),
-)
-"""Faults after whose end it is measured when the work goes on; by a person's account or not, and how often each."""
-MINUTE = 60.0
-IN_A_MINUTE = 25
-"""Of so many processes that stand still, one does so for a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,44 +65,49 @@ class Scenario:
 
 def of_seed(seed: int) -> Scenario:
     """The scenario of that seed: the same at all times and on all machines."""
-    rng = random.Random(seed)
+    rng, hand = random.Random(seed), hands.of_seed(seed)
     hand_ins = tuple(sorted(round(rng.uniform(0.0, SECONDS), 2) for _ in range(rng.randint(8, 16))))
     bandwidth = rng.choice((4.0, 8.0, 16.0)) * MIB
-    if seed % MEASURED == 0:
-        strike, by_person = _measured(rng)
+    if hand.measured is not None:
         return Scenario(
             seed=seed,
             hand_ins=hand_ins,
-            strikes=(strike,),
+            strikes=(_in_the_midst(rng, hand.measured),),
             bandwidth=bandwidth,
             habits=BUSY,
-            installation=Installation(by_person=by_person, for_media=rng.random() < installation.FOR_MEDIA),
+            installation=hand.installation,
         )
-    installed = installation.drawn(rng)
-    strikes = sorted((_strike(rng, installed) for _ in range(rng.randint(1, MOST_FAULTS))), key=lambda each: each.at)
+    strikes = [_strike(rng, variant.made(rng), variant.lasts) for variant in hand.variants]
+    while len(strikes) < hand.faults:
+        strikes.append(_strike(rng, faults.drawn(rng, hand.installation)))
     return Scenario(
         seed=seed,
         hand_ins=hand_ins,
-        strikes=_without_repeated(strikes),
+        strikes=_without_repeated(sorted(strikes, key=lambda each: each.at)),
         bandwidth=bandwidth,
-        waits=rng.random() < READY_FIRST,
-        installation=installed,
+        habits=BUSY if any(_is_of_uploads(strike.fault) for strike in strikes) else HABITS,
+        waits=rng.random() < READY_FIRST or any(strike.lasts > WHILE_STARTING for strike in strikes),
+        installation=hand.installation,
     )
 
 
-def _strike(rng: random.Random, installed: Installation) -> Strike:
-    fault = faults.drawn(rng, installed)
-    lasts = rng.uniform(0.2, 3.0)
-    if isinstance(fault, Freeze) and rng.randrange(IN_A_MINUTE) == 0:
-        lasts = MINUTE
-    return Strike(at=round(rng.uniform(0.2, SECONDS), 2), lasts=round(lasts, 2), fault=fault)
+def _strike(rng: random.Random, fault: Fault, lasts: float | None = None) -> Strike:
+    seconds = rng.uniform(0.2, 3.0) if lasts is None else lasts
+    latest = SOON if isinstance(fault, WAITING) else SECONDS
+    return Strike(at=round(rng.uniform(0.2, latest), 2), lasts=round(seconds, 2), fault=fault)
 
 
-def _measured(rng: random.Random) -> tuple[Strike, bool]:
-    """One of those whose end is measured, in the midst of the work, and whether a person's account fetches."""
-    fault, by_person, _ = rng.choices(ENDS, [weight for _, _, weight in ENDS])[0]
+def _is_of_uploads(fault: Fault) -> bool:
+    """Of files in several parts: of large ones."""
+    return isinstance(fault, ErrorIn200 | UploadsForgotten) or (
+        isinstance(fault, KillAtRequest) and "upload" in fault.pattern
+    )
+
+
+def _in_the_midst(rng: random.Random, fault: Fault) -> Strike:
+    """Of the work."""
     lasts = round(rng.uniform(0.5, 3.0), 2)
-    return Strike(at=round(rng.uniform(1.5, SECONDS), 2), lasts=lasts, fault=fault), by_person
+    return Strike(at=round(rng.uniform(1.5, SECONDS), 2), lasts=lasts, fault=fault)
 
 
 def _without_repeated(strikes: list[Strike]) -> tuple[Strike, ...]:

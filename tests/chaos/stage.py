@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from teltubby.simulator.people import HOME_DC
 from teltubby.simulator.server import SimulatedTelegram
@@ -20,8 +22,11 @@ from tests.chaos.ground import Ground
 from tests.chaos.installation import BOT, SECOND_WORKER, WORKER, Installation, Wire
 from tests.chaos.person import Nobody, PersonWhoFetches
 from tests.chaos.power import Disk
-from tests.chaos.recoveries import Recoveries
+from tests.chaos.recoveries import Recoveries, gone_and_back
 from tests.servers.s3_proxy import S3Proxy
+
+if TYPE_CHECKING:
+    from tests.chaos.faults.base import Fault
 
 CURATORS = 3
 LARGER_THAN = 300_000
@@ -42,6 +47,8 @@ class Stage:
         self.home = home
         self.installation = installation
         self.story: list[str] = []
+        self.met: list[Fault] = []
+        """The faults that met something."""
         self.recoveries = Recoveries()
         self.crowd: Crowd
         self._began = time.monotonic()
@@ -115,6 +122,12 @@ class Stage:
         with self._telling:
             self.story.append(f"{time.monotonic() - self._began:6.2f} {what}")
 
+    def meets(self, fault: Fault) -> None:
+        """The fault met something; for any thread, and as often as it does."""
+        with self._telling:
+            if all(known is not fault for known in self.met):
+                self.met.append(fault)
+
     def kill(self, role: str, *, away: float = AGAIN_SECONDS) -> None:
         """kill -9; for any thread."""
         self.crew.kill(role, away=away)
@@ -142,7 +155,13 @@ class Stage:
             self.ground.rabbit.evaluate(expression)
 
     def sign_out(self, *, cut: bool, moved: bool) -> None:
-        """End the login of the account that fetches files, whose home is elsewhere from now on if it is `moved`."""
+        """End the login of the account that fetches files, and measure what follows."""
+        self.end_login(cut=cut, moved=moved)
+        if self.person.account is None:
+            self.recoveries.expect(SESSION, gone_and_back(self.backing.is_consuming))
+
+    def end_login(self, *, cut: bool, moved: bool = False) -> None:
+        """Of the account that fetches files, whose home is elsewhere from now on if it is `moved`."""
         server, account = self.house.telegram.mtproto_server, self.person.account or self.house.bot
 
         def end() -> None:
@@ -152,15 +171,6 @@ class Stage:
 
         self.house.in_world(end)
         self.person.is_signed_out = True
-        if self.person.account is not None:
-            return
-        logins = sum(call.method == LOGIN for call in self.house.in_world(lambda: tuple(server.calls)))
-
-        def is_back() -> bool:
-            calls = self.house.in_world(lambda: tuple(server.calls))
-            return sum(call.method == LOGIN for call in calls) > logins and self.backing.is_consuming()
-
-        self.recoveries.expect(SESSION, is_back)
 
     def heal(self) -> None:
         """Everything works again, whatever was broken."""
@@ -200,19 +210,33 @@ class Stage:
             self.recoveries.expect(UPLOADING, lambda: self._uploaded_at > since, since=since)
 
     def _measure_job(self, since: float) -> None:
-        """Until the next worker is sent parts; those that the killed one asked for are sent by the time it is there."""
-        killed, before = self.crew.of(WORKER), list[int]()
+        """Until the next worker is sent parts of a file of which the killed one was sent some, and not all.
+
+        What that one asked for is sent by the time the next is there. Other jobs go on earlier.
+        """
+        killed, begun = self.crew.of(WORKER), dict[int, int]()
 
         def goes_on() -> bool:
             if self.crew.of(WORKER) is killed:
                 return False
+            if not begun:
+                begun.update(self._half_served())
             served = self.house.telegram.mtproto_server.served
-            before.append(sum(sum(counted.values()) for counted in tuple(served.parts.values())))
-            return before[-1] > before[0]
+            return bool(self.house.in_world(lambda: any(served.bytes(file) > sent for file, sent in begun.items())))
 
         alone = self.installation.workers == 1  # else the other one may go on before there is a next one
         if alone and self.count("jobs WHERE state = 'PROCESSING'"):
             self.recoveries.expect(JOB_GOES_ON, goes_on, since=since)
+
+    def _half_served(self) -> Mapping[int, int]:
+        """The large files of which something and not all was sent, by id, and how many bytes that were in all."""
+        files = {file.id: file.size for one in self.crowd.handed_in for file in one.files if file.size > LARGER_THAN}
+        served = self.house.telegram.mtproto_server.served
+
+        def half() -> dict[int, int]:
+            return {file: served.bytes(file) for file, size in files.items() if 0 < served.covered(file) < size}
+
+        return dict(self.house.in_world(half))
 
     def _answered(self, line: str, status: int) -> None:
         if status < 300 and line.startswith(("PUT", "POST")):

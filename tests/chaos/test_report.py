@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.report import MARKS, as_json, table, write_docs
+from tests.chaos.report import MARKS, as_json, line, table, write_docs
 from tests.chaos.run import Outcome
 from tests.chaos.scenario import of_seed
 
@@ -18,6 +19,17 @@ def test_valid_files_of_all_scenarios_are_counted() -> None:
     report = as_json([WELL, STUCK])
     assert report["files"] == {"handed in": 13, "archived": 8, "valid": 10, "valid archived": 7}
     assert report["failed"] == [2]
+
+
+def test_faults_that_met_nothing_are_not_counted_with_the_others() -> None:
+    faults = [strike.fault for strike in STUCK.scenario.strikes]
+    assert len(faults) > 1, "else another seed is to be taken"
+    outcome = replace(STUCK, met=faults[:1], leftovers=3)
+    report = as_json([outcome])
+    assert report["faults"] == {type(faults[0]).__name__: 1}
+    assert (report["faults that met nothing"], report["leftovers"]) == (len(faults) - 1, 3)
+    assert f"1 {faults[0].family} ({len(faults) - 1} met nothing); 3 left over" in line(outcome)
+    assert f"1 faults, and {len(faults) - 1} that met nothing" in table(report) and "3 objects" in table(report)
 
 
 @pytest.mark.parametrize(
@@ -39,4 +51,6 @@ def test_the_page_tells_the_rate_and_keeps_what_is_around_it(
 def test_a_report_that_does_not_count_them_claims_nothing() -> None:
     report = as_json([WELL])
     del report["files"]["valid"], report["files"]["valid archived"]
-    assert "Success rate" not in table(report)
+    del report["faults that met nothing"], report["leftovers"]
+    told = table(report)
+    assert not any(claim in told for claim in ("Success rate", "met nothing", "left over"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.chaos.faults.processes import Kill
@@ -38,6 +38,7 @@ def test_it_ends_when_nothing_fails_again() -> None:
     assert 0 < len(plays) <= MOST_PLAYS
 
 
+@settings(max_examples=20)  # each is of another 200 seeds, which are dealt together
 @given(st.integers(0, 2**32))
 def test_a_seed_is_one_scenario(seed: int) -> None:
     once = of_seed(seed)

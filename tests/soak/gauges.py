@@ -7,7 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.chaos.backing import Depths
 ROLES = ("bot", "worker")
 MOST_SECONDS = 60.0
 """A look takes no longer."""
+UNTIL, OFTEN = 0.97, 0.8
+"""The share of the time, and of the looks, without which nothing can be said."""
 JOBS_ENDED = "SELECT count(*) FROM jobs WHERE state IN ('COMPLETED', 'CANCELLED', 'FAILED')"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,17 +55,34 @@ class Gauges:
     changes: int = 0
     samples: list[Sample] = field(default_factory=list)
     _enough: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _looking: Future[None] | None = None
 
     def __enter__(self) -> Gauges:
-        self._thread = threading.Thread(target=self._look_again_and_again, name="gauges", daemon=True)
-        self._thread.start()
+        executor = ThreadPoolExecutor(1, thread_name_prefix="gauges")
+        self._looking = executor.submit(self._look_again_and_again)
+        executor.shutdown(wait=False)  # what was begun goes on
         return self
 
     def __exit__(self, *_: object) -> None:
         self._enough.set()
-        if self._thread is not None:
-            self._thread.join(MOST_SECONDS)
+        if self._looking is not None:
+            wait([self._looking], MOST_SECONDS)
+
+    def missed(self, seconds: float) -> Iterator[str]:
+        """What keeps a soak of so many seconds from being judged: it was not measured to its end, or not often enough.
+
+        With what ended the measuring, if anything did.
+        """
+        looking = self._looking
+        if looking is None or not looking.done():
+            yield "nobody measures" if looking is None else f"a look took more than {MOST_SECONDS:.0f} s"
+        elif (error := looking.exception()) is not None:
+            yield f"measuring ended with {type(error).__name__}: {error}"
+        last, expected = self.samples[-1].at if self.samples else 0.0, seconds / self.period
+        if last < UNTIL * seconds:
+            yield f"measured for {last:.0f} s of {seconds:.0f} s only"
+        if len(self.samples) < OFTEN * expected:
+            yield f"measured {len(self.samples)} times, not {expected:.0f}"
 
     def _look_again_and_again(self) -> None:
         began = time.monotonic()
@@ -75,7 +95,7 @@ class Gauges:
             pid = self.pid_of(role)
             values |= {f"{role} {name}": value for name, value in of_process(pid).items()}
             if (counted := self.tasks / str(pid)).exists():
-                values[f"{role} tasks"] = int(counted.read_text())
+                values |= zip((f"{role} tasks", f"{role} heap"), map(int, counted.read_text().split()), strict=False)
         values["tests memory"] = of_process(os.getpid()).get("memory", 0.0)
         ledger = Path(self.house.settings["SQLITE_PATH"])
         values |= {f"ledger {name}": value for name, value in of_database(ledger).items()}

@@ -14,9 +14,9 @@ from tests.chaos.faults.telegram import FileExchanged, KeysForgotten
 from tests.chaos.installation import Installation
 from tests.chaos.scenario import Scenario, Strike
 
-HABITS = Habits(small=50, album=8, again=10, large=9, mixed_album=1, words=6, command=6, edit=5, order=1,
+HABITS = Habits(small=50, album=8, again=10, large=15, mixed_album=1, words=6, command=6, edit=5, order=1,
                 sizes=(MIB // 2, 12 * MIB))  # fmt: skip
-HASTY = Habits(small=75, album=0, again=5, large=15, mixed_album=0, words=5, command=0, sizes=(MIB // 2, MIB))
+HASTY = Habits(small=55, album=0, again=5, large=35, mixed_album=0, words=5, command=0, sizes=(MIB // 2, MIB))
 """Much in a short time."""
 BANDWIDTH = 8.0 * MIB
 LONGEST = 8.0

@@ -13,9 +13,19 @@ from typing import Any
 
 MIB = 1 << 20
 INK, PAPER, GRID, FAULT = "#1c2430", "#ffffff", "#dfe4ea", "#c77700"
-COLOURS = {"bot": "#2f6fde", "worker": "#2e9e5b", "ledger": "#2f6fde", "collector": "#2e9e5b"}
+COLOURS = {"bot": "#2f6fde", "worker": "#2e9e5b", "ledger": "#2f6fde", "collector": "#2e9e5b",
+           "bot, in use": "#9dbcf2", "worker, in use": "#a3d6b7"}  # fmt: skip
 PANELS: Sequence[tuple[str, tuple[tuple[str, str], ...], float]] = (
-    ("Memory, MiB", (("bot", "bot memory"), ("worker", "worker memory")), MIB),
+    (
+        "Memory, MiB",
+        (
+            ("bot", "bot memory"),
+            ("worker", "worker memory"),
+            ("bot, in use", "bot heap"),
+            ("worker, in use", "worker heap"),
+        ),
+        MIB,
+    ),
     ("File descriptors", (("bot", "bot descriptors"), ("worker", "worker descriptors")), 1),
     ("Threads", (("bot", "bot threads"), ("worker", "worker threads")), 1),
     ("Tasks", (("bot", "bot tasks"), ("worker", "worker tasks")), 1),

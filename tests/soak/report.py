@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import subprocess
 import sys
@@ -19,15 +20,16 @@ from tests.soak.run import Course, as_json
 
 ROOT = Path(__file__).parents[2]
 MARKS = ("<!-- an hour under load -->", "<!-- end of an hour under load -->")
-BYTES = ("memory", "bytes", "log", "spool")
+BYTES = ("heap", "memory", "bytes", "log", "spool")
 
 
 def line(sample: Sample) -> str:
     """How it stands, for people."""
     of = sample.values.get
     told = [
-        f"{role} {of(f'{role} memory', 0) / MIB:.0f} MiB, {of(f'{role} descriptors', 0):.0f} fds, "
-        f"{of(f'{role} threads', 0):.0f} threads, {of(f'{role} tasks', 0):.0f} tasks, CPU {of(f'{role} CPU', 0):.0f} s"
+        f"{role} {of(f'{role} memory', 0) / MIB:.0f} MiB ({of(f'{role} heap', 0) / MIB:.1f} in use), "
+        f"{of(f'{role} descriptors', 0):.0f} fds, {of(f'{role} threads', 0):.0f} threads, "
+        f"{of(f'{role} tasks', 0):.0f} tasks, CPU {of(f'{role} CPU', 0):.0f} s"
         for role in ROLES
     ]
     kept = (
@@ -75,7 +77,7 @@ def table(report: Mapping[str, Any]) -> str:
             f"{report['seconds'] / 60:.0f} minutes, seed {report['seed']}: {last['messages']} messages, {last['jobs']} "
             f"jobs and {last['changes']} changes in the channel, {sum(faults.values())} faults; {files['handed in']} "
             f"files handed in, {files['archived']} archived (what is missing was cancelled); "
-            f"{_said(len(report['problems']), 'invariant that does not hold', 'invariants that do not hold')}, "
+            f"{_said(len(report['problems']), 'problem', 'problems')}, "
             f"{_said(len(grown), 'series that grows', 'series that grow')}. "
             f"{report['machine']}, {report['at'][:10]}.",
             "",
@@ -96,7 +98,7 @@ def write_docs(page: Path, picture: Path, latest: Path) -> None:
 def _row(finding: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> str:
     name = finding["what"]
     known = [sample["values"][name] for sample in samples if name in sample["values"]]
-    early, late = _middle_of(known, 1), _middle_of(known, 5)
+    early, late = (_middle_of(known, sixth) if known else math.nan for sixth in (1, 5))
     values = (_short(name, value) for value in (early, late, finding["measured"], finding["allowed"]))
     early_said, late_said, measured, allowed = values
     return f"| {name} | {early_said} | {late_said} | {finding['law']} | {measured} | {allowed} |"

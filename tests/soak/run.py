@@ -90,6 +90,7 @@ def play(ground: Ground, home: Path, course: Course, tell: Callable[[Sample], ob
             if not outcome.problems:
                 act.reading.kept.await_equal()
                 outcome.problems += left_wrong(stage, act.crowd, outcome, verified_within=VERIFIED_WITHIN)
+            outcome.problems += act.gauges.missed(soak.seconds)
         except (OSError, RuntimeError, AssertionError, LookupError) as error:
             outcome.problems.append(f"{type(error).__name__}: {error}")
         outcome.story = stage.story
@@ -174,8 +175,10 @@ class _Act(Programme):
             self._tell(self.gauges.samples[-1])
 
     def _until_quiet(self) -> list[str]:
-        stage, healed = self._stage, time.monotonic()
+        stage = self._stage
         self.reading.wait()
+        self.reading.close()  # who still tries sends words that are to be answered
+        healed = time.monotonic()
         while not invariants.is_settled(stage.house, self.crowd.handed_in):
             if problems := stage.crew.look_after():
                 return problems

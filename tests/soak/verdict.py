@@ -50,19 +50,19 @@ class Law(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What is never given back does not grow: by no more than `slack`, and `per_thousand` of x, in the last two thirds.
+    """What is never given back grows by no more than `slack` from the `since` of the series to its end.
 
     The floor, which is the least in each of forty pieces of that time, leaves out what work needs while it is done. Its
     growth is the Theil-Sen slope, the median of the slopes of all pairs, which a quarter of wild points does not move.
+    What warms up has done so before `since`; what leaks goes on as before.
     """
 
     slack: float
-    per_thousand: float
+    since: float
 
     def judge(self, what: str, series: Series) -> Finding:
-        late = series[len(series) // 3 :]
-        allowed = self.slack + self.per_thousand * _span(late) / 1000
-        return _finding(what, "growth of the floor", series, lambda: theil_sen(floors(late)) * _span(late), allowed)
+        late = series[int(len(series) * self.since) :]
+        return _finding(what, "growth of the floor", series, lambda: growth(late), self.slack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,15 @@ class Proportional:
     def judge(self, what: str, series: Series) -> Finding:
         second, last = (floors(_sixths(series, *part)) for part in ((2, 4), (4, 6)))
         allowed = (1 + self.share) * theil_sen(second) * _span(last) + self.slack
-        return _finding(what, "growth in the last third", series, lambda: theil_sen(last) * _span(last), allowed)
+        return _finding(what, "growth in the last third", series, lambda: growth(last), allowed)
+
+
+def growth(series: Series) -> float:
+    """Of the floor, from the first x to the last; where x stands still, what y does meanwhile."""
+    pieces = floors(series)
+    if _span(pieces) == 0:
+        return pieces[-1][1] - pieces[0][1]
+    return theil_sen(pieces) * _span(series)
 
 
 def theil_sen(series: Series) -> float:

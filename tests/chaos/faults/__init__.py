@@ -1,4 +1,4 @@
-"""The faults, one family per file; `drawn` takes one of them by the dice."""
+"""The faults, one family per file; `drawn` takes one of them by the dice, and VARIANTS names all there are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from tests.chaos.faults import broker, clocks, disks, processes, servers, store, telegram, wires
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, Variant
 from tests.chaos.installation import Installation
 
 FAMILIES: tuple[tuple[Callable[[random.Random], Fault], int], ...] = (
@@ -23,6 +23,16 @@ OF_SERVERS: tuple[tuple[Callable[[random.Random], Fault], int], ...] = (
     (broker.drawn, 2),
 )
 """Those of what a single box does not have."""
+VARIANTS: tuple[Variant, ...] = (
+    *processes.variants(),
+    *wires.variants(),
+    *telegram.variants(),
+    *disks.variants(),
+    *clocks.variants(),
+    *store.variants(),
+    *servers.variants(),
+    *broker.variants(),
+)
 
 
 def drawn(rng: random.Random, installation: Installation) -> Fault:

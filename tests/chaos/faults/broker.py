@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, OfServers, Variant
 from tests.chaos.stage import Stage
 
 USUAL_WATERMARK = 0.4
@@ -13,7 +14,7 @@ USUAL_WATERMARK = 0.4
 
 
 @dataclass(frozen=True)
-class MemoryAlarm(Fault):
+class MemoryAlarm(OfServers):
     """`rabbitmqctl set_vm_memory_high_watermark 0`: all publishers are blocked, and told so (connection.blocked)."""
 
     family = "broker"
@@ -26,7 +27,7 @@ class MemoryAlarm(Fault):
 
 
 @dataclass(frozen=True)
-class DiskAlarm(Fault):
+class DiskAlarm(OfServers):
     """The same for the broker's disk."""
 
     family = "broker"
@@ -39,7 +40,7 @@ class DiskAlarm(Fault):
 
 
 @dataclass(frozen=True)
-class ConnectionsClosed(Fault):
+class ConnectionsClosed(OfServers):
     """An operator closes all connections (`rabbitmqctl close_all_connections`)."""
 
     family = "broker"
@@ -48,6 +49,13 @@ class ConnectionsClosed(Fault):
         stage.on_broker(
             '[catch rabbit_networking:close_connection(Pid, "chaos") || Pid <- rabbit_networking:connections()]'
         )
+
+
+def variants() -> Iterator[Variant]:
+    """Each of them."""
+    yield Variant(name="MemoryAlarm", made=lambda _: MemoryAlarm())
+    yield Variant(name="DiskAlarm", made=lambda _: DiskAlarm())
+    yield Variant(name="ConnectionsClosed", made=lambda _: ConnectionsClosed())
 
 
 def drawn(rng: random.Random) -> Fault:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, Variant
 from tests.chaos.installation import ROLES, Installation
 from tests.chaos.stage import Stage
 
@@ -33,6 +35,22 @@ class Step(Fault):
     @property
     def _whose(self) -> tuple[str, ...]:
         return () if self.role is None else (self.role,)
+
+
+def variants() -> Iterator[Variant]:
+    """Each step of all clocks, and some step of each process's own."""
+    for seconds in STEPS:
+        yield Variant(name=f"Step {seconds:+.0f}", made=partial(_all_stepped, seconds))
+    for role in ROLES:
+        yield Variant(name=f"Step {role}", made=partial(_one_stepped, role))
+
+
+def _all_stepped(seconds: float, _: random.Random) -> Step:
+    return Step(seconds, None)
+
+
+def _one_stepped(role: str, rng: random.Random) -> Step:
+    return Step(rng.choice(STEPS), role)
 
 
 def drawn(rng: random.Random) -> Fault:

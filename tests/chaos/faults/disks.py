@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, Variant
 from tests.chaos.stage import Stage
 
 
@@ -23,6 +24,12 @@ class FullDisk(Fault):
 
     def heal(self, stage: Stage) -> None:
         stage.disks.free(self.disk)
+
+
+def variants() -> Iterator[Variant]:
+    """Each of them."""
+    yield Variant(name="FullDisk spool", made=lambda _: FullDisk("spool"))
+    yield Variant(name="FullDisk database", made=lambda _: FullDisk("database"))
 
 
 def drawn(rng: random.Random) -> Fault:

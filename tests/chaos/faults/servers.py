@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, OfServers, Variant
 from tests.chaos.stage import Stage
 
 
 @dataclass(frozen=True)
-class KillBroker(Fault):
+class KillBroker(OfServers):
     """kill -9 of RabbitMQ."""
 
     family = "servers"
@@ -26,7 +27,7 @@ class KillBroker(Fault):
 
 
 @dataclass(frozen=True)
-class KillStore(Fault):
+class KillStore(OfServers):
     """kill -9 of the store."""
 
     family = "servers"
@@ -38,6 +39,12 @@ class KillStore(Fault):
         if not stage.ground.swift.running:
             stage.ground.swift.start()
         stage.expect_uploads()
+
+
+def variants() -> Iterator[Variant]:
+    """Each of them."""
+    yield Variant(name="KillBroker", made=lambda _: KillBroker())
+    yield Variant(name="KillStore", made=lambda _: KillStore())
 
 
 def drawn(rng: random.Random) -> Fault:

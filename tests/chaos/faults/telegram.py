@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from typing import Any
 
 from teltubby.simulator.people import HOME_DC
 from tests.chaos.crowd import ABROAD
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, Variant
 from tests.chaos.stage import LARGER_THAN, Stage
 
 BOT_METHODS = ("getUpdates", "getFile", "file", "sendMessage", "editMessageText")
@@ -37,13 +39,16 @@ class Trouble(Fault):
     """The next calls of a method go wrong."""
 
     family = "telegram"
+    at_once = False
     method: str
     times: int
     ways: Mapping[str, Any] = field(hash=False)
 
     def strike(self, stage: Stage) -> None:
         faults = stage.house.telegram.world.faults
-        stage.house.in_world(lambda: faults.add(self.method, times=self.times, **self.ways))
+        stage.house.in_world(
+            lambda: faults.add(self.method, times=self.times, then=lambda: stage.meets(self), **self.ways)
+        )
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class FilesMoved(Fault):
     """Every large file is in another data centre from now on (FILE_MIGRATE_X), also such as are being fetched."""
 
     family = "telegram"
+    at_once = False
 
     def strike(self, stage: Stage) -> None:
         files = {file for one in stage.crowd.handed_in for file in one.files if file.size > LARGER_THAN}
@@ -96,6 +102,8 @@ class FilesMoved(Fault):
                 file.dc = ABROAD if file.dc != ABROAD else HOME_DC
 
         stage.house.in_world(move)
+        if files:
+            stage.meets(self)
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class FileExchanged(Fault):
     """Where a large file was, another one of the same size stands from now on: it must not be taken for it."""
 
     family = "telegram"
+    at_once = False
     seed: int
 
     def strike(self, stage: Stage) -> None:
@@ -115,6 +124,35 @@ class FileExchanged(Fault):
         for one in stage.crowd.handed_in:
             one.was_exchanged |= file in one.files
         stage.house.in_world(lambda: stage.house.telegram.world.swap_file(file, other))
+        stage.meets(self)
+
+
+def variants() -> Iterator[Variant]:
+    """Each way in which each method goes wrong; each end of a login, the bot's and a person's."""
+    ways = [(method, way) for method in BOT_METHODS for way in BOT_WAYS]
+    ways += [(method, way) for method in MTPROTO_METHODS for way in MTPROTO_WAYS]
+    ways += [("upload.getFile", way) for way in PART_WAYS]
+    ways += [("getUpdates", {"effects": way}) for way in DISORDER]
+    for method, way in ways:
+        yield Variant(name=f"Trouble {method} {way}", made=partial(_troubled, method, way))
+    for by_person, moved, cut in product((False, True), repeat=3):
+        whose = "a person's" if by_person else "the bot's"
+        name = f"SignedOut {whose}{', moved' if moved else ''}{', cut' if cut else ''}"
+        yield Variant(name=name, made=partial(_signed_out, cut, moved), by_person=by_person)
+    for by_person in (False, True):
+        whose = "a person's" if by_person else "the bot's"
+        yield Variant(name=f"KeysForgotten, {whose}", made=lambda _: KeysForgotten(), by_person=by_person)
+    yield Variant(name="ReferencesExpired", made=lambda _: ReferencesExpired())
+    yield Variant(name="FilesMoved", made=lambda _: FilesMoved())
+    yield Variant(name="FileExchanged", made=lambda rng: FileExchanged(rng.getrandbits(16)))
+
+
+def _troubled(method: str, way: Mapping[str, Any], rng: random.Random) -> Trouble:
+    return Trouble(method, rng.randint(1, 4), way)
+
+
+def _signed_out(cut: bool, moved: bool, _: random.Random) -> SignedOut:
+    return SignedOut(cut=cut, moved=moved)
 
 
 def drawn(rng: random.Random) -> Fault:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from tests.chaos.faults.base import Fault
+from tests.chaos.faults.base import Fault, Variant
 from tests.chaos.installation import Installation, Wire
 from tests.chaos.stage import Stage
 
 
 @dataclass(frozen=True)
-class _OnWire(Fault):
+class OnWire(Fault):
+    """Something that happens to one of them."""
+
     family = "wires"
     wire: Wire
 
@@ -28,7 +31,7 @@ class _OnWire(Fault):
 
 
 @dataclass(frozen=True)
-class Cut(_OnWire):
+class Cut(OnWire):
     """All connections are reset, and nobody can connect."""
 
     def strike(self, stage: Stage) -> None:
@@ -37,7 +40,7 @@ class Cut(_OnWire):
 
 
 @dataclass(frozen=True)
-class Blink(_OnWire):
+class Blink(OnWire):
     """All connections are reset; who connects again is heard."""
 
     def strike(self, stage: Stage) -> None:
@@ -45,7 +48,7 @@ class Blink(_OnWire):
 
 
 @dataclass(frozen=True)
-class Silence(_OnWire):
+class Silence(OnWire):
     """Nothing comes through any more, and comes all at once in the end."""
 
     def strike(self, stage: Stage) -> None:
@@ -53,7 +56,7 @@ class Silence(_OnWire):
 
 
 @dataclass(frozen=True)
-class HalfOpen(_OnWire):
+class HalfOpen(OnWire):
     """The other side forgot all connections; ours live on and nobody hears them, until they are reset in the end."""
 
     def strike(self, stage: Stage) -> None:
@@ -65,7 +68,7 @@ class HalfOpen(_OnWire):
 
 
 @dataclass(frozen=True)
-class Slow(_OnWire):
+class Slow(OnWire):
     """What is connected anew is late, each connection by the same time."""
 
     seconds: float
@@ -80,7 +83,7 @@ class Slow(_OnWire):
 
 
 @dataclass(frozen=True)
-class Disorder(_OnWire):
+class Disorder(OnWire):
     """What is connected anew is late, each connection by another time."""
 
     seconds: float
@@ -96,15 +99,24 @@ class Disorder(_OnWire):
         stage.wires[self.wire].cut()
 
 
+KINDS: Mapping[str, Callable[[Wire, random.Random], Fault]] = {
+    "Cut": lambda wire, _: Cut(wire),
+    "Blink": lambda wire, _: Blink(wire),
+    "Silence": lambda wire, _: Silence(wire),
+    "HalfOpen": lambda wire, _: HalfOpen(wire),
+    "Slow": lambda wire, rng: Slow(wire, round(rng.uniform(0.05, 0.4), 2)),
+    "Disorder": lambda wire, rng: Disorder(wire, round(rng.uniform(0.1, 0.8), 2), rng.getrandbits(16)),
+}
+
+
+def variants() -> Iterator[Variant]:
+    """Each of them, on each wire."""
+    for name, made in KINDS.items():
+        for wire in Wire:
+            yield Variant(name=f"{name} {wire}", made=partial(made, wire))
+
+
 def drawn(rng: random.Random) -> Fault:
     """One of them."""
     wire = rng.choice(list(Wire))
-    kinds: tuple[Callable[[], Fault], ...] = (
-        lambda: Cut(wire),
-        lambda: Blink(wire),
-        lambda: Silence(wire),
-        lambda: HalfOpen(wire),
-        lambda: Slow(wire, round(rng.uniform(0.05, 0.4), 2)),
-        lambda: Disorder(wire, round(rng.uniform(0.1, 0.8), 2), rng.getrandbits(16)),
-    )
-    return rng.choice(kinds)()
+    return rng.choice(list(KINDS.values()))(wire, rng)
