@@ -121,9 +121,9 @@ class Dealing:
         html = words.EDIT_UNREADABLE if sent.edited else words.UNREADABLE
         await self._say_once(sent.chat_id, sent.message_id, html)
 
-    async def _say_once(self, chat_id: int, message_id: int | None, words: str) -> None:
+    async def _say_once(self, chat_id: int, message_id: int | None, text: str) -> None:
         """Words without markup, which are known again after a crash."""
-        await self._chat.say(chat_id, words, reply_to=message_id, said=lambda told: told == words)
+        await self._chat.say(chat_id, text, reply_to=message_id, said=lambda told: told == text)
 
     async def _warn_of_captions(self, messages: Sequence[IncomingMessage]) -> None:
         for message in messages:
