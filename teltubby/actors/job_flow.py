@@ -110,6 +110,8 @@ class JobFlow:
                 await self._put_off(hand)
             case Turn.CANCELLED | Turn.OVER:
                 await self._run.bury(hand.job)
+                if self._hands.take_back(hand) and turn is Turn.CANCELLED:
+                    await self._report(cancelled(hand, self._run.worker))  # the curator waits for that word
                 await self._ack(hand)
             case Turn.SUPERSEDED:
                 await self._ack(hand)
@@ -161,6 +163,7 @@ class JobFlow:
 
     async def _perform(self, hand: JobInHand) -> None:
         _LOG.info("job %s is taken up by %s (attempt %d)", hand.job.job_id, self._run.worker, hand.attempt)
+        self._hands.take_back(hand)
         try:
             completed = await self._run.perform(hand.job, hand.attempt, self._emit, hand.effort)
         except Exception as error:  # noqa: BLE001 - a bug that one job meets must not end the others
@@ -201,6 +204,7 @@ class JobFlow:
 
     async def _give_back(self, hand: JobInHand, reason: str) -> None:
         _LOG.warning("job %s waits for the session: %s", hand.job.job_id, reason)
+        self._hands.give_back(hand)
         await anyio.sleep(UNSPENT_PAUSE_SECONDS)
         if hand.delivery is not None:
             await self._quietly(hand.delivery.requeue)

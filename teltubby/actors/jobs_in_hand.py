@@ -59,6 +59,7 @@ class JobsInHand:
         self._changed = changed
         self._jobs: list[JobInHand] = []
         self._settled: OrderedDict[tuple[str, int, int], None] = OrderedDict()
+        self._given_back: OrderedDict[str, None] = OrderedDict()
         self.leaving = False
 
     def __len__(self) -> int:
@@ -104,6 +105,18 @@ class JobsInHand:
         self._settled[self._key(hand)] = None
         if len(self._settled) > REMEMBERED:
             self._settled.popitem(last=False)
+
+    def give_back(self, hand: JobInHand) -> None:
+        """An attempt of its has begun, and its end is not told: that is for whoever gets its message next."""
+        self._given_back[hand.job.job_id] = None
+        if len(self._given_back) > REMEMBERED:
+            self._given_back.popitem(last=False)
+
+    def take_back(self, hand: JobInHand) -> bool:
+        """Whether the end of an attempt is still to be told, which is the caller's to do from here on."""
+        if was_given_back := hand.job.job_id in self._given_back:
+            del self._given_back[hand.job.job_id]
+        return was_given_back
 
     def let_go(self, hand: JobInHand) -> None:
         """Nothing happens with it any more."""

@@ -12,6 +12,7 @@ import pytest
 
 from teltubby.actors.job_run import STOP_SECONDS
 from teltubby.adapters.base import Destination
+from teltubby.errors import SessionNotReady
 from teltubby.messages.jobs import Job, JobCancelled, JobEvent
 from teltubby.messages.media import Route
 from teltubby.messages.questions import Turn
@@ -85,6 +86,36 @@ async def test_a_running_job_is_stopped_and_leaves_nothing_behind(tmp_path: Path
         assert (cancelled.attempt, cancelled.worker, cancelled.route) == (1, "host:1", Route.MTPROTO_BOT)
         assert 2 * MIB <= cancelled.transferred_bytes <= 4 * MIB and 5 < cancelled.seconds < 12
         assert remote.script.count("read") <= 5, "nothing more is fetched"
+        here.assert_nothing_left()
+
+
+@pytest.mark.parametrize("pause", [0.0, 5.0])
+async def test_what_was_given_back_and_cancelled_meanwhile_is_told_as_stopped(tmp_path: Path, pause: float) -> None:
+    """The curator read that its worker is told to stop, and nothing runs any more that could say that it did."""
+    job = large_job(size=len(BODY))
+    async with line(tmp_path) as here:
+        remote = await here.hand_in(job)
+        here.wing.session.script.break_down("open", SessionNotReady("signed out"))
+        remote.script.fail("read", SessionNotReady("signed out"))
+        here.wing.session.script.fail("check", SessionNotReady("signed out"))
+        await until(lambda: remote.script.count("read"))
+        here.wing.session.lose()
+        await anyio.sleep(pause)
+        await here.clerk.cancel(job.job_id)
+        await anyio.sleep(10)
+        here.wing.session.script.repair("open")
+        started, stopped = await here.over()
+        assert names([started]) == ["started"] and isinstance(stopped, JobCancelled)
+        assert (stopped.attempt, stopped.worker) == (1, "host:1")
+        here.assert_nothing_left()
+
+
+async def test_what_never_began_is_let_go_of_without_a_word(tmp_path: Path) -> None:
+    job = large_job(size=len(BODY))
+    async with line(tmp_path) as here:
+        here.clerk.turns[job.job_id] = Turn.CANCELLED
+        await here.hand_in(job)
+        assert await here.over() == []
         here.assert_nothing_left()
 
 
