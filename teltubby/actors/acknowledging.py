@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from teltubby.actors import phrases
+from teltubby.actors.announcing import Announcing
 from teltubby.actors.artifacts import Artifacts
 from teltubby.actors.chat import Chat
 from teltubby.actors.keyboards import job_keyboard
@@ -34,12 +35,14 @@ class Acknowledging:
         ledger: Ref[LedgerMessage],
         artifacts: Artifacts,
         chat: Chat,
+        announcing: Announcing,
         location: Callable[[str], str],
         obstacle: Callable[[], str | None],
     ) -> None:
         self._ledger = ledger
         self._artifacts = artifacts
         self._chat = chat
+        self._announcing = announcing
         self._location = location
         self._obstacle = obstacle
 
@@ -102,6 +105,10 @@ class Acknowledging:
         return True
 
     async def _announce(self, job_id: str, message: IncomingMessage) -> int | None:
+        async with self._announcing.line(job_id):
+            return await self._begin_line(job_id, message)
+
+    async def _begin_line(self, job_id: str, message: IncomingMessage) -> int | None:
         view = await self._ledger.ask(FindJob(job_id=job_id), within=ASK_SECONDS)
         if view is None or view.notice_message_id is not None:
             return None if view is None else view.notice_message_id

@@ -70,7 +70,12 @@ class Archiving:
         self._artifacts = artifacts
         self._quota = quota
         self._acknowledging = Acknowledging(
-            ledger=ledger, artifacts=artifacts, chat=chat, location=books.location, obstacle=obstacle
+            ledger=ledger,
+            artifacts=artifacts,
+            chat=chat,
+            announcing=announcing,
+            location=books.location,
+            obstacle=obstacle,
         )
         self._chat = chat
         self._announcing = announcing

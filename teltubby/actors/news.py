@@ -249,10 +249,15 @@ class News:
             if now is None or now.state is not view.state:
                 return
         with self._metrics.timed(Stage.TELL):
-            await self._tell(view, text)
+            if view.notice_message_id is None:
+                async with self._announcing.line(view.job.job_id):
+                    begun = await self._ledger.ask(FindJob(job_id=view.job.job_id), within=ASK_SECONDS)
+                    await self._tell(view, text, line=None if begun is None else begun.notice_message_id)
+            else:
+                await self._tell(view, text, line=view.notice_message_id)
 
-    async def _tell(self, view: JobView, text: str) -> None:
-        job_id, chat_id, line = view.job.job_id, view.job.chat_id, view.notice_message_id
+    async def _tell(self, view: JobView, text: str, *, line: int | None) -> None:
+        job_id, chat_id = view.job.job_id, view.job.chat_id
         keyboard = job_keyboard(job_id, view.state)
         if line is None:  # nobody began it, or a crash came between its beginning and the record of that
             line = await self._chat.recall(chat_id, view.job.message_id, lambda told: names_job(told, job_id))

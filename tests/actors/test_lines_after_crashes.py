@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from teltubby.errors import DatabaseUnavailable
+from teltubby.errors import DatabaseUnavailable, StoreUnavailable
 from tests.actors.bot_wing import KIB, bot_wing
 from tests.actors.queues import queue_at
 from tests.actors.test_crash_anywhere import BODY, Fuse, live, report
@@ -60,6 +60,25 @@ async def test_the_line_that_the_ledger_did_not_take_note_of(tmp_path: Path) -> 
         world.telegram.deliver(update(10, sent(world.telegram, "video", 1, size=300 * KIB)))
         await until(lambda: wing.ledger_script.count("SetNotice") >= 1, within=100)
         wing.ledger_script.repair("SetNotice")
+        (row,) = world.facts("SELECT job_id, json_extract(payload_json, '$.target.key') AS key FROM jobs")
+        world.objects[row["key"]] = BODY
+        await wing.queue.put_event(report(row["job_id"], row["key"]))
+        await wing.reads_events()
+        await wing.rests()
+        (bubble,) = world.telegram.bubbles
+        assert bubble.text.startswith("✅")
+
+
+@pytest.mark.parametrize("seconds", [1, 10])
+async def test_the_end_that_is_told_while_the_line_is_begun(tmp_path: Path, seconds: float) -> None:
+    """The store was away for a moment: the job has gone on when its line is to be begun."""
+    world = World(folder=tmp_path)
+    async with bot_wing(world) as wing:
+        wing.store.script.fail("put", StoreUnavailable("away"))
+        world.telegram.deliver(update(10, sent(world.telegram, "video", 1, size=300 * KIB)))
+        await until(lambda: wing.store.script.count("put") == 1, within=100)
+        wing.store.script.slow("put", seconds)
+        wing.gateway.script.slow("send", 0.5)
         (row,) = world.facts("SELECT job_id, json_extract(payload_json, '$.target.key') AS key FROM jobs")
         world.objects[row["key"]] = BODY
         await wing.queue.put_event(report(row["job_id"], row["key"]))
