@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.request
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -141,7 +139,7 @@ def tree(
         try:
             status = _fetch(address)
             text = json.dumps(status["snapshot"], ensure_ascii=False) if as_json else str(status["tree"])
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
+        except probing.NO_ANSWER as error:
             reason = error.reason if isinstance(error, URLError) else error
             typer.echo(f"No teltubby answers on {address}: {reason}.", err=True)
             raise typer.Exit(EX_FAILED) from None
@@ -245,10 +243,7 @@ def _start_for_sessions() -> Config:
 
 
 def _fetch(address: str) -> dict[str, object]:
-    # Without the environment's proxies: the process is on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(address, timeout=STATUS_WITHIN) as response:
-        status = json.loads(response.read(probing.LONGEST_ANSWER))
+    status = probing.told_on(address, within=STATUS_WITHIN)
     if not isinstance(status, dict):
         raise TypeError("its answer is no status")
     return status

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from teltubby.actors.artifacts import Artifacts
 from teltubby.archive.settlement import (
-    ARCHIVED,
     OPEN,
     DuplicateItem,
     FailedItem,
@@ -20,7 +19,7 @@ from teltubby.errors import Permanent
 from teltubby.messages.jobs import JobState
 from teltubby.messages.ledger import FindFile, LedgerMessage, UnstoredArtifacts
 from teltubby.messages.ledger_jobs import JobView, ListJobs, ReadHistory
-from teltubby.messages.media import ItemStatus
+from teltubby.messages.media import ARCHIVED, ItemStatus
 from teltubby.supervision import Ref
 
 _LOG = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -16,7 +17,6 @@ from teltubby.archive.artifact import dumps
 from teltubby.archive.keys import ARTIFACT_NAME
 from teltubby.archive.purged import without
 from teltubby.archive.settlement import (
-    ARCHIVED,
     DuplicateItem,
     Settlement,
     StoredItem,
@@ -35,7 +35,7 @@ from teltubby.messages.ledger import (
     Submission,
 )
 from teltubby.messages.ledger_jobs import FindJob, JobView
-from teltubby.messages.media import ItemStatus, JsonObject
+from teltubby.messages.media import ARCHIVED, ItemStatus, JsonObject
 from teltubby.messages.trail import RecordTrail, TrailEntry, TrailKind
 from teltubby.messages.transfer import StoreArtifact, UploadMessage
 from teltubby.supervision import Ref
@@ -157,18 +157,19 @@ class Artifacts:
         return await self._ledger.ask(FindSubmission(chat_id=chat_id, message_id=message_id), within=ASK_SECONDS)
 
     async def _store(self, known: Submission) -> None:
-        text = known.artifact_json
-        moment = await self.read(known, lambda artifact: slug(str(artifact["message_timestamp_utc"])))
-        beside, body = f"{known.base_path}message-{moment}.json", text.encode()
-        if known.purged_keys:
-            # The ledger keeps what was archived once; the store is not to say so of what it has no more.
-            body = await self.read(known, lambda artifact: dumps(without(artifact, known.purged_keys)))
-        request = StoreArtifact(key=known.base_path + ARTIFACT_NAME, beside=beside, body=body)
+        request = await self.read(known, partial(_stored, known))
         self.growth.add(await self._upload.ask(request, within=STORE_SECONDS))
-        stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=text)
+        stored = ArtifactStored(chat_id=known.chat_id, message_id=known.message_id, artifact_json=known.artifact_json)
         await self._ledger.ask(stored, within=ASK_SECONDS)
 
 
 def _settled(artifact: JsonObject, job_id: str, settlement: Settlement) -> str:
     is_kept = status_of(artifact, job_id) in ARCHIVED and not isinstance(settlement, StoredItem | DuplicateItem)
     return dumps(artifact if is_kept else settle(artifact, job_id, settlement)).decode()
+
+
+def _stored(known: Submission, artifact: JsonObject) -> StoreArtifact:
+    beside = f"{known.base_path}message-{slug(str(artifact['message_timestamp_utc']))}.json"
+    # The ledger keeps what was archived once; the store is not to say so of what it has no more.
+    body = dumps(without(artifact, known.purged_keys)) if known.purged_keys else known.artifact_json.encode()
+    return StoreArtifact(key=known.base_path + ARTIFACT_NAME, beside=beside, body=body)

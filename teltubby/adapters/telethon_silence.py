@@ -58,9 +58,7 @@ class Silence:
 
     async def end_if_dead(self) -> None:
         """Have the connection prove that it is alive, once for all who ask, and end it where it does not."""
-        if self._proof is None or self._proof.done():
-            self._proof = asyncio.create_task(self._prove())
-        await asyncio.shield(self._proof)
+        await asyncio.shield(self._begun_proof())
 
     def end(self) -> None:
         """Watch no more."""
@@ -79,8 +77,13 @@ class Silence:
             return
         if self._loop.time() < self._since + self._seconds:
             self._watch()
-        elif self._proof is None or self._proof.done():
+        else:
+            self._begun_proof()
+
+    def _begun_proof(self) -> asyncio.Task[None]:
+        if self._proof is None or self._proof.done():
             self._proof = asyncio.create_task(self._prove())
+        return self._proof
 
     async def _prove(self) -> None:
         try:

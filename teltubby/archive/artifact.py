@@ -15,11 +15,9 @@ from pydantic import JsonValue
 from teltubby.archive.plain_json import plain
 from teltubby.archive.timestamps import timestamp
 from teltubby.messages.details import FileDetails, detail_fields
-from teltubby.messages.media import IncomingMessage, ItemOutcome, ItemStatus, JsonObject
+from teltubby.messages.media import ARCHIVED, IncomingMessage, ItemOutcome, ItemStatus, JsonObject
 
 SCHEMA_VERSION = "1.0"
-
-_ARCHIVED = (ItemStatus.STORED, ItemStatus.DUPLICATE)
 
 
 def build(
@@ -61,7 +59,7 @@ def totals(items: Sequence[JsonObject]) -> dict[str, JsonValue]:
     `duplicate_of` and `dedup_reason` speak for the whole submission, so they are set when every file of it is a
     duplicate, and are then those of the first.
     """
-    archived = [item for item in items if item.get("status") in _ARCHIVED]
+    archived = [item for item in items if item.get("status") in ARCHIVED]
     nothing_new = bool(items) and all(item.get("status") == ItemStatus.DUPLICATE for item in items)
     return {
         "files_count": len(archived),

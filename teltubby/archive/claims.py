@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from teltubby.archive.artifact import SCHEMA_VERSION
 from teltubby.archive.keys import ARTIFACT_NAME, preview_key
 from teltubby.archive.timestamps import in_utc
-from teltubby.messages.media import ItemStatus, JsonObject
+from teltubby.messages.media import ARCHIVED, ItemStatus, JsonObject
 
 ARTIFACT_BYTES_MAX = 8 << 20
 """Of an object that is read as an artifact; one of an album that was edited a thousand times has a megabyte."""
@@ -22,7 +22,6 @@ MAJOR_VERSION = SCHEMA_VERSION.partition(".")[0]
 
 _NAME = re.compile(rf"{re.escape(ARTIFACT_NAME)}|message-[^/]*\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ARCHIVED = (ItemStatus.STORED, ItemStatus.DUPLICATE)
 _SHORT = 200
 _INTEGER_MAX = (1 << 63) - 1
 
@@ -116,7 +115,7 @@ def _claims(item: JsonObject) -> Iterator[Claim]:
         yield Claim(key=key, status=status, job_id=_text(item.get("job_id")))
         if (preview := preview_key(key)) is not None:
             yield Claim(key=preview, status=status)
-    elif status in _ARCHIVED:
+    elif status in ARCHIVED:
         sha256, size = item.get("sha256"), item.get("size_bytes")
         yield Claim(
             key=key,

@@ -8,9 +8,7 @@ from typing import Any
 
 from teltubby.archive.artifact import dumps, totals
 from teltubby.archive.purged import PURGED
-from teltubby.messages.media import ItemStatus
-
-_ARCHIVED = (ItemStatus.STORED, ItemStatus.DUPLICATE)
+from teltubby.messages.media import ARCHIVED, ItemStatus
 
 
 def newer_items(body: bytes, there: bytes) -> Mapping[int, str | None]:
@@ -23,7 +21,7 @@ def newer_items(body: bytes, there: bytes) -> Mapping[int, str | None]:
     newer: dict[int, str | None] = dict.fromkeys(range(len(ours), len(theirs)))
     for place, (our, item) in enumerate(zip(ours, theirs, strict=False)):
         key = item.get("s3_key") if item.get("status") == ItemStatus.STORED else None
-        if isinstance(key, str) and our.get("status") not in _ARCHIVED and our.get("reason") != PURGED:
+        if isinstance(key, str) and our.get("status") not in ARCHIVED and our.get("reason") != PURGED:
             newer[place] = key
     return newer
 

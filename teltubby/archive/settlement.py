@@ -68,7 +68,6 @@ class QueuedItem:
 Settlement = StoredItem | DuplicateItem | FailedItem | SkippedItem | QueuedItem
 
 OPEN = (JobState.PENDING, JobState.PROCESSING, JobState.RETRYING)
-ARCHIVED = (ItemStatus.STORED, ItemStatus.DUPLICATE)
 
 
 def is_true(settlement: Settlement, state: JobState) -> bool:

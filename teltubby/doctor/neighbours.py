@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import socket
-import urllib.request
 from dataclasses import dataclass
 from functools import partial
 
 from anyio import to_thread
 
 from teltubby.config import Config
+from teltubby.probing import NO_ANSWER, told_on
 
 ANSWER_SECONDS = 3.0
-LONGEST_ANSWER = 1 << 20
-"""Bytes; ours has some thousand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +39,10 @@ async def is_free(host: str, port: int) -> str | None:
 
 
 def _ask(port: int) -> Neighbour | None:
-    # Without the environment's proxies: the process is on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}/status", timeout=ANSWER_SECONDS) as response:
-            snapshot = json.loads(response.read(LONGEST_ANSWER))["snapshot"]
-            return Neighbour(role=str(snapshot["name"]))
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError):
+        status = told_on(f"http://127.0.0.1:{port}/status", within=ANSWER_SECONDS)
+        return Neighbour(role=str(status["snapshot"]["name"]))
+    except NO_ANSWER:
         return None
 
 

@@ -104,6 +104,10 @@ class ItemStatus(StrEnum):
     FAILED = "failed"
 
 
+ARCHIVED = (ItemStatus.STORED, ItemStatus.DUPLICATE)
+"""The bytes of such a file are in the store."""
+
+
 class SkipReason(StrEnum):
     """Why a file was not archived; the names are part of the artifact's format."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from teltubby.errors import DatabaseUnavailable, StoreUnavailable
 from tests.actors.bot_wing import KIB, bot_wing
-from tests.actors.queues import queue_at
+from tests.actors.queues import Queue, queue_at
 from tests.actors.test_crash_anywhere import BODY, Fuse, live, report
 from tests.actors.updates import sent, update
 from tests.actors.world import World
@@ -48,9 +48,13 @@ async def test_the_line_of_a_job_that_ended_while_the_bot_was_dead(tmp_path: Pat
 async def ended(world: World) -> None:
     """A worker stored the file and told so."""
     async with queue_at(world.folder / "queue.db") as queue:
-        for row in world.facts("SELECT job_id, json_extract(payload_json, '$.target.key') AS key FROM jobs"):
-            world.objects[row["key"]] = BODY
-            await queue.put_event(report(row["job_id"], row["key"]))
+        await tell_ends(world, queue)
+
+
+async def tell_ends(world: World, queue: Queue) -> None:
+    for row in world.facts("SELECT job_id, json_extract(payload_json, '$.target.key') AS key FROM jobs"):
+        world.objects[row["key"]] = BODY
+        await queue.put_event(report(row["job_id"], row["key"]))
 
 
 async def test_the_line_that_the_ledger_did_not_take_note_of(tmp_path: Path) -> None:
@@ -60,9 +64,7 @@ async def test_the_line_that_the_ledger_did_not_take_note_of(tmp_path: Path) -> 
         world.telegram.deliver(update(10, sent(world.telegram, "video", 1, size=300 * KIB)))
         await until(lambda: wing.ledger_script.count("SetNotice") >= 1, within=100)
         wing.ledger_script.repair("SetNotice")
-        (row,) = world.facts("SELECT job_id, json_extract(payload_json, '$.target.key') AS key FROM jobs")
-        world.objects[row["key"]] = BODY
-        await wing.queue.put_event(report(row["job_id"], row["key"]))
+        await tell_ends(world, wing.queue)
         await wing.reads_events()
         await wing.rests()
         (bubble,) = world.telegram.bubbles
@@ -79,9 +81,7 @@ async def test_the_end_that_is_told_while_the_line_is_begun(tmp_path: Path, seco
         await until(lambda: wing.store.script.count("put") == 1, within=100)
         wing.store.script.slow("put", seconds)
         wing.gateway.script.slow("send", 0.5)
-        (row,) = world.facts("SELECT job_id, json_extract(payload_json, '$.target.key') AS key FROM jobs")
-        world.objects[row["key"]] = BODY
-        await wing.queue.put_event(report(row["job_id"], row["key"]))
+        await tell_ends(world, wing.queue)
         await wing.reads_events()
         await wing.rests()
         (bubble,) = world.telegram.bubbles

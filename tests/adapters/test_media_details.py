@@ -173,17 +173,24 @@ async def test_a_small_file_of_a_huge_picture_tells_its_size_and_takes_no_memory
     assert await read_details(bomb) == MediaDetails(width=60_000, height=60_000, codec="PNG")
 
 
+def put_reader(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """In the place of the real one."""
+    (folder / "other_reader.py").write_text(source)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{Path.cwd()}")
+    monkeypatch.setattr(media_details, "READER", "other_reader")
+
+
 async def test_a_picture_that_needs_more_memory_than_there_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     big = tmp_path / "big.png"
     Image.new("RGB", (7000, 7000)).save(big, compress_level=1)
-    (tmp_path / "tight_reader.py").write_text(
+    put_reader(
+        tmp_path,
+        monkeypatch,
         "import sys\nfrom teltubby.adapters import media_reader\n"
-        "media_reader.MEMORY_BYTES = 150 << 20\nsys.exit(media_reader.main())\n"
+        "media_reader.MEMORY_BYTES = 150 << 20\nsys.exit(media_reader.main())\n",
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
-    monkeypatch.setattr(media_details, "READER", "tight_reader")
     assert await read_details(big) == MediaDetails(width=7000, height=7000, codec="PNG")
 
 
@@ -210,9 +217,7 @@ async def test_broken_films_end_nothing(tmp_path: Path) -> None:
     "source", ["import time\ntime.sleep(600)", "print('{\"width\": 5}', flush=True)\nimport time\ntime.sleep(600)"]
 )
 async def test_a_reader_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    (tmp_path / "slow_reader.py").write_text(source)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(media_details, "READER", "slow_reader")
+    put_reader(tmp_path, monkeypatch, source)
     monkeypatch.setattr(media_details, "READ_SECONDS", 1.0)
     assert await read_details(tmp_path / "any") is None
 
@@ -220,35 +225,35 @@ async def test_a_reader_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.
 async def test_a_reader_that_takes_all_of_the_processor_is_ended_by_its_own_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "busy_reader.py").write_text(
+    put_reader(
+        tmp_path,
+        monkeypatch,
         "from teltubby.adapters import media_reader\nmedia_reader.CPU_SECONDS = 1\nmedia_reader._limit()\n"
-        "print('{\"width\": 5}', flush=True)\nwhile True: pass\n"
+        "print('{\"width\": 5}', flush=True)\nwhile True: pass\n",
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
-    monkeypatch.setattr(media_details, "READER", "busy_reader")
     assert await read_details(tmp_path / "any") == MediaDetails(width=5)
 
 
 async def test_a_reader_that_never_stops_talking_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "loud_reader.py").write_text(
-        "import sys, time\nwhile True:\n    print('{\"width\": 5}\\n' * 20_000, flush=True)\n    time.sleep(0.02)\n"
+    put_reader(
+        tmp_path,
+        monkeypatch,
+        "import sys, time\nwhile True:\n    print('{\"width\": 5}\\n' * 20_000, flush=True)\n    time.sleep(0.02)\n",
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(media_details, "READER", "loud_reader")
     assert await read_details(tmp_path / "any") == MediaDetails(width=5)
 
 
 async def test_a_reader_that_its_file_took_over_finds_no_secret_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "curious_reader.py").write_text(
+    put_reader(
+        tmp_path,
+        monkeypatch,
         "import json, os\nfrom teltubby.adapters import media_reader\nmedia_reader._limit()\n"
         "print(json.dumps({'codec': os.environ.get('S3_SECRET_ACCESS_KEY', 'nothing')}), flush=True)\n"
-        f"with open({str(tmp_path / 'written')!r}, 'w') as file:\n    file.write('words')\n"
+        f"with open({str(tmp_path / 'written')!r}, 'w') as file:\n    file.write('words')\n",
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
     monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "hunter2")
-    monkeypatch.setattr(media_details, "READER", "curious_reader")
     assert await read_details(tmp_path / "any") == MediaDetails(codec="nothing")
     assert not (tmp_path / "written").exists() or not (tmp_path / "written").read_bytes()
 

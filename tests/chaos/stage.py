@@ -35,8 +35,6 @@ JOB_GOES_ON = "worker killed → job goes on"
 UPLOADING = "store back → uploading"
 CONSUMING = "broker back → consuming"
 SESSION = "the bot's session ended → signed in again, consuming"
-LOGIN = "auth.importBotAuthorization"
-"""What a worker asks to be signed in as the bot."""
 
 
 class Stage:

@@ -79,7 +79,7 @@ ACKNOWLEDGED: Mapping[str, str] = {
     for status in (ItemStatus.STORED, ItemStatus.DUPLICATE, ItemStatus.SKIPPED, ItemStatus.FAILED)
 }
 """How it begins what is said of a file that was dealt with at once, by what its item says."""
-BESIDE = tuple(head(text) for text in (intake.FILE_REPLACED, intake.RECORD_DAMAGED, sign_in.IN_CAPTION))
+BESIDE = tuple(head(text) for text in (intake.FILE_REPLACED, intake.EDIT_OF_DAMAGED, sign_in.IN_CAPTION))
 """How a word begins that answers no message, but something that was done to it."""
 
 

@@ -12,9 +12,11 @@ from typing import Literal
 
 from tests.chaos.faults.base import Fault, Variant
 from tests.chaos.installation import BOT, BOX, ROLES, SECOND_WORKER, WORKER, Installation
-from tests.chaos.stage import LOGIN, Stage
+from tests.chaos.stage import Stage
 
 OF_BOTS = ("getUpdates", "getFile", "file", "sendMessage", "editMessageText", "sendChatAction")
+LOGIN = "auth.importBotAuthorization"
+"""What a worker asks to be signed in as the bot."""
 OF_WORKERS = ("upload.getFile", "messages.getMessages", LOGIN)
 CALLS = {BOT: OF_BOTS, WORKER: OF_WORKERS, SECOND_WORKER: OF_WORKERS, BOX: OF_BOTS + OF_WORKERS}
 """What Telegram is asked by whom (which of two workers asks, it cannot know: the one that is meant is killed)."""
